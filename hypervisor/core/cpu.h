@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the core knows of a processor.  svm/ embeds this in its own structure.
+ */
+#ifndef CORE_CPU_H
+#define CORE_CPU_H
+
+#include "counters.h"
+#include "types.h"
+
+#define MAX_CPUS 8u
+
+struct partition;
+
+/**
+ * struct cpu - a processor that runs the parent
+ * @index: VP index of the parent on this processor
+ * @guest: partition in whose address space the processor may be right now, or
+ *	NULL.  Set under the hypervisor lock; cleared by the processor itself
+ *	after it left the guest, before it takes the lock.
+ * @kick: a kick was sent and not yet seen.  Set under the lock.
+ * @counters: events on this processor
+ * @hc_input: copy of the input block of the hypercall in hand, so that
+ *	nothing can change it between check and use
+ * @hc_output: its output, copied out at the end
+ */
+struct cpu {
+	u32 index;
+	u32 kick;
+	struct partition *guest;
+	struct counters counters;
+	u8 hc_input[4096] __attribute__((aligned(16)));
+	u8 hc_output[4096] __attribute__((aligned(16)));
+};
+
+/* All processors of the parent, dense by index. */
+extern struct cpu *cpus[MAX_CPUS];
+extern u32 cpu_count;
+
+#endif

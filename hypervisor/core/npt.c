@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Nested page tables.  Format and laws: npt.h.
+ */
+#include <hvabi/memory.h>
+#include <hvabi/status.h>
+#include "cpu.h"
+#include "frame.h"
+#include "npt.h"
+#include "options.h"
+#include "partition.h"
+#include "platform.h"
+#include "pool.h"
+#include "shootdown.h"
+
+#define TABLE_FLAGS (NPTE_PRESENT | NPTE_WRITE | NPTE_USER | NPTE_ACCESSED)
+
+static u64 *table_at(u64 entry)
+{
+	return platform_phys(entry & NPTE_ADDRESS);
+}
+
+static u32 slot_index(u64 gfn, u32 level)
+{
+	return (u32)(gfn >> (9 * (level - 1))) & 511;
+}
+
+static bool is_table(u64 entry, u32 level)
+{
+	return level > NPT_4K && (entry & NPTE_PRESENT) && !(entry & NPTE_LARGE);
+}
+
+static bool is_leaf(u64 entry, u32 level)
+{
+	return (entry & NPTE_PRESENT) && !is_table(entry, level);
+}
+
+static u64 load(const u64 *slot)
+{
+	return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+/* ---- iterator ---- */
+
+void npt_iter_begin(struct npt_iter *it, const struct npt *npt, u64 gfn)
+{
+	u64 *table;
+
+	*it = (struct npt_iter){ .npt = npt, .gfn = gfn, .level = NPT_ROOT };
+	if (!npt->root || gfn >= NPT_GFN_LIMIT)
+		return;
+	table = platform_phys(npt->root);
+	for (;;) {
+		it->slot = &table[slot_index(gfn, it->level)];
+		if (!is_table(load(it->slot), it->level))
+			return;
+		table = table_at(load(it->slot));
+		it->level--;
+	}
+}
+
+void npt_iter_next(struct npt_iter *it)
+{
+	u64 pages = npt_pages(it->level);
+
+	npt_iter_begin(it, it->npt, align_down(it->gfn, pages) + pages);
+}
+
+u64 npt_iter_pfn(const struct npt_iter *it)
+{
+	u64 base = (npt_iter_entry(it) & NPTE_ADDRESS) >> PAGE_SHIFT;
+
+	return base + (it->gfn & (npt_pages(it->level) - 1));
+}
+
+/* ---- entries ---- */
+
+u64 npt_leaf(u64 pfn, u32 level, u32 flags)
+{
+	u64 entry = level > NPT_4K ? NPTE_LARGE : 0;
+
+	if (flags & HVABI_MAP_GPA_NO_ACCESS)
+		return entry | NPTE_NO_ACCESS;
+	entry |= NPTE_PRESENT | NPTE_USER | pfn << PAGE_SHIFT;
+	if (flags & HVABI_MAP_GPA_WRITABLE)
+		entry |= NPTE_WRITE;
+	if (!(flags & HVABI_MAP_GPA_EXECUTABLE))
+		entry |= NPTE_NX;
+	if (flags & HVABI_MAP_GPA_NOT_CACHED)
+		entry |= NPTE_PCD | NPTE_PWT;
+	return entry;
+}
+
+u32 npt_rights(u64 entry)
+{
+	u32 rights = HVABI_MAP_GPA_READABLE;
+
+	if (!(entry & NPTE_PRESENT))
+		return 0;
+	if (entry & NPTE_WRITE)
+		rights |= HVABI_MAP_GPA_WRITABLE;
+	if (!(entry & NPTE_NX))
+		rights |= HVABI_MAP_GPA_EXECUTABLE;
+	return rights;
+}
+
+/*
+ * True if a TLB that holds @old must forget it when the entry becomes @new.
+ * More rights on the same page need no flush: the worst is a spurious fault.
+ */
+static bool needs_flush(u64 old, u64 new)
+{
+	const u64 same = NPTE_ADDRESS | NPTE_LARGE | NPTE_PCD | NPTE_PWT;
+
+	if (!(old & NPTE_PRESENT))
+		return false;
+	if (!(new & NPTE_PRESENT) || ((old ^ new) & same))
+		return true;
+	return (npt_rights(old) & ~npt_rights(new)) != 0;
+}
+
+static void drop_refs(const struct npt *npt, u64 entry, u32 level)
+{
+	if (npt->owner->is_parent || !is_leaf(entry, level))
+		return;
+	frame_put((entry & NPTE_ADDRESS) >> PAGE_SHIFT, npt_pages(level));
+}
+
+/* ---- changes ---- */
+
+void npt_change_begin(struct npt_change *change, struct npt *npt, struct cpu *cpu)
+{
+	*change = (struct npt_change){ .npt = npt, .cpu = cpu };
+}
+
+void npt_change_end(struct npt_change *change)
+{
+	for (u64 i = option(HVABI_OPTION_DELAY); i; i--)
+		platform_relax();
+	if (change->flush)
+		shootdown(change->cpu, change->npt->owner);
+	while (change->freed) {
+		u64 spa = change->freed;
+
+		change->freed = *(u64 *)platform_phys(spa);
+		pool_put(change->npt->pool, spa);
+	}
+}
+
+static void cut_off_table(struct npt_change *change, u64 spa)
+{
+	__atomic_store_n((u64 *)platform_phys(spa), change->freed, __ATOMIC_RELAXED);
+	change->freed = spa;
+	change->flush = true;
+}
+
+/* Drop the 512 entries of the level-1 table @entry points to, and the table. */
+static void drop_table(struct npt_change *change, u64 entry)
+{
+	u64 *table = table_at(entry);
+
+	for (u32 i = 0; i < 512; i++)
+		drop_refs(change->npt, load(&table[i]), NPT_4K);
+	cut_off_table(change, entry & NPTE_ADDRESS);
+}
+
+/* Replace a large leaf or no-access entry by a table that says the same. */
+static u16 split(struct npt_change *change, u64 *slot, u32 level)
+{
+	u64 old = load(slot), spa = pool_get(change->npt->pool, change->cpu);
+	u64 step = is_leaf(old, level) ? npt_pages(level - 1) << PAGE_SHIFT : 0;
+	u64 *table;
+
+	if (!spa)
+		return HVABI_STATUS_INSUFFICIENT_MEMORY;
+	if (level - 1 == NPT_4K)
+		old &= ~NPTE_LARGE;
+	table = platform_phys(spa);
+	for (u64 i = 0; i < 512; i++)
+		table[i] = old + i * step;
+	/*
+	 * A and D that hardware sets between the load above and the store
+	 * below would be lost; set both where it may still write.
+	 */
+	old = __atomic_exchange_n(slot, spa | TABLE_FLAGS, __ATOMIC_RELEASE);
+	if (old & NPTE_PRESENT)
+		for (u64 i = 0; i < 512; i++)
+			__atomic_fetch_or(&table[i], old & (NPTE_ACCESSED | NPTE_DIRTY),
+					  __ATOMIC_RELAXED);
+	change->flush |= (old & NPTE_PRESENT) != 0;
+	count(change->cpu, change->npt->owner, HVABI_COUNT_SPLIT, 1);
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 add_table(struct npt_change *change, u64 *slot)
+{
+	u64 spa = pool_get(change->npt->pool, change->cpu);
+
+	if (!spa)
+		return HVABI_STATUS_INSUFFICIENT_MEMORY;
+	__atomic_store_n(slot, spa | TABLE_FLAGS, __ATOMIC_RELEASE);
+	return HVABI_STATUS_SUCCESS;
+}
+
+/*
+ * Walk to the entry of @level for @gfn; split what is larger.  With @add also
+ * create the tables on the way; without, *slot is NULL where a hole ends the
+ * walk early.
+ */
+static u16 walk_to(struct npt_change *change, u64 gfn, u32 level, bool add, u64 **slot)
+{
+	u64 *table;
+	u16 status = HVABI_STATUS_SUCCESS;
+
+	*slot = NULL;
+	if (!change->npt->root) {
+		if (add)
+			change->npt->root = pool_get(change->npt->pool, change->cpu);
+		if (!change->npt->root)
+			return add ? HVABI_STATUS_INSUFFICIENT_MEMORY : status;
+	}
+	table = platform_phys(change->npt->root);
+	for (u32 at = NPT_ROOT; at > level; at--) {
+		u64 *s = &table[slot_index(gfn, at)];
+		u64 entry = load(s);
+
+		if (!entry && !add)
+			return HVABI_STATUS_SUCCESS;
+		if (!entry)
+			status = add_table(change, s);
+		else if (!is_table(entry, at))
+			status = split(change, s, at);
+		if (status != HVABI_STATUS_SUCCESS)
+			return status;
+		table = table_at(load(s));
+	}
+	*slot = &table[slot_index(gfn, level)];
+	return HVABI_STATUS_SUCCESS;
+}
+
+u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
+{
+	struct npt *npt = change->npt;
+	u64 *slot, old;
+	u16 status = walk_to(change, gfn, level, entry != 0, &slot);
+
+	if (status != HVABI_STATUS_SUCCESS || !slot)
+		return status;
+	if (is_leaf(entry, level) && !npt->owner->is_parent)
+		frame_get((entry & NPTE_ADDRESS) >> PAGE_SHIFT, npt_pages(level));
+	old = __atomic_exchange_n(slot, entry, __ATOMIC_ACQ_REL);
+	if (is_table(old, level)) {
+		drop_table(change, old);
+		if (entry & NPTE_PRESENT)
+			count(change->cpu, npt->owner, HVABI_COUNT_JOIN, 1);
+		return status;
+	}
+	drop_refs(npt, old, level);
+	change->flush |= needs_flush(old, entry);
+	return status;
+}
+
+u16 npt_split_to(struct npt_change *change, u64 gfn, u32 level)
+{
+	u64 *slot;
+
+	return walk_to(change, gfn, level, false, &slot);
+}
+
+bool npt_block_empty(const struct npt *npt, u64 gfn)
+{
+	struct npt_iter it;
+	u64 end = gfn + BLOCK_PAGES;
+
+	for (npt_iter_begin(&it, npt, gfn); it.gfn < end; npt_iter_next(&it))
+		if (npt_iter_entry(&it))
+			return false;
+	return true;
+}
+
+static void destroy_table(struct npt *npt, u64 spa, u32 level)
+{
+	u64 *table = platform_phys(spa);
+
+	for (u32 i = 0; i < 512; i++) {
+		if (is_table(table[i], level))
+			destroy_table(npt, table[i] & NPTE_ADDRESS, level - 1);
+		else
+			drop_refs(npt, table[i], level);
+	}
+	pool_put(npt->pool, spa);
+}
+
+void npt_destroy(struct npt *npt)
+{
+	if (npt->root)
+		destroy_table(npt, npt->root, NPT_ROOT);
+	npt->root = 0;
+}

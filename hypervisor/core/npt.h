@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Second-level ("nested") page tables, AMD format (APM vol. 2, 15.25).
+ *
+ *	  GFN bits   35..27    26..18     17..9       8..0
+ *	            +-------+  +-------+  +-------+  +-------+
+ *	  npt->root | PML4E |->| PDPTE |->|  PDE  |->|  PTE  |-> 4 KiB page
+ *	            +-------+  +-------+  +-------+  +-------+
+ *	  level         4          3          2          1
+ *
+ * An entry of level 1 to 3 is one of
+ *	hole		never mapped, or unmapped: all zero
+ *	no-access	known, but not reachable: NPTE_NO_ACCESS (levels 1, 2)
+ *	leaf		maps 4 KiB, 2 MiB, or 1 GiB (parent only)
+ *	table		points to 512 entries of the level below (levels 2 to 4)
+ *
+ * Laws
+ *  - A change is made inside npt_change_begin() .. npt_change_end().  When
+ *    _end() returns, no processor can use what was taken away, and only then
+ *    do tables that were cut off go back to their pool.
+ *  - Only splitting and adding tables needs memory, and both are done before
+ *    anything is taken away: "insufficient memory" leaves the entry as it was.
+ *  - Every leaf of a child holds a frame reference for each of its pages.
+ *
+ * Lock: hypervisor lock for everything.
+ */
+#ifndef CORE_NPT_H
+#define CORE_NPT_H
+
+#include "types.h"
+
+struct cpu;
+struct partition;
+struct pool;
+
+#define NPTE_PRESENT	BIT(0)
+#define NPTE_WRITE	BIT(1)
+#define NPTE_USER	BIT(2)		/* nested walks are user accesses */
+#define NPTE_PWT	BIT(3)
+#define NPTE_PCD	BIT(4)
+#define NPTE_ACCESSED	BIT(5)
+#define NPTE_DIRTY	BIT(6)
+#define NPTE_LARGE	BIT(7)		/* leaf above level 1 */
+#define NPTE_NO_ACCESS	BIT(9)		/* software; only with PRESENT clear */
+#define NPTE_NX		BIT(63)
+#define NPTE_ADDRESS	0x000ffffffffff000ull
+
+#define NPT_4K		1u
+#define NPT_2M		2u
+#define NPT_1G		3u
+#define NPT_ROOT	4u
+
+/* Guest page numbers are below this: 48-bit guest physical addresses. */
+#define NPT_GFN_LIMIT	BIT(36)
+
+/* Pages that an entry of @level covers. */
+static inline u64 npt_pages(u32 level)
+{
+	return 1ull << (9 * (level - 1));
+}
+
+/**
+ * struct npt - one nested address space
+ * @root: SPA of the PML4, 0 if there is none yet
+ * @pool: where tables come from and go to
+ * @owner: partition whose processors use the tables
+ */
+struct npt {
+	u64 root;
+	struct pool *pool;
+	struct partition *owner;
+};
+
+/**
+ * struct npt_iter - the entry that stands for a GFN
+ * @npt: tables walked
+ * @gfn: guest page asked for
+ * @level: level of the entry found: leaf, no-access or hole
+ * @slot: the entry; NULL if there is no root
+ *
+ * for (npt_iter_begin(&it, npt, gfn); it.gfn < end; npt_iter_next(&it)) visits
+ * each entry of [gfn, end) once, whatever its size.
+ */
+struct npt_iter {
+	const struct npt *npt;
+	u64 gfn;
+	u64 *slot;
+	u32 level;
+};
+
+void npt_iter_begin(struct npt_iter *it, const struct npt *npt, u64 gfn);
+void npt_iter_next(struct npt_iter *it);
+
+/* Value of the entry under the iterator; hardware may be setting A and D. */
+static inline u64 npt_iter_entry(const struct npt_iter *it)
+{
+	return it->slot ? __atomic_load_n(it->slot, __ATOMIC_RELAXED) : 0;
+}
+
+/* Page that a leaf maps at it->gfn. */
+u64 npt_iter_pfn(const struct npt_iter *it);
+
+/**
+ * struct npt_change - a batch of changes to one address space
+ * @npt: tables changed
+ * @cpu: processor on whose behalf
+ * @flush: something that a TLB may hold was taken away
+ * @freed: tables cut off, linked through their first word.  A link is a page
+ *	address, so a walk that still gets there finds a hole.
+ */
+struct npt_change {
+	struct npt *npt;
+	struct cpu *cpu;
+	bool flush;
+	u64 freed;
+};
+
+void npt_change_begin(struct npt_change *change, struct npt *npt, struct cpu *cpu);
+void npt_change_end(struct npt_change *change);
+
+/**
+ * npt_leaf() - entry for page @pfn with HVABI_MAP_GPA_* @flags
+ * @level: NPT_4K or NPT_2M; @flags may be NO_ACCESS, then @pfn is ignored
+ */
+u64 npt_leaf(u64 pfn, u32 level, u32 flags);
+
+/* HVABI_MAP_GPA_* permission bits (low four) of an entry. */
+u32 npt_rights(u64 entry);
+
+/**
+ * npt_set() - put @entry at @gfn, whatever stood there
+ * @gfn: aligned to npt_pages(@level)
+ * @level: NPT_4K or NPT_2M
+ * @entry: from npt_leaf(), or 0 for a hole
+ *
+ * Splits larger entries around @gfn and drops smaller ones below it.
+ * Returns HVABI_STATUS_SUCCESS or _INSUFFICIENT_MEMORY (nothing changed).
+ */
+u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry);
+
+/**
+ * npt_split_to() - make sure the entry for @gfn is of level @level or below
+ *
+ * Returns HVABI_STATUS_SUCCESS or _INSUFFICIENT_MEMORY.
+ */
+u16 npt_split_to(struct npt_change *change, u64 gfn, u32 level);
+
+/* True if all 512 entries below the level-2 entry of @gfn are absent or it is a 2 MiB hole. */
+bool npt_block_empty(const struct npt *npt, u64 gfn);
+
+/* Give the whole tree back to the pool, root included.  No processor may use it any more. */
+void npt_destroy(struct npt *npt);
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Boot and run-time options.
+ */
+#include "options.h"
+
+struct option_row {
+	const char *name;
+	u64 most;
+};
+
+static const struct option_row rows[HVABI_OPTION_MAX] = {
+#define X(id, text, value, most) [HVABI_OPTION_##id] = { text, most },
+	HVABI_DEBUG_OPTIONS(X)
+#undef X
+};
+
+static u64 values[HVABI_OPTION_MAX] = {
+#define X(id, text, value, most) [HVABI_OPTION_##id] = value,
+	HVABI_DEBUG_OPTIONS(X)
+#undef X
+};
+
+static u64 memory_requests;
+static u64 matching_calls;
+
+u64 option(enum hvabi_debug_option which)
+{
+	return values[which];
+}
+
+bool option_set(enum hvabi_debug_option which, u64 value)
+{
+	if (which >= HVABI_OPTION_MAX || value > rows[which].most)
+		return false;
+	values[which] = value;
+	switch (which) {
+	case HVABI_OPTION_REFUSE_MEMORY_AT:
+	case HVABI_OPTION_REFUSE_MEMORY_EVERY:
+		memory_requests = 0;
+		break;
+	case HVABI_OPTION_REFUSE_CALL:
+	case HVABI_OPTION_REFUSE_CALL_AT:
+		matching_calls = 0;
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+static bool parse_number(const char *s, size_t length, u64 *value)
+{
+	unsigned int base = 10;
+	size_t i = 0;
+
+	if (length > 2 && s[0] == '0' && (s[1] | 0x20) == 'x') {
+		base = 16;
+		i = 2;
+	}
+	if (i == length)
+		return false;
+	for (*value = 0; i < length; i++) {
+		char c = (char)(s[i] | 0x20);
+		unsigned int digit;
+
+		if (s[i] >= '0' && s[i] <= '9')
+			digit = (unsigned int)(s[i] - '0');
+		else if (c >= 'a' && c <= 'f')
+			digit = (unsigned int)(c - 'a') + 10;
+		else
+			return false;
+		if (digit >= base || *value > (UINT64_MAX - digit) / base)
+			return false;
+		*value = *value * base + digit;
+	}
+	return true;
+}
+
+static bool parse_word(const char *word, size_t length)
+{
+	size_t key = 0;
+	u64 value;
+
+	while (key < length && word[key] != '=')
+		key++;
+	if (key == length)
+		return true;
+	for (u32 i = 0; i < HVABI_OPTION_MAX; i++) {
+		const char *name = rows[i].name;
+		size_t n = 0;
+
+		while (n < key && name[n] == word[n])
+			n++;
+		if (n != key || name[n])
+			continue;
+		return parse_number(word + key + 1, length - key - 1, &value) &&
+		       option_set(i, value);
+	}
+	return false;
+}
+
+bool option_parse(const char *line, const char **bad)
+{
+	while (*line) {
+		size_t length = 0;
+
+		while (*line == ' ')
+			line++;
+		while (line[length] && line[length] != ' ')
+			length++;
+		if (length && !parse_word(line, length)) {
+			*bad = line;
+			return false;
+		}
+		line += length;
+	}
+	return true;
+}
+
+bool option_refuses_memory(void)
+{
+	u64 at = values[HVABI_OPTION_REFUSE_MEMORY_AT];
+	u64 every = values[HVABI_OPTION_REFUSE_MEMORY_EVERY];
+
+	if (!at && !every)
+		return false;
+	memory_requests++;
+	return memory_requests == at || (every && memory_requests % every == 0);
+}
+
+bool option_refuses_call(u16 code)
+{
+	if (!values[HVABI_OPTION_REFUSE_CALL_AT] || code != values[HVABI_OPTION_REFUSE_CALL])
+		return false;
+	return ++matching_calls == values[HVABI_OPTION_REFUSE_CALL_AT];
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Life of a partition.  States and memory: partition.h.
+ */
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
+#include <hvabi/vp.h>
+#include "cpu.h"
+#include "partition.h"
+#include "platform.h"
+#include "shootdown.h"
+#include "vp.h"
+
+struct cpu *cpus[MAX_CPUS];
+u32 cpu_count;
+
+/* Slot 0 is never used: the parent's pool goes by it. */
+static struct partition *children[MAX_PARTITIONS];
+static u64 generation;
+
+void count(struct cpu *cpu, struct partition *p, enum hvabi_debug_counter which, u64 n)
+{
+	cpu->counters.value[which] += n;
+	if (p && p->counters)
+		p->counters->value[which] += n;
+}
+
+struct partition *child_find(u64 id)
+{
+	struct partition *p = children[id % MAX_PARTITIONS];
+
+	return p && p->id == id ? p : NULL;
+}
+
+struct partition *partition_find(u64 id)
+{
+	return id == HVABI_PARTITION_ID_SELF ? &parent : child_find(id);
+}
+
+struct partition *child_from_slot(u32 slot)
+{
+	for (; slot < MAX_PARTITIONS; slot++)
+		if (children[slot])
+			return children[slot];
+	return NULL;
+}
+
+static u16 free_slot(void)
+{
+	for (u16 slot = 1; slot < MAX_PARTITIONS; slot++)
+		if (!children[slot])
+			return slot;
+	return 0;
+}
+
+u16 partition_create(struct cpu *cpu, u64 flags, u64 *id)
+{
+	u16 slot = free_slot();
+	struct partition *p;
+	u64 spa;
+
+	if (!slot)
+		return HVABI_STATUS_NO_RESOURCES;
+	spa = pool_get(&parent.pool, cpu);
+	if (!spa)
+		return HVABI_STATUS_INSUFFICIENT_MEMORY;
+	p = platform_phys(spa);
+	p->id = ++generation * MAX_PARTITIONS + slot;
+	p->slot = slot;
+	p->creation_flags = flags;
+	pool_init(&p->pool, slot);
+	p->npt = (struct npt){ .pool = &p->pool, .owner = p };
+	children[slot] = p;
+	*id = p->id;
+	return HVABI_STATUS_SUCCESS;
+}
+
+u16 partition_initialize(struct cpu *cpu, struct partition *p)
+{
+	u64 counters, root;
+
+	if (p->state != PARTITION_CREATED)
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	counters = pool_get(&p->pool, cpu);
+	root = counters ? pool_get(&p->pool, cpu) : 0;
+	if (!root) {
+		if (counters)
+			pool_put(&p->pool, counters);
+		return HVABI_STATUS_INSUFFICIENT_MEMORY;
+	}
+	p->counters = platform_phys(counters);
+	p->npt.root = root;
+	p->state = PARTITION_ACTIVE;
+	return HVABI_STATUS_SUCCESS;
+}
+
+void partition_finalize(struct cpu *cpu, struct partition *p)
+{
+	p->tlb_generation++;
+	evict(cpu, p);
+	for (u32 i = 0; i < MAX_VPS; i++)
+		if (p->vps[i])
+			vp_destroy(p->vps[i]);
+	npt_destroy(&p->npt);
+	if (p->counters)
+		pool_put(&p->pool, (u64)(uintptr_t)p->counters - (u64)(uintptr_t)platform_phys(0));
+	p->counters = NULL;
+	p->state = PARTITION_FINALIZED;
+}
+
+u16 partition_delete(struct cpu *cpu, struct partition *p)
+{
+	(void)cpu;
+	if (p->state == PARTITION_ACTIVE)
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	if (p->pool.deposited)
+		return HVABI_STATUS_OBJECT_IN_USE;
+	children[p->slot] = NULL;
+	pool_put(&parent.pool, (u64)(uintptr_t)p - (u64)(uintptr_t)platform_phys(0));
+	return HVABI_STATUS_SUCCESS;
+}
+
+static struct intercept *intercept_row(struct partition *p, u32 type, u64 parameter)
+{
+	struct intercept *unused = NULL;
+
+	for (u32 i = 0; i < MAX_INTERCEPTS; i++) {
+		struct intercept *row = &p->intercepts[i];
+
+		if (!row->access)
+			unused = row;
+		else if (row->type == type && row->parameter == parameter)
+			return row;
+	}
+	return unused;
+}
+
+u16 intercept_install(struct partition *p, u32 type, u64 parameter, u32 access)
+{
+	struct intercept *row = intercept_row(p, type, parameter);
+
+	if (!row)
+		return access ? HVABI_STATUS_INSUFFICIENT_BUFFERS : HVABI_STATUS_SUCCESS;
+	*row = (struct intercept){ access, type, parameter };
+	p->exceptions = 0;
+	for (u32 i = 0; i < MAX_INTERCEPTS; i++)
+		if (p->intercepts[i].access &&
+		    p->intercepts[i].type == HVABI_INTERCEPT_TYPE_EXCEPTION)
+			p->exceptions |= 1u << p->intercepts[i].parameter;
+	return HVABI_STATUS_SUCCESS;
+}
+
+bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 access)
+{
+	for (u32 i = 0; i < MAX_INTERCEPTS; i++) {
+		const struct intercept *row = &p->intercepts[i];
+
+		if ((row->access & access) && row->type == type && row->parameter == parameter)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the core asks of the machine under it.  svm/ and boot/ answer on real
+ * hardware; tests/unit/mock.c answers on the host, where memory is an array
+ * and a processor is a structure.
+ *
+ * "SPA" is a system physical address.  The parent's guest physical space is
+ * an identity map of it, so a page number named by the parent is the system
+ * page number once the frame table says that the page is the parent's.
+ */
+#ifndef CORE_PLATFORM_H
+#define CORE_PLATFORM_H
+
+#include "types.h"
+
+struct cpu;
+struct vp;
+
+/* Pointer to the memory at @spa, which must be RAM. */
+#ifdef HV_HOSTED
+void *platform_phys(u64 spa);
+#else
+static inline void *platform_phys(u64 spa)
+{
+	return (void *)spa;
+}
+#endif
+
+/* Make @cpu leave whatever partition it runs, soon.  Any context. */
+void platform_kick(struct cpu *cpu);
+
+/* One turn of a wait loop. */
+void platform_relax(void);
+
+/* Print one line on the debug console. */
+void platform_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print the reason and stop the machine. */
+void platform_panic(const char *format, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+
+/* How a stay in a child ended. */
+enum run_result {
+	RUN_INTERCEPT,		/* a message stands in the VP's message page */
+	RUN_PREEMPTED,		/* the parent is wanted, or the VP was kicked */
+	RUN_GONE,		/* the VP was removed while it ran */
+};
+
+/*
+ * Run @vp on @cpu until one of the above.  Called and returns with the
+ * hypervisor lock held; drops it while the child runs.
+ */
+enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp);
+
+/* Facts about the processor that properties and registers expose. */
+struct platform_info {
+	u64 tsc_hz;
+	u64 apic_hz;
+	u64 xcr0_mask;		/* components a child may enable in XCR0 */
+	u32 xsave_bytes;	/* room that these need */
+	u32 physical_bits;
+	u64 features[2];	/* HV processor feature banks, bit set = there */
+	u64 xsave_features;	/* HV XSAVE feature bits */
+};
+
+extern struct platform_info platform_info;
+
+#endif
