@@ -47,7 +47,8 @@ is_elf() { [ "$(head -c 4 "$1" 2>/dev/null | od -An -tx1 | tr -d ' ')" = 7f454c4
 add_libraries() { # ROOT FILE
 	local lib
 	is_elf "$2" || return 0
-	ldd "$2" 2>/dev/null | sed -n \
+	# A static program has none, and then ldd fails.
+	{ ldd "$2" 2>/dev/null || true; } | sed -n \
 		-e 's|.* => \(/[^ ]*\) (.*|\1|p' \
 		-e 's|^[[:space:]]*\(/[^ ]*\) (.*|\1|p' | while read -r lib; do
 		[ ! -e "$1$lib" ] || continue

@@ -45,7 +45,7 @@ const char *mshv_counter_name(unsigned int counter)
 #define X(name, text) [HVABI_COUNT_EXIT_##name] = "exit." text,
 		HVABI_DEBUG_EXITS(X)
 #undef X
-#define X(name, code, text) \
+#define X(name, text) \
 		[HVABI_COUNT_CALL_##name] = "call." text, \
 		[HVABI_COUNT_REPS_##name] = "reps." text, \
 		[HVABI_COUNT_FAIL_##name] = "fail." text,

@@ -16,8 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <linux/types.h>
-
 #include <hvabi/debug.h>
 #include <hvabi/message.h>
 #include <hvabi/partition.h>
