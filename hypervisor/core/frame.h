@@ -28,7 +28,7 @@ enum frame_owner {	/* values: HVABI_DEBUG_OWNER_* */
 
 struct frame {
 	u8 owner;
-	u8 reserved;
+	u8 mark;		/* inside DEPOSIT_MEMORY only */
 	u16 pool_slot;		/* partition slot, if owner is FRAME_POOL */
 	u32 refs;
 };

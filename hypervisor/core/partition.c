@@ -66,6 +66,7 @@ u16 partition_create(struct cpu *cpu, u64 flags, u64 *id)
 		return HVABI_STATUS_INSUFFICIENT_MEMORY;
 	p = platform_phys(spa);
 	p->id = ++generation * MAX_PARTITIONS + slot;
+	p->page = spa;
 	p->slot = slot;
 	p->creation_flags = flags;
 	pool_init(&p->pool, slot);
@@ -88,6 +89,7 @@ u16 partition_initialize(struct cpu *cpu, struct partition *p)
 			pool_put(&p->pool, counters);
 		return HVABI_STATUS_INSUFFICIENT_MEMORY;
 	}
+	p->counters_page = counters;
 	p->counters = platform_phys(counters);
 	p->npt.root = root;
 	p->state = PARTITION_ACTIVE;
@@ -103,20 +105,19 @@ void partition_finalize(struct cpu *cpu, struct partition *p)
 			vp_destroy(p->vps[i]);
 	npt_destroy(&p->npt);
 	if (p->counters)
-		pool_put(&p->pool, (u64)(uintptr_t)p->counters - (u64)(uintptr_t)platform_phys(0));
+		pool_put(&p->pool, p->counters_page);
 	p->counters = NULL;
 	p->state = PARTITION_FINALIZED;
 }
 
-u16 partition_delete(struct cpu *cpu, struct partition *p)
+u16 partition_delete(struct partition *p)
 {
-	(void)cpu;
 	if (p->state == PARTITION_ACTIVE)
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	if (p->pool.deposited)
 		return HVABI_STATUS_OBJECT_IN_USE;
 	children[p->slot] = NULL;
-	pool_put(&parent.pool, (u64)(uintptr_t)p - (u64)(uintptr_t)platform_phys(0));
+	pool_put(&parent.pool, p->page);
 	return HVABI_STATUS_SUCCESS;
 }
 

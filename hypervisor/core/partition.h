@@ -53,6 +53,7 @@ struct intercept {
 /**
  * struct partition
  * @id: what hypercalls name it by; never reused while the machine is up
+ * @page, @counters_page: SPA of this structure and of @counters
  * @slot: index in the table of partitions
  * @is_parent: the one that runs Linux; maps are its identity map
  * @tlb_generation: moves with each shoot-down; a processor that last entered
@@ -64,6 +65,7 @@ struct partition {
 	u64 id;
 	u64 creation_flags;
 	u64 tlb_generation;
+	u64 page, counters_page;
 	u16 slot;
 	bool is_parent;
 	enum partition_state state;
@@ -102,7 +104,7 @@ u16 partition_initialize(struct cpu *cpu, struct partition *p);
 void partition_finalize(struct cpu *cpu, struct partition *p);
 
 /* Forget the child.  OBJECT_IN_USE while pages of its pool are deposited. */
-u16 partition_delete(struct cpu *cpu, struct partition *p);
+u16 partition_delete(struct partition *p);
 
 /* True if an intercept of @type with @parameter and @access is installed. */
 bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 access);

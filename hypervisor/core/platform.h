@@ -52,6 +52,9 @@ enum run_result {
  */
 enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp);
 
+/* True if a child's access to @msr can be intercepted: it is not switched with the VP. */
+bool platform_msr_exits(u32 msr);
+
 /* Facts about the processor that properties and registers expose. */
 struct platform_info {
 	u64 tsc_hz;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Debug hypercalls of the bundled hypervisor: counters, the "who can reach
  * this page" query and run-time options.
@@ -12,6 +12,7 @@
 #ifndef HVABI_DEBUG_H
 #define HVABI_DEBUG_H
 
+#include "hypercall.h"
 #include "types.h"
 
 /* Call codes. */
@@ -46,34 +47,34 @@
 	X(INVALID,	"invalid_state") \
 	X(OTHER,	"other")
 
-/* Hypercalls answered.  X(name, code, text). */
+/* Hypercalls answered; code: HVABI_CALL_name.  X(name, text). */
 #define HVABI_DEBUG_CALLS(X) \
-	X(CREATE_PARTITION,		0x0040, "create_partition") \
-	X(INITIALIZE_PARTITION,		0x0041, "initialize_partition") \
-	X(FINALIZE_PARTITION,		0x0042, "finalize_partition") \
-	X(DELETE_PARTITION,		0x0043, "delete_partition") \
-	X(GET_PARTITION_PROPERTY,	0x0044, "get_partition_property") \
-	X(SET_PARTITION_PROPERTY,	0x0045, "set_partition_property") \
-	X(GET_PARTITION_ID,		0x0046, "get_partition_id") \
-	X(DEPOSIT_MEMORY,		0x0048, "deposit_memory") \
-	X(WITHDRAW_MEMORY,		0x0049, "withdraw_memory") \
-	X(MAP_GPA_PAGES,		0x004b, "map_gpa_pages") \
-	X(UNMAP_GPA_PAGES,		0x004c, "unmap_gpa_pages") \
-	X(INSTALL_INTERCEPT,		0x004d, "install_intercept") \
-	X(CREATE_VP,			0x004e, "create_vp") \
-	X(DELETE_VP,			0x004f, "delete_vp") \
-	X(GET_VP_REGISTERS,		0x0050, "get_vp_registers") \
-	X(SET_VP_REGISTERS,		0x0051, "set_vp_registers") \
-	X(TRANSLATE_VIRTUAL_ADDRESS,	0x0052, "translate_virtual_address") \
-	X(DISPATCH_VP,			0x00c2, "dispatch_vp") \
-	X(GET_GPA_PAGES_ACCESS_STATES,	0x00c9, "get_gpa_pages_access_states") \
-	X(MAP_VP_STATE_PAGE,		0x00e1, "map_vp_state_page") \
-	X(UNMAP_VP_STATE_PAGE,		0x00e2, "unmap_vp_state_page") \
-	X(GET_PARTITION_PROPERTY_EX,	0x0101, "get_partition_property_ex") \
-	X(DEBUG_GET_COUNTERS,		0xf001, "debug_get_counters") \
-	X(DEBUG_WHO_CAN_REACH,		0xf002, "debug_who_can_reach") \
-	X(DEBUG_SET_OPTION,		0xf003, "debug_set_option") \
-	X(DEBUG_GET_OPTION,		0xf004, "debug_get_option")
+	X(CREATE_PARTITION,		"create_partition") \
+	X(INITIALIZE_PARTITION,		"initialize_partition") \
+	X(FINALIZE_PARTITION,		"finalize_partition") \
+	X(DELETE_PARTITION,		"delete_partition") \
+	X(GET_PARTITION_PROPERTY,	"get_partition_property") \
+	X(SET_PARTITION_PROPERTY,	"set_partition_property") \
+	X(GET_PARTITION_ID,		"get_partition_id") \
+	X(DEPOSIT_MEMORY,		"deposit_memory") \
+	X(WITHDRAW_MEMORY,		"withdraw_memory") \
+	X(MAP_GPA_PAGES,		"map_gpa_pages") \
+	X(UNMAP_GPA_PAGES,		"unmap_gpa_pages") \
+	X(INSTALL_INTERCEPT,		"install_intercept") \
+	X(CREATE_VP,			"create_vp") \
+	X(DELETE_VP,			"delete_vp") \
+	X(GET_VP_REGISTERS,		"get_vp_registers") \
+	X(SET_VP_REGISTERS,		"set_vp_registers") \
+	X(TRANSLATE_VIRTUAL_ADDRESS,	"translate_virtual_address") \
+	X(DISPATCH_VP,			"dispatch_vp") \
+	X(GET_GPA_PAGES_ACCESS_STATES,	"get_gpa_pages_access_states") \
+	X(MAP_VP_STATE_PAGE,		"map_vp_state_page") \
+	X(UNMAP_VP_STATE_PAGE,		"unmap_vp_state_page") \
+	X(GET_PARTITION_PROPERTY_EX,	"get_partition_property_ex") \
+	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
+	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
+	X(DEBUG_SET_OPTION,		"debug_set_option") \
+	X(DEBUG_GET_OPTION,		"debug_get_option")
 
 /*
  * What happened to second-level maps and memory.  Pages are 4 KiB unless
@@ -103,7 +104,7 @@ enum hvabi_debug_counter {
 	HVABI_DEBUG_EXITS(X)
 #undef X
 	/* Three counters a call: calls, repetitions done, refusals. */
-#define X(name, code, text) \
+#define X(name, text) \
 	HVABI_COUNT_CALL_##name, HVABI_COUNT_REPS_##name, HVABI_COUNT_FAIL_##name,
 	HVABI_DEBUG_CALLS(X)
 #undef X
@@ -130,10 +131,10 @@ _Static_assert(HVABI_COUNT_MAX <= 512, "counters fill at most one page");
  * Output: HVABI_COUNT_MAX u64 counters.
  */
 struct hvabi_input_debug_get_counters {
-	__u64 partition_id;
-	__u32 processor;
-	__u32 padding;
-} __attribute__((packed));
+	uint64_t partition_id;
+	uint32_t processor;
+	uint32_t padding;
+} HVABI_PACKED;
 _Static_assert(sizeof(struct hvabi_input_debug_get_counters) == 16, "size");
 
 /**
@@ -142,9 +143,9 @@ _Static_assert(sizeof(struct hvabi_input_debug_get_counters) == 16, "size");
  * @page: page number (4 KiB) in the parent's guest physical space
  */
 struct hvabi_input_debug_who_can_reach {
-	__u64 partition_id;
-	__u64 page;
-} __attribute__((packed));
+	uint64_t partition_id;
+	uint64_t page;
+} HVABI_PACKED;
 _Static_assert(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
 
 /* Owner of a parent page, as the hypervisor keeps it. */
@@ -161,11 +162,11 @@ _Static_assert(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
  * @size: 1 mapped as 4 KiB, 2 as part of a 2 MiB map
  */
 struct hvabi_debug_reach {
-	__u64 partition_id;
-	__u64 gfn;
-	__u32 rights;
-	__u32 size;
-} __attribute__((packed));
+	uint64_t partition_id;
+	uint64_t gfn;
+	uint32_t rights;
+	uint32_t size;
+} HVABI_PACKED;
 
 #define HVABI_DEBUG_REACH_MAX 160
 
@@ -179,12 +180,12 @@ struct hvabi_debug_reach {
  * @reach: the first @found mappings
  */
 struct hvabi_output_debug_who_can_reach {
-	__u32 owner;
-	__u32 references;
-	__u32 found;
-	__u32 parent_access;
+	uint32_t owner;
+	uint32_t references;
+	uint32_t found;
+	uint32_t parent_access;
 	struct hvabi_debug_reach reach[HVABI_DEBUG_REACH_MAX];
-} __attribute__((packed));
+} HVABI_PACKED;
 _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) ==
 	       16 + 24 * HVABI_DEBUG_REACH_MAX, "size");
 _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
@@ -223,11 +224,11 @@ enum hvabi_debug_option {
  * "refuse" options starts its count anew.
  */
 struct hvabi_input_debug_option {
-	__u64 partition_id;
-	__u32 option;
-	__u32 padding;
-	__u64 value;
-} __attribute__((packed));
+	uint64_t partition_id;
+	uint32_t option;
+	uint32_t padding;
+	uint64_t value;
+} HVABI_PACKED;
 _Static_assert(sizeof(struct hvabi_input_debug_option) == 24, "size");
 
 #endif

@@ -7,8 +7,8 @@
  * whose RAM is mapped in 4 KiB pages throughout, so taking a page away from
  * the parent cannot fail.
  */
-#ifndef CORE_PARENT_H
-#define CORE_PARENT_H
+#ifndef CORE_PARENT_MAP_H
+#define CORE_PARENT_MAP_H
 
 #include "types.h"
 

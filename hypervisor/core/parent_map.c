@@ -6,7 +6,7 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include "npt.h"
-#include "parent.h"
+#include "parent_map.h"
 #include "partition.h"
 #include "platform.h"
 

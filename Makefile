@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# mshv-movable: everything from here. `make help` lists what there is to do.
+#
+# Everything generated is under $(O). A part of the project is a folder with a
+# Makefile of its own, called with O (absolute), KVER and KDIR (a kernel's headers);
+# its targets are all (the default), clean and, if it has one, check.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+O ?= $(top)/build
+override O := $(abspath $(O))
+KVER ?= $(shell $(top)/rig/fetch --default-kver)
+QEMU ?= qemu-system-x86_64
+V ?=
+T ?=
+export O KVER QEMU V T
+Q := $(if $(V),,@)
+
+# In the order they are built: tests link the library that vmm makes.
+parts := $(patsubst %/Makefile,%,$(wildcard hypervisor/Makefile driver/Makefile \
+	vmm/Makefile tests/Makefile bench/Makefile))
+KDIR = $(O)/pkg/$(KVER)/headers
+part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
+
+# What `make run` boots; the demonstration wants two nodes and a disk to swap to.
+RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --timeout 600
+SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G
+
+scripts := rig/fetch rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
+
+.PHONY: help fetch build run test shell check clean distclean $(parts)
+
+help:
+	@echo 'make run        build everything and run the demonstration'
+	@echo 'make test       build everything and run the tests (T=name: only that one)'
+	@echo 'make shell      a root shell in the parent partition, driver loaded'
+	@echo 'make build      only build'
+	@echo 'make check      style, sparse and unit tests: what takes seconds'
+	@echo 'make fetch      only install missing tools and download the kernel'
+	@echo 'make clean      remove what was built; distclean: downloads as well'
+	@echo
+	@echo 'V=1             show commands and everything tests print'
+	@echo 'T=name          one test, or one group of tests (tests/run --list)'
+	@echo 'KVER=6.12       kernel series of the parent (6.1 builds, too)'
+	@echo 'QEMU=program    another QEMU'
+	@echo 'O=folder        another build folder'
+	@echo
+	@echo 'rig/vm --help   boot the parent and run any command in it'
+
+fetch:
+	$(Q)rig/fetch --tools --kernel $(KVER)
+
+build: fetch $(parts)
+
+$(parts): fetch
+	$(call part,$@)
+
+tests: $(filter-out tests bench,$(parts))
+bench: $(filter-out bench,$(parts))
+
+run: build
+	$(Q)rig/vm $(RUN_VM) -- mshv demo
+
+test: build
+	$(Q)tests/run
+
+shell: build
+	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
+	$(Q)rig/vm $(SHELL_VM) --shell
+
+check: fetch build
+	$(Q)shellcheck -x $(scripts)
+	$(Q)shellcheck -s dash rig/init
+	+$(Q)set -e; for p in $(parts); do \
+		! grep -q '^check:' $$p/Makefile || \
+		$(MAKE) -C $$p O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V) check; \
+	done
+	$(Q)T= tests/run unit
+
+clean:
+	+$(Q)set -e; for p in $(parts); do \
+		! grep -q '^clean:' $$p/Makefile || \
+		$(MAKE) -C $$p O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V) clean; \
+	done
+	$(Q)if [ -d '$(O)' ]; then \
+		find '$(O)' -mindepth 1 -maxdepth 1 ! -name pkg -exec rm -rf {} +; fi
+
+distclean: clean
+	$(Q)rm -rf '$(O)/pkg'
+	$(Q)rmdir '$(O)' 2>/dev/null || true

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hypercalls on partitions: life, properties, intercepts.
+ */
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
+#include "hypercall.h"
+#include "platform.h"
+
+/*
+ * CREATE_PARTITION (0x0040): an exo partition with intercept message pages.
+ * There is no virtual interrupt controller and no isolation here: asking for
+ * one is refused rather than ignored.
+ */
+u16 hc_create_partition(struct hypercall *c)
+{
+	const u64 needed = HVABI_PARTITION_FLAG_EXO_PARTITION |
+			   HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED;
+	const u64 known = needed | HVABI_PARTITION_FLAG_SMT_ENABLED_GUEST |
+			  HVABI_PARTITION_FLAG_GPA_SUPER_PAGES_ENABLED;
+	const struct hvabi_input_create_partition *in = c->in;
+	struct hvabi_output_create_partition *out = c->out;
+
+	if ((in->flags & needed) != needed || (in->flags & ~known))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	if (in->isolation_properties & HVABI_ISOLATION_TYPE_MASK)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	return partition_create(c->cpu, in->flags, &out->partition_id);
+}
+
+static u16 named_child(struct hypercall *c, struct partition **p)
+{
+	const struct hvabi_input_partition *in = c->in;
+
+	*p = child_find(in->partition_id);
+	if (!*p)
+		return HVABI_STATUS_INVALID_PARTITION_ID;
+	c->target = *p;
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* INITIALIZE_PARTITION (0x0041) */
+u16 hc_initialize_partition(struct hypercall *c)
+{
+	struct partition *p;
+	u16 status = named_child(c, &p);
+
+	return status ? status : partition_initialize(c->cpu, p);
+}
+
+/* FINALIZE_PARTITION (0x0042): allowed in every state but FINALIZED. */
+u16 hc_finalize_partition(struct hypercall *c)
+{
+	struct partition *p;
+	u16 status = named_child(c, &p);
+
+	if (status)
+		return status;
+	if (p->state == PARTITION_FINALIZED)
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	partition_finalize(c->cpu, p);
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* DELETE_PARTITION (0x0043) */
+u16 hc_delete_partition(struct hypercall *c)
+{
+	struct partition *p;
+	u16 status = named_child(c, &p);
+
+	if (status)
+		return status;
+	status = partition_delete(p);
+	if (status == HVABI_STATUS_SUCCESS)
+		c->target = &parent;
+	return status;
+}
+
+/* A property that a partition stores. */
+struct stored_property {
+	u32 code;
+	u32 slot;
+	u64 most;
+	bool early;		/* settable only before INITIALIZE */
+};
+
+static const struct stored_property stored[] = {
+	/* Children get no enlightenments: nothing is assignable. */
+	{ HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, PROPERTY_SYNTHETIC_FEATURES, 0, true },
+	{ HVABI_PROPERTY_UNIMPLEMENTED_MSR_ACTION, PROPERTY_UNIMPLEMENTED_MSR_ACTION, 1, false },
+	{ HVABI_PROPERTY_TIME_FREEZE, PROPERTY_TIME_FREEZE, 1, false },
+	{ HVABI_PROPERTY_PROCESSORS_PER_SOCKET, PROPERTY_PROCESSORS_PER_SOCKET, 255, false },
+	{ HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, PROPERTY_ACCESS_TRACKING, 1, false },
+};
+
+static const struct stored_property *find_stored(u32 code)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(stored); i++)
+		if (stored[i].code == code)
+			return &stored[i];
+	return NULL;
+}
+
+/* Properties that are facts of the machine, the same for every partition. */
+static bool machine_property(u32 code, u64 *value)
+{
+	switch (code) {
+	case HVABI_PROPERTY_PROCESSOR_FEATURES0:
+		*value = platform_info.features[0];
+		return true;
+	case HVABI_PROPERTY_PROCESSOR_FEATURES1:
+		*value = platform_info.features[1];
+		return true;
+	case HVABI_PROPERTY_PROCESSOR_XSAVE_FEATURES:
+		*value = platform_info.xsave_features;
+		return true;
+	case HVABI_PROPERTY_XSAVE_STATES:
+		*value = platform_info.xcr0_mask;
+		return true;
+	case HVABI_PROPERTY_MAX_XSAVE_DATA_SIZE:
+		*value = platform_info.xsave_bytes;
+		return true;
+	case HVABI_PROPERTY_PHYSICAL_ADDRESS_WIDTH:
+		*value = platform_info.physical_bits;
+		return true;
+	case HVABI_PROPERTY_PROCESSOR_CLOCK_FREQUENCY:
+		*value = platform_info.tsc_hz;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* GET_PARTITION_PROPERTY (0x0044): of self or of a child. */
+u16 hc_get_partition_property(struct hypercall *c)
+{
+	const struct hvabi_input_get_partition_property *in = c->in;
+	struct hvabi_output_get_partition_property *out = c->out;
+	struct partition *p = partition_find(in->partition_id);
+	const struct stored_property *row = find_stored(in->property_code);
+
+	if (!p)
+		return HVABI_STATUS_INVALID_PARTITION_ID;
+	c->target = p;
+	if (machine_property(in->property_code, &out->property_value))
+		return HVABI_STATUS_SUCCESS;
+	if (!row)
+		return HVABI_STATUS_UNKNOWN_PROPERTY;
+	out->property_value = p->property[row->slot];
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* SET_PARTITION_PROPERTY (0x0045): of a child; always synchronous. */
+u16 hc_set_partition_property(struct hypercall *c)
+{
+	const struct hvabi_input_set_partition_property *in = c->in;
+	const struct stored_property *row = find_stored(in->property_code);
+	struct partition *p = child_find(in->partition_id);
+
+	if (!p)
+		return HVABI_STATUS_INVALID_PARTITION_ID;
+	c->target = p;
+	if (!row)
+		return HVABI_STATUS_UNKNOWN_PROPERTY;
+	if (p->state == PARTITION_FINALIZED || (row->early && p->state != PARTITION_CREATED))
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	if (in->property_value > row->most)
+		return HVABI_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+	p->property[row->slot] = in->property_value;
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* GET_PARTITION_PROPERTY_EX (0x0101): of self. */
+u16 hc_get_partition_property_ex(struct hypercall *c)
+{
+	const struct hvabi_input_get_partition_property_ex *in = c->in;
+	struct hvabi_output_property_bank *bank = c->out;
+	u64 *value = c->out;
+
+	if (in->partition_id != HVABI_PARTITION_ID_SELF)
+		return child_find(in->partition_id) ? HVABI_STATUS_UNKNOWN_PROPERTY :
+						      HVABI_STATUS_INVALID_PARTITION_ID;
+	switch (in->property_code) {
+	case HVABI_PROPERTY_VMM_CAPABILITIES:
+		bank->bank_count = 1;
+		bank->bank[0] = HVABI_VMM_CAP_VMM_CAN_PROVIDE_OVERLAY_GPFN |
+				HVABI_VMM_CAP_ASSIGNABLE_SYNTHETIC_PROC_FEATURES |
+				HVABI_VMM_CAP_VMM_ENABLE_INTEGRATED_SCHEDULER;
+		return HVABI_STATUS_SUCCESS;
+	case HVABI_PROPERTY_ASSIGNABLE_SYNTHETIC_PROC_FEATURES:
+		bank->bank_count = 1;
+		return HVABI_STATUS_SUCCESS;
+	case HVABI_PROPERTY_INTEGRATED_SCHEDULER_ENABLED:
+		*value = 1;
+		return HVABI_STATUS_SUCCESS;
+	default:
+		return HVABI_STATUS_UNKNOWN_PROPERTY;
+	}
+}
+
+/*
+ * INSTALL_INTERCEPT (0x004d): CPUID leaves, MSRs and exceptions.  Ports always
+ * exit; MSRs that are switched with the VP never do, and are refused.
+ */
+u16 hc_install_intercept(struct hypercall *c)
+{
+	const u32 both = HVABI_INTERCEPT_ACCESS_MASK_READ | HVABI_INTERCEPT_ACCESS_MASK_WRITE;
+	const struct hvabi_input_install_intercept *in = c->in;
+	struct partition *p;
+	u16 status = hc_active_child(c, in->partition_id, &p);
+	u32 access;
+	u64 most;
+
+	if (status)
+		return status;
+	switch (in->intercept_type) {
+	case HVABI_INTERCEPT_TYPE_CPUID:
+		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
+		most = UINT32_MAX;
+		break;
+	case HVABI_INTERCEPT_TYPE_MSR:
+		access = both;
+		most = 0;		/* all that exit */
+		break;
+	case HVABI_INTERCEPT_TYPE_MSR_INDEX:
+		access = both;
+		most = UINT32_MAX;
+		break;
+	case HVABI_INTERCEPT_TYPE_EXCEPTION:
+		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
+		most = 31;
+		break;
+	default:
+		return HVABI_STATUS_INVALID_PARAMETER;
+	}
+	if ((in->access_type & ~access) || in->intercept_parameter > most)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	if (in->intercept_type == HVABI_INTERCEPT_TYPE_MSR_INDEX &&
+	    !platform_msr_exits((u32)in->intercept_parameter))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	return intercept_install(p, in->intercept_type, in->intercept_parameter, in->access_type);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hypercalls on virtual processors: life, registers, state pages,
+ * translation, dispatch.
+ */
+#include <hvabi/status.h>
+#include <hvabi/vp.h>
+#include "hypercall.h"
+#include "platform.h"
+#include "translate.h"
+#include "vp.h"
+
+static u16 active_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
+{
+	struct partition *p;
+	u16 status = hc_active_child(c, id, &p);
+
+	if (status)
+		return status;
+	*vp = vp_find(p, index);
+	return *vp ? HVABI_STATUS_SUCCESS : HVABI_STATUS_INVALID_VP_INDEX;
+}
+
+/* The same for calls that need the VP to stand still. */
+static u16 stopped_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
+{
+	u16 status = active_vp(c, id, index, vp);
+
+	if (!status && (*vp)->running)
+		status = HVABI_STATUS_INVALID_VP_STATE;
+	return status;
+}
+
+/* CREATE_VP (0x004e): starts in reset state, not suspended. */
+u16 hc_create_vp(struct hypercall *c)
+{
+	const struct hvabi_create_vp *in = c->in;
+	struct partition *p;
+	u16 status = hc_active_child(c, in->partition_id, &p);
+
+	if (status)
+		return status;
+	if (in->flags || in->subnode_type)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	return vp_create(c->cpu, p, in->vp_index);
+}
+
+/* DELETE_VP (0x004f) */
+u16 hc_delete_vp(struct hypercall *c)
+{
+	const struct hvabi_input_delete_vp *in = c->in;
+	struct vp *vp;
+	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (!status)
+		vp_destroy(vp);
+	return status;
+}
+
+/* GET_VP_REGISTERS (0x0050): what the register page holds counts as written. */
+u16 hc_get_vp_registers(struct hypercall *c)
+{
+	const struct hvabi_input_get_vp_registers *in = c->in;
+	union hvabi_register_value *out = c->out;
+	struct vp *vp;
+	u16 status = active_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (status)
+		return status;
+	if (!vp->running)
+		vp_load_register_page(vp);
+	for (; c->done < c->limit; c->done++) {
+		status = vp_get_register(vp, in->names[c->done], &out[c->done]);
+		if (status)
+			break;
+	}
+	return status;
+}
+
+/*
+ * SET_VP_REGISTERS (0x0051): in order; the first bad one ends the call, and
+ * "reps completed" is its index.  Those before it are set.
+ */
+u16 hc_set_vp_registers(struct hypercall *c)
+{
+	const struct hvabi_input_set_vp_registers *in = c->in;
+	struct vp *vp;
+	u16 status = active_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (status)
+		return status;
+	if (!vp->running)
+		vp_load_register_page(vp);
+	for (; c->done < c->limit; c->done++) {
+		const struct hvabi_register_assoc *e = &in->elements[c->done];
+
+		status = vp_set_register(vp, e->name, &e->value);
+		if (status)
+			break;
+	}
+	if (!vp->running && vp_register_page_valid(vp))
+		vp_store_register_page(vp);
+	return status;
+}
+
+/* TRANSLATE_VIRTUAL_ADDRESS (0x0052): a failed walk is a result, not a failure. */
+u16 hc_translate_virtual_address(struct hypercall *c)
+{
+	const struct hvabi_input_translate_virtual_address *in = c->in;
+	struct hvabi_output_translate_virtual_address *out = c->out;
+	const u64 known = 0x3ff;
+	struct vp *vp;
+	u64 gpa = 0;
+	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (status)
+		return status;
+	if (in->control_flags & ~known)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	vp_load_register_page(vp);
+	out->result_code = translate(vp, in->gva_page << PAGE_SHIFT, in->control_flags, &gpa);
+	if (out->result_code == HVABI_TRANSLATE_SUCCESS)
+		out->gpa_page = gpa >> PAGE_SHIFT;
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 state_page_type(u16 type, u8 vtl, enum vp_page *which)
+{
+	if (vtl || (type != HVABI_VP_STATE_PAGE_REGISTERS &&
+		    type != HVABI_VP_STATE_PAGE_INTERCEPT_MESSAGE))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	*which = type == HVABI_VP_STATE_PAGE_REGISTERS ? VP_PAGE_REGISTERS : VP_PAGE_MESSAGE;
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* MAP_VP_STATE_PAGE (0x00e1): the caller names the page, as an L1VH parent does. */
+u16 hc_map_vp_state_page(struct hypercall *c)
+{
+	const struct hvabi_input_map_vp_state_page *in = c->in;
+	struct hvabi_output_map_vp_state_page *out = c->out;
+	enum vp_page which;
+	struct vp *vp;
+	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (!status)
+		status = state_page_type(in->type, in->input_vtl, &which);
+	if (!status && in->flags != HVABI_VP_STATE_PAGE_LOCATION_PROVIDED)
+		status = HVABI_STATUS_INVALID_PARAMETER;
+	if (!status)
+		status = vp_map_page(vp, which, in->requested_map_location);
+	if (!status)
+		out->map_location = in->requested_map_location;
+	return status;
+}
+
+/* UNMAP_VP_STATE_PAGE (0x00e2) */
+u16 hc_unmap_vp_state_page(struct hypercall *c)
+{
+	const struct hvabi_input_unmap_vp_state_page *in = c->in;
+	enum vp_page which;
+	struct vp *vp;
+	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (!status)
+		status = state_page_type(in->type, in->input_vtl, &which);
+	return status ? status : vp_unmap_page(vp, which);
+}
+
+static u16 dispatch_flags(u32 flags)
+{
+	const u32 known = HVABI_DISPATCH_CLEAR_INTERCEPT_SUSPEND |
+			  HVABI_DISPATCH_ENABLE_CALLER_INTERRUPTS |
+			  HVABI_DISPATCH_SKIP_VP_SPEC_FLUSH |
+			  HVABI_DISPATCH_SKIP_CALLER_SPEC_FLUSH |
+			  HVABI_DISPATCH_SKIP_CALLER_USER_SPEC_FLUSH;
+
+	return flags & ~known ? HVABI_STATUS_INVALID_PARAMETER : HVABI_STATUS_SUCCESS;
+}
+
+/*
+ * DISPATCH_VP (0x00c2): run the VP here until it stops or the parent is
+ * wanted.  A VP that still stands in an intercept runs only with
+ * CLEAR_INTERCEPT_SUSPEND.  A time slice is refused: any interrupt of the
+ * parent ends the stay anyhow.
+ */
+u16 hc_dispatch_vp(struct hypercall *c)
+{
+	const struct hvabi_input_dispatch_vp *in = c->in;
+	struct hvabi_output_dispatch_vp *out = c->out;
+	struct vp *vp;
+	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+
+	if (!status)
+		status = dispatch_flags(in->flags);
+	if (status)
+		return status;
+	if (in->time_slice || in->spec_ctrl)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	if (!vp->overlay[VP_PAGE_MESSAGE])
+		return HVABI_STATUS_INVALID_VP_STATE;
+	if (vp->intercept_suspend && !(in->flags & HVABI_DISPATCH_CLEAR_INTERCEPT_SUSPEND))
+		return HVABI_STATUS_INVALID_VP_STATE;
+	vp->intercept_suspend = false;
+	*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_BLOCKED,
+						  HVABI_DISPATCH_EVENT_SUSPEND };
+	if (vp_suspended(vp))
+		return HVABI_STATUS_SUCCESS;
+	vp_load_register_page(vp);
+	vp_invalidate_register_page(vp);
+	switch (platform_run_vp(c->cpu, vp)) {
+	case RUN_INTERCEPT:
+		*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
+							  HVABI_DISPATCH_EVENT_INTERCEPT };
+		break;
+	case RUN_PREEMPTED:
+		if (!vp_suspended(vp))
+			*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
+								  HVABI_DISPATCH_EVENT_NONE };
+		break;
+	case RUN_GONE:
+		c->target = &parent;
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	}
+	return HVABI_STATUS_SUCCESS;
+}

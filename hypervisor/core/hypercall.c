@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hypercall entry: control word, blocks, call table.  Laws: hypercall.h.
+ */
+#include <hvabi/debug.h>
+#include <hvabi/status.h>
+#include "frame.h"
+#include "hypercall.h"
+#include "options.h"
+#include "platform.h"
+
+#define BLOCK_MAX 4096u
+
+/* Shapes of all calls of the ABI, whether answered here or not. */
+struct call_shape {
+	u16 code;
+	u8 kind;
+	u16 in_header, in_element;
+	u16 out_header, out_element;
+};
+
+static const struct call_shape shapes[] = {
+#define X(name, code, kind, in, in_el, out, out_el) \
+	{ code, HVABI_KIND_##kind, in, in_el, out, out_el },
+	HVABI_CALL_LIST(X)
+#undef X
+	{ HVABI_CALL_DEBUG_GET_COUNTERS, HVABI_KIND_SIMPLE, 16, 0, HVABI_COUNT_MAX * 8, 0 },
+	{ HVABI_CALL_DEBUG_WHO_CAN_REACH, HVABI_KIND_SIMPLE, 16, 0,
+	  sizeof(struct hvabi_output_debug_who_can_reach), 0 },
+	{ HVABI_CALL_DEBUG_SET_OPTION, HVABI_KIND_SIMPLE, 24, 0, 8, 0 },
+	{ HVABI_CALL_DEBUG_GET_OPTION, HVABI_KIND_SIMPLE, 24, 0, 8, 0 },
+};
+
+struct call_handler {
+	u16 code;
+	enum hvabi_debug_counter counter;
+	hypercall_handler *handler;
+};
+
+#define CALL(name, function) \
+	{ HVABI_CALL_##name, HVABI_COUNT_CALL_##name, function }
+
+static const struct call_handler handlers[] = {
+	CALL(CREATE_PARTITION, hc_create_partition),
+	CALL(INITIALIZE_PARTITION, hc_initialize_partition),
+	CALL(FINALIZE_PARTITION, hc_finalize_partition),
+	CALL(DELETE_PARTITION, hc_delete_partition),
+	CALL(GET_PARTITION_PROPERTY, hc_get_partition_property),
+	CALL(SET_PARTITION_PROPERTY, hc_set_partition_property),
+	CALL(GET_PARTITION_PROPERTY_EX, hc_get_partition_property_ex),
+	CALL(INSTALL_INTERCEPT, hc_install_intercept),
+	CALL(DEPOSIT_MEMORY, hc_deposit_memory),
+	CALL(WITHDRAW_MEMORY, hc_withdraw_memory),
+	CALL(MAP_GPA_PAGES, hc_map_gpa_pages),
+	CALL(UNMAP_GPA_PAGES, hc_unmap_gpa_pages),
+	CALL(GET_GPA_PAGES_ACCESS_STATES, hc_get_gpa_pages_access_states),
+	CALL(CREATE_VP, hc_create_vp),
+	CALL(DELETE_VP, hc_delete_vp),
+	CALL(GET_VP_REGISTERS, hc_get_vp_registers),
+	CALL(SET_VP_REGISTERS, hc_set_vp_registers),
+	CALL(TRANSLATE_VIRTUAL_ADDRESS, hc_translate_virtual_address),
+	CALL(DISPATCH_VP, hc_dispatch_vp),
+	CALL(MAP_VP_STATE_PAGE, hc_map_vp_state_page),
+	CALL(UNMAP_VP_STATE_PAGE, hc_unmap_vp_state_page),
+	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
+	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
+	CALL(DEBUG_SET_OPTION, hc_debug_set_option),
+	CALL(DEBUG_GET_OPTION, hc_debug_get_option),
+};
+
+static const struct call_shape *find_shape(u16 code)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(shapes); i++)
+		if (shapes[i].code == code)
+			return &shapes[i];
+	return NULL;
+}
+
+static const struct call_handler *find_handler(u16 code)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].code == code)
+			return &handlers[i];
+	return NULL;
+}
+
+/* A block the call may use: aligned, inside one page, and that page the parent's. */
+static u16 check_block(u64 gpa, u32 bytes)
+{
+	if (!bytes)
+		return HVABI_STATUS_SUCCESS;
+	if (!aligned(gpa, 8) || (gpa & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE)
+		return HVABI_STATUS_INVALID_ALIGNMENT;
+	if (!frame_is_parents(gpa >> PAGE_SHIFT))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 check_control(const struct call_shape *shape, u64 control)
+{
+	bool rep = shape->kind == HVABI_KIND_REP;
+	u16 reps = hvabi_control_reps(control), start = hvabi_control_start(control);
+	bool may_be_fast = shape->kind == HVABI_KIND_FAST8 || shape->kind == HVABI_KIND_FAST16;
+
+	if (control & (HVABI_CONTROL_RESERVED | HVABI_CONTROL_NESTED))
+		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
+	if (hvabi_control_varhead(control))
+		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
+	if ((control & HVABI_CONTROL_FAST) && !may_be_fast)
+		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
+	if (rep ? !reps || start >= reps : reps || start)
+		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* Check both blocks and copy the input. */
+static u16 take_input(struct hypercall *c, const struct call_shape *shape, u64 control,
+		      u64 rdx, u64 r8)
+{
+	u32 in = shape->in_header + (u32)c->reps * shape->in_element;
+	u32 out = shape->out_header + (u32)c->reps * shape->out_element;
+	u16 status;
+
+	if (in > BLOCK_MAX || out > BLOCK_MAX)
+		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
+	if (control & HVABI_CONTROL_FAST) {
+		memcpy(c->in, &rdx, 8);
+		memcpy((u8 *)c->in + 8, &r8, 8);
+		return HVABI_STATUS_SUCCESS;
+	}
+	status = check_block(rdx, in);
+	if (status == HVABI_STATUS_SUCCESS)
+		status = check_block(r8, out);
+	if (status == HVABI_STATUS_SUCCESS && in)
+		memcpy(c->in, platform_phys(rdx), in);
+	return status;
+}
+
+/* Output that the parent may see: what was done, and a header only on success. */
+static void give_output(const struct hypercall *c, const struct call_shape *shape,
+			u16 start, u16 status, u64 r8)
+{
+	u32 first = shape->out_header + (u32)start * shape->out_element;
+	u32 end = shape->out_header + (u32)c->done * shape->out_element;
+
+	/* DISPATCH_VP let others run: the page may have been deposited since. */
+	if ((!shape->out_header && !shape->out_element) || !frame_is_parents(r8 >> PAGE_SHIFT))
+		return;
+	if (status == HVABI_STATUS_SUCCESS)
+		memcpy(platform_phys(r8), c->out, shape->out_header);
+	memcpy((u8 *)platform_phys(r8) + first, (u8 *)c->out + first, end - first);
+}
+
+static u16 limit_reps(const struct hypercall *c)
+{
+	u64 most = option(HVABI_OPTION_PARTIAL_EVERY);
+
+	if (!most || c->code == HVABI_CALL_DEPOSIT_MEMORY)
+		return c->reps;
+	return (u16)min_u64(c->reps, c->done + most);
+}
+
+static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, u16 status)
+{
+	count(c->cpu, c->target, h->counter, 1);
+	count(c->cpu, c->target, h->counter + 1, (u64)(c->done - start));
+	if (status != HVABI_STATUS_SUCCESS)
+		count(c->cpu, c->target, h->counter + 2, 1);
+	if (status == HVABI_STATUS_SUCCESS && c->done < c->reps)
+		count(c->cpu, c->target, HVABI_COUNT_PARTIAL, 1);
+	return hvabi_result(status, c->done);
+}
+
+u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
+{
+	u16 code = hvabi_control_code(control), start = hvabi_control_start(control);
+	const struct call_shape *shape = find_shape(code);
+	const struct call_handler *h = find_handler(code);
+	struct hypercall c = {
+		.cpu = cpu, .target = &parent, .code = code,
+		.reps = hvabi_control_reps(control), .done = start,
+		.in = cpu->hc_input, .out = cpu->hc_output,
+	};
+	u16 status;
+
+	if (!shape || !h) {
+		count(cpu, &parent, HVABI_COUNT_UNKNOWN_CALL, 1);
+		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
+	}
+	status = check_control(shape, control);
+	if (status == HVABI_STATUS_SUCCESS)
+		status = take_input(&c, shape, control, rdx, r8);
+	if (status != HVABI_STATUS_SUCCESS)
+		return finish(&c, h, start, status);
+	if (option_refuses_call(code)) {
+		count(cpu, &parent, HVABI_COUNT_CALL_REFUSED, 1);
+		return finish(&c, h, start, (u16)option(HVABI_OPTION_REFUSE_STATUS));
+	}
+	memset(c.out, 0, BLOCK_MAX);
+	c.limit = limit_reps(&c);
+	status = h->handler(&c);
+	give_output(&c, shape, start, status, r8);
+	return finish(&c, h, start, status);
+}
+
+u16 hc_active_child(struct hypercall *c, u64 id, struct partition **p)
+{
+	*p = child_find(id);
+	if (!*p)
+		return HVABI_STATUS_INVALID_PARTITION_ID;
+	c->target = *p;
+	if ((*p)->state != PARTITION_ACTIVE)
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	return HVABI_STATUS_SUCCESS;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Hypercalls: how one is decoded, and what a handler sees of it.
+ *
+ * Laws
+ *  - Decode, then perform.  hypercall() checks the control word and both
+ *    blocks; a handler checks every value of its input, all repetitions
+ *    included, before it changes anything.  What is refused changes nothing
+ *    but the counters.
+ *  - The input is a private copy: nothing moves between check and use.
+ *  - After the checks only "insufficient memory" may stop a rep call half way,
+ *    and what was done until then stays done.
+ *
+ * Lock: hypervisor lock, taken by the exit handler.
+ */
+#ifndef CORE_HYPERCALL_H
+#define CORE_HYPERCALL_H
+
+#include <hvabi/hypercall.h>
+#include "cpu.h"
+#include "partition.h"
+#include "types.h"
+
+/**
+ * struct hypercall - one call in hand
+ * @target: partition that the call is about, for the counters
+ * @limit: do repetitions @done .. @limit - 1 in this go (@limit <= reps)
+ * @done: repetitions completed, counted from the start of the list
+ * @in: copy of the input block; @out: output block, zeroed
+ */
+struct hypercall {
+	struct cpu *cpu;
+	struct partition *target;
+	u16 code;
+	u16 reps;
+	u16 limit;
+	u16 done;
+	void *in;
+	void *out;
+};
+
+/**
+ * hypercall() - answer a call of the parent
+ * @control: RCX; @rdx, @r8: input and output addresses, or fast input
+ *
+ * Returns the result word.
+ */
+u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8);
+
+/* Handlers: one per call code, in hc_*.c.  Each returns a HVABI_STATUS_*. */
+typedef u16 hypercall_handler(struct hypercall *c);
+
+hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_partition,
+	hc_delete_partition, hc_get_partition_property, hc_set_partition_property,
+	hc_get_partition_property_ex, hc_install_intercept,
+	hc_deposit_memory, hc_withdraw_memory, hc_map_gpa_pages, hc_unmap_gpa_pages,
+	hc_get_gpa_pages_access_states,
+	hc_create_vp, hc_delete_vp, hc_get_vp_registers, hc_set_vp_registers,
+	hc_translate_virtual_address, hc_dispatch_vp, hc_map_vp_state_page,
+	hc_unmap_vp_state_page,
+	hc_debug_get_counters, hc_debug_who_can_reach, hc_debug_set_option,
+	hc_debug_get_option;
+
+/* Find the child @id in state ACTIVE and note it as the target. */
+u16 hc_active_child(struct hypercall *c, u64 id, struct partition **p);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Virtual processors of children: register state, suspension, state pages,
+ * and the messages that tell the parent why one stopped.
+ *
+ * The core keeps the architectural state in a neutral form; svm/ loads it
+ * into a VMCB at dispatch and stores it back at the end.  While a VP runs
+ * (vp->running) nobody but that processor touches vp->state, so hypercalls on
+ * its registers answer INVALID_VP_STATE; only the suspend registers can be
+ * written at any time, and the running processor is kicked to see them.
+ *
+ * Lock: hypervisor lock for everything.
+ */
+#ifndef CORE_VP_H
+#define CORE_VP_H
+
+#include <hvabi/message.h>
+#include <hvabi/register.h>
+#include <hvabi/vp.h>
+#include "partition.h"
+#include "types.h"
+
+enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
+
+/* Order of the register page, then LDTR and TR. */
+enum segment { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEGMENTS };
+
+struct table_register {
+	u64 base;
+	u16 limit;
+};
+
+/* Register names as the architecture has them; msr_* by their usual names. */
+struct vp_state {
+	u64 gpr[GPRS];
+	u64 rip, rflags;
+	u64 cr0, cr2, cr3, cr4, cr8, xcr0, efer;
+	u64 dr[4], dr6, dr7;
+	struct hvabi_x64_segment_register segment[SEGMENTS];
+	struct table_register gdtr, idtr;
+	u64 kernel_gs_base, star, lstar, cstar, sfmask;
+	u64 sysenter_cs, sysenter_eip, sysenter_esp;
+	u64 pat, tsc_offset, tsc_aux, apic_base, mtrr_def_type;
+	u64 pending_interruption;	/* HVABI_PENDING_INTERRUPTION_* */
+	bool interrupt_shadow;
+};
+
+enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
+
+/**
+ * struct vp
+ * @page: SPA of this structure; @vmcb, @xsave: one page each for svm/
+ * @run_serial: tells svm/ whether its processor ran anything else meanwhile
+ * @overlay: pages of the parent shared with it, 0: not mapped
+ * @message: the message of the current intercept
+ */
+struct vp {
+	struct partition *partition;
+	u32 index;
+	bool running;
+	bool explicit_suspend;
+	bool dispatch_suspend;
+	bool intercept_suspend;
+	struct cpu *cpu;		/* where it runs, or ran last */
+	u64 page, vmcb, xsave;
+	u64 overlay[VP_PAGES];
+	struct vp_state state;
+	struct hvabi_message message;
+};
+_Static_assert(sizeof(struct vp) <= 4096, "a VP is one page");
+
+/* The VP, or NULL. */
+struct vp *vp_find(struct partition *p, u32 index);
+
+/*
+ * Make VP @index of an active child, in architectural reset state and ready.
+ * INVALID_VP_INDEX if out of range or there already, or INSUFFICIENT_MEMORY.
+ */
+u16 vp_create(struct cpu *cpu, struct partition *p, u32 index);
+
+/* Remove a VP that no processor is inside; its pages go back to the pool. */
+void vp_destroy(struct vp *vp);
+
+/* True if the VP may not run: which event DISPATCH_VP answers. */
+static inline bool vp_suspended(const struct vp *vp)
+{
+	return vp->explicit_suspend || vp->dispatch_suspend;
+}
+
+/* MAP/UNMAP_VP_STATE_PAGE. */
+u16 vp_map_page(struct vp *vp, enum vp_page which, u64 pfn);
+u16 vp_unmap_page(struct vp *vp, enum vp_page which);
+
+/*
+ * One register.  INVALID_PARAMETER for an unknown name,
+ * INVALID_REGISTER_VALUE for a bad value, INVALID_VP_STATE while running.
+ */
+u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value);
+u16 vp_set_register(struct vp *vp, u32 name, const union hvabi_register_value *value);
+
+/*
+ * The register page: take over what the parent wrote (classes marked dirty),
+ * write the whole state out, or mark it stale because the VP is about to run.
+ */
+void vp_load_register_page(struct vp *vp);
+void vp_store_register_page(struct vp *vp);
+void vp_invalidate_register_page(struct vp *vp);
+bool vp_register_page_valid(const struct vp *vp);
+
+/* Room of the VP's XSAVE image. */
+void *vp_xsave_area(const struct vp *vp);
+
+#endif

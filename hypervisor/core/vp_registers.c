@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registers by name: GET_VP_REGISTERS and SET_VP_REGISTERS, one at a time.
+ *
+ * Plain 64-bit registers are a table; the rest are cases.  Values are checked
+ * only as far as the world switch itself needs; whether they make sense
+ * together is the processor's business at VMRUN.
+ */
+#include <hvabi/status.h>
+#include "cpu.h"
+#include "platform.h"
+#include "vp.h"
+#include "xsave.h"
+
+struct scalar {
+	u32 name;
+	u32 offset;
+	u64 settable;		/* bits that may be set */
+};
+
+#define SCALAR(reg, field, bits) \
+	{ HVABI_REG_##reg, offsetof(struct vp_state, field), bits }
+#define ALL UINT64_MAX
+
+#define EFER_DEFINED	0x4d01ull	/* SCE, LME, LMA, NXE, FFXSR */
+#define XCR0_X87	BIT(0)
+#define XCR0_SSE	BIT(1)
+#define XCR0_AVX	BIT(2)
+
+static const struct scalar scalars[] = {
+	SCALAR(RIP, rip, ALL),
+	SCALAR(RFLAGS, rflags, 0x3f7fd7),
+	SCALAR(CR0, cr0, 0xe005003f),
+	SCALAR(CR2, cr2, ALL),
+	SCALAR(CR3, cr3, ALL),
+	SCALAR(CR4, cr4, 0xf70fff),
+	SCALAR(CR8, cr8, 0xf),
+	SCALAR(INTERMEDIATE_CR0, cr0, 0xe005003f),
+	SCALAR(INTERMEDIATE_CR3, cr3, ALL),
+	SCALAR(INTERMEDIATE_CR4, cr4, 0xf70fff),
+	SCALAR(INTERMEDIATE_CR8, cr8, 0xf),
+	SCALAR(DR0, dr[0], ALL),
+	SCALAR(DR1, dr[1], ALL),
+	SCALAR(DR2, dr[2], ALL),
+	SCALAR(DR3, dr[3], ALL),
+	SCALAR(DR6, dr6, 0xffffffff),
+	SCALAR(DR7, dr7, 0xffffffff),
+	SCALAR(EFER, efer, EFER_DEFINED),
+	SCALAR(KERNEL_GS_BASE, kernel_gs_base, ALL),
+	SCALAR(APIC_BASE, apic_base, ALL),
+	SCALAR(PAT, pat, 0x0707070707070707),
+	SCALAR(SYSENTER_CS, sysenter_cs, ALL),
+	SCALAR(SYSENTER_EIP, sysenter_eip, ALL),
+	SCALAR(SYSENTER_ESP, sysenter_esp, ALL),
+	SCALAR(STAR, star, ALL),
+	SCALAR(LSTAR, lstar, ALL),
+	SCALAR(CSTAR, cstar, ALL),
+	SCALAR(SFMASK, sfmask, ALL),
+	SCALAR(TSC_AUX, tsc_aux, 0xffffffff),
+	SCALAR(MTRR_DEF_TYPE, mtrr_def_type, 0xcff),
+	SCALAR(PENDING_INTERRUPTION, pending_interruption, ALL),
+};
+
+static u64 *find_scalar(struct vp *vp, u32 name, u64 *settable)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(scalars); i++) {
+		if (scalars[i].name != name)
+			continue;
+		*settable = scalars[i].settable;
+		return (u64 *)(uintptr_t)((u8 *)&vp->state + scalars[i].offset);
+	}
+	if (name >= HVABI_REG_RAX && name <= HVABI_REG_R15) {
+		*settable = ALL;
+		return &vp->state.gpr[name - HVABI_REG_RAX];
+	}
+	return NULL;
+}
+
+/* Registers that can be read and written while the VP runs. */
+static bool *suspend_flag(struct vp *vp, u32 name)
+{
+	switch (name) {
+	case HVABI_REG_EXPLICIT_SUSPEND:
+		return &vp->explicit_suspend;
+	case HVABI_REG_DISPATCH_SUSPEND:
+		return &vp->dispatch_suspend;
+	case HVABI_REG_INTERCEPT_SUSPEND:
+		return &vp->intercept_suspend;
+	default:
+		return NULL;
+	}
+}
+
+static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
+{
+	struct vp_state *s = &vp->state;
+	void *area = vp_xsave_area(vp);
+
+	if (name >= HVABI_REG_XMM0 && name < HVABI_REG_XMM0 + 16) {
+		xsave_get_xmm(area, name - HVABI_REG_XMM0, &v->reg128);
+		return HVABI_STATUS_SUCCESS;
+	}
+	if (name >= HVABI_REG_FP_MMX0 && name < HVABI_REG_FP_MMX0 + 8) {
+		xsave_get_st(area, name - HVABI_REG_FP_MMX0, &v->reg128);
+		return HVABI_STATUS_SUCCESS;
+	}
+	if (name >= HVABI_REG_ES && name <= HVABI_REG_TR) {
+		v->segment = s->segment[name - HVABI_REG_ES];
+		return HVABI_STATUS_SUCCESS;
+	}
+	switch (name) {
+	case HVABI_REG_FP_CONTROL_STATUS:
+		xsave_get_fp_control(area, &v->fp_control_status);
+		break;
+	case HVABI_REG_XMM_CONTROL_STATUS:
+		xsave_get_xmm_control(area, &v->xmm_control_status);
+		break;
+	case HVABI_REG_GDTR:
+		v->table.base = s->gdtr.base;
+		v->table.limit = s->gdtr.limit;
+		break;
+	case HVABI_REG_IDTR:
+		v->table.base = s->idtr.base;
+		v->table.limit = s->idtr.limit;
+		break;
+	case HVABI_REG_XFEM:
+		v->reg64 = s->xcr0;
+		break;
+	case HVABI_REG_INTERRUPT_STATE:
+		v->reg64 = s->interrupt_shadow ? HVABI_INTERRUPT_STATE_SHADOW : 0;
+		break;
+	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
+	case HVABI_REG_VP_ROOT_SIGNAL_COUNT:
+		break;
+	case HVABI_REG_VP_INDEX:
+	case HVABI_REG_INITIAL_APIC_ID:
+		v->reg64 = vp->index;
+		break;
+	case HVABI_REG_PROCESSOR_CLOCK_FREQUENCY:
+		v->reg64 = platform_info.tsc_hz;
+		break;
+	case HVABI_REG_INTERRUPT_CLOCK_FREQUENCY:
+		v->reg64 = platform_info.apic_hz;
+		break;
+	default:
+		return HVABI_STATUS_INVALID_PARAMETER;
+	}
+	return HVABI_STATUS_SUCCESS;
+}
+
+u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
+{
+	bool *flag = suspend_flag(vp, name);
+	u64 settable, *scalar;
+
+	*value = (union hvabi_register_value){ .reg128 = { 0, 0 } };
+	if (flag) {
+		value->reg64 = *flag;
+		return HVABI_STATUS_SUCCESS;
+	}
+	if (vp->running)
+		return HVABI_STATUS_INVALID_VP_STATE;
+	scalar = find_scalar(vp, name, &settable);
+	if (!scalar)
+		return get_special(vp, name, value);
+	value->reg64 = *scalar;
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 set_xfem(struct vp *vp, u64 value)
+{
+	if ((value & ~platform_info.xcr0_mask) || !(value & XCR0_X87) ||
+	    ((value & XCR0_AVX) && !(value & XCR0_SSE)))
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	vp->state.xcr0 = value;
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value *v)
+{
+	struct vp_state *s = &vp->state;
+	void *area = vp_xsave_area(vp);
+
+	if (name >= HVABI_REG_XMM0 && name < HVABI_REG_XMM0 + 16) {
+		xsave_set_xmm(area, name - HVABI_REG_XMM0, &v->reg128);
+		return HVABI_STATUS_SUCCESS;
+	}
+	if (name >= HVABI_REG_FP_MMX0 && name < HVABI_REG_FP_MMX0 + 8) {
+		xsave_set_st(area, name - HVABI_REG_FP_MMX0, &v->reg128);
+		return HVABI_STATUS_SUCCESS;
+	}
+	if (name >= HVABI_REG_ES && name <= HVABI_REG_TR) {
+		s->segment[name - HVABI_REG_ES] = v->segment;
+		return HVABI_STATUS_SUCCESS;
+	}
+	switch (name) {
+	case HVABI_REG_FP_CONTROL_STATUS:
+		xsave_set_fp_control(area, &v->fp_control_status);
+		break;
+	case HVABI_REG_XMM_CONTROL_STATUS:
+		if (!xsave_set_xmm_control(area, &v->xmm_control_status))
+			return HVABI_STATUS_INVALID_REGISTER_VALUE;
+		break;
+	case HVABI_REG_GDTR:
+		s->gdtr = (struct table_register){ v->table.base, v->table.limit };
+		break;
+	case HVABI_REG_IDTR:
+		s->idtr = (struct table_register){ v->table.base, v->table.limit };
+		break;
+	case HVABI_REG_XFEM:
+		return set_xfem(vp, v->reg64);
+	case HVABI_REG_INTERRUPT_STATE:
+		if (v->reg64 & ~HVABI_INTERRUPT_STATE_SHADOW)
+			return HVABI_STATUS_INVALID_REGISTER_VALUE;
+		s->interrupt_shadow = v->reg64 != 0;
+		break;
+	default:
+		return HVABI_STATUS_INVALID_PARAMETER;
+	}
+	return HVABI_STATUS_SUCCESS;
+}
+
+static u16 set_suspend(struct vp *vp, bool *flag, u64 value)
+{
+	if (value > 1)
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	*flag = value != 0;
+	if (vp->running) {
+		vp->cpu->kick = 1;
+		platform_kick(vp->cpu);
+	}
+	return HVABI_STATUS_SUCCESS;
+}
+
+u16 vp_set_register(struct vp *vp, u32 name, const union hvabi_register_value *value)
+{
+	bool *flag = suspend_flag(vp, name);
+	u64 settable, *scalar;
+
+	if (flag)
+		return set_suspend(vp, flag, value->reg64);
+	if (vp->running)
+		return HVABI_STATUS_INVALID_VP_STATE;
+	scalar = find_scalar(vp, name, &settable);
+	if (!scalar)
+		return set_special(vp, name, value);
+	if (value->reg64 & ~settable)
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	*scalar = value->reg64;
+	return HVABI_STATUS_SUCCESS;
+}

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A child's stay on a processor: enter, handle what it exits for, leave with
+ * a message when the parent has to know.
+ *
+ * The hypervisor lock is held but while the child runs.  cpu->guest is set
+ * before the lock is dropped and cleared before it is taken, which is what
+ * shoot-downs rely on (core/shootdown.h).  When the lock is back the
+ * partition may have been finalized: nothing of it is touched before still_there().
+ */
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
+#include "../core/lock.h"
+#include "../core/message.h"
+#include "../core/platform.h"
+#include "../core/translate.h"
+#include "cpu.h"
+#include "event.h"
+
+enum step {
+	STEP_CONTINUE,		/* enter again */
+	STEP_INTERCEPT,		/* a message was written */
+	STEP_LEAVE,		/* the parent is wanted */
+};
+
+/**
+ * struct stay - one DISPATCH_VP
+ * @switched: floating point and debug registers are the child's
+ * @parent_xcr0, @parent_dr, @parent_tsc_aux: the parent's, meanwhile
+ */
+struct stay {
+	struct svm_cpu *cpu;
+	struct vp *vp;
+	struct partition *partition;
+	u64 id;
+	bool switched;
+	u64 parent_xcr0;
+	u64 parent_dr[4];
+	u64 parent_tsc_aux;
+};
+
+struct ticket_lock hv_lock;
+
+/* ---- state that VMRUN does not switch ---- */
+
+static void registers_in(struct stay *stay)
+{
+	const struct vp_state *s = &stay->vp->state;
+
+	READ_DR(0, stay->parent_dr[0]);
+	READ_DR(1, stay->parent_dr[1]);
+	READ_DR(2, stay->parent_dr[2]);
+	READ_DR(3, stay->parent_dr[3]);
+	WRITE_DR(0, s->dr[0]);
+	WRITE_DR(1, s->dr[1]);
+	WRITE_DR(2, s->dr[2]);
+	WRITE_DR(3, s->dr[3]);
+	if (svm_has_rdtscp) {
+		stay->parent_tsc_aux = rdmsr(MSR_TSC_AUX);
+		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+	}
+	stay->parent_xcr0 = xgetbv();
+	xsave(stay->cpu->fpu, stay->parent_xcr0);
+	xsetbv(platform_info.xcr0_mask);
+	xrstor(vp_xsave_area(stay->vp), platform_info.xcr0_mask);
+	xsetbv(s->xcr0);
+	stay->switched = true;
+}
+
+/* Put the parent's registers back; keep the child's unless it is gone. */
+static void registers_out(struct stay *stay, bool keep)
+{
+	struct vp_state *s = &stay->vp->state;
+
+	if (!stay->switched)
+		return;
+	stay->switched = false;
+	xsetbv(platform_info.xcr0_mask);
+	if (keep) {
+		xsave(vp_xsave_area(stay->vp), platform_info.xcr0_mask);
+		READ_DR(0, s->dr[0]);
+		READ_DR(1, s->dr[1]);
+		READ_DR(2, s->dr[2]);
+		READ_DR(3, s->dr[3]);
+	}
+	xsetbv(stay->parent_xcr0);
+	xrstor(stay->cpu->fpu, stay->parent_xcr0);
+	if (svm_has_rdtscp)
+		wrmsr(MSR_TSC_AUX, stay->parent_tsc_aux);
+	WRITE_DR(0, stay->parent_dr[0]);
+	WRITE_DR(1, stay->parent_dr[1]);
+	WRITE_DR(2, stay->parent_dr[2]);
+	WRITE_DR(3, stay->parent_dr[3]);
+}
+
+/* ---- VP state <-> VMCB ---- */
+
+static struct vmcb_segment segment_to_vmcb(const struct hvabi_x64_segment_register *s)
+{
+	return (struct vmcb_segment){
+		.selector = s->selector, .limit = s->limit, .base = s->base,
+		.attributes = (u16)((s->attributes & 0xff) | (s->attributes >> 4 & 0xf00)),
+	};
+}
+
+static struct hvabi_x64_segment_register segment_from_vmcb(const struct vmcb_segment *s)
+{
+	return (struct hvabi_x64_segment_register){
+		.selector = s->selector, .limit = s->limit, .base = s->base,
+		.attributes = (u16)((s->attributes & 0xff) | (s->attributes & 0xf00) << 4),
+	};
+}
+
+static struct vmcb_segment *vmcb_segments(struct vmcb *v, enum segment n)
+{
+	struct vmcb_segment *const map[SEGMENTS] = {
+		[SEG_ES] = &v->es, [SEG_CS] = &v->cs, [SEG_SS] = &v->ss, [SEG_DS] = &v->ds,
+		[SEG_FS] = &v->fs, [SEG_GS] = &v->gs, [SEG_LDTR] = &v->ldtr, [SEG_TR] = &v->tr,
+	};
+
+	return map[n];
+}
+
+static void load_controls(struct vmcb *v, const struct vp *vp)
+{
+	v->intercept[2] = vp->partition->exceptions;
+	v->intercept[3] = (u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
+				INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_RSM |
+				INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA |
+				INTERCEPT_IO | INTERCEPT_MSR | INTERCEPT_TASK_SWITCH |
+				INTERCEPT_SHUTDOWN);
+	v->intercept[4] = (u32)(INTERCEPT_SVM_INSNS | INTERCEPT_VMMCALL | INTERCEPT_WBINVD |
+				INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_XSETBV);
+	v->iopm = io_map_child();
+	v->msrpm = msr_map_child();
+	v->asid = ASID_CHILD;
+	v->np_enable = 1;
+	v->n_cr3 = vp->partition->npt.root;
+	v->clean = 0;
+}
+
+static void load_state(struct vmcb *v, const struct vp_state *s)
+{
+	for (u32 i = 0; i < SEGMENTS; i++)
+		*vmcb_segments(v, i) = segment_to_vmcb(&s->segment[i]);
+	v->cpl = (u8)((s->segment[SEG_SS].attributes & HVABI_SEGMENT_DPL_MASK) >>
+		      HVABI_SEGMENT_DPL_SHIFT);
+	v->gdtr = (struct vmcb_segment){ .base = s->gdtr.base, .limit = s->gdtr.limit };
+	v->idtr = (struct vmcb_segment){ .base = s->idtr.base, .limit = s->idtr.limit };
+	v->rax = s->gpr[RAX];
+	v->rsp = s->gpr[RSP];
+	v->rip = s->rip;
+	v->rflags = s->rflags | 2;
+	v->cr0 = s->cr0;
+	v->cr2 = s->cr2;
+	v->cr3 = s->cr3;
+	v->cr4 = s->cr4;
+	v->efer = s->efer | EFER_SVME;
+	v->dr6 = s->dr6;
+	v->dr7 = s->dr7;
+	v->star = s->star;
+	v->lstar = s->lstar;
+	v->cstar = s->cstar;
+	v->sfmask = s->sfmask;
+	v->kernel_gs_base = s->kernel_gs_base;
+	v->sysenter_cs = s->sysenter_cs;
+	v->sysenter_esp = s->sysenter_esp;
+	v->sysenter_eip = s->sysenter_eip;
+	v->g_pat = s->pat;
+	v->tsc_offset = s->tsc_offset;
+	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf);
+	v->interrupt_shadow = s->interrupt_shadow;
+	v->event_inject = event_from_hv(s->pending_interruption);
+}
+
+static void store_state(const struct vmcb *v, struct vp_state *s)
+{
+	for (u32 i = 0; i < SEGMENTS; i++)
+		s->segment[i] = segment_from_vmcb(vmcb_segments((struct vmcb *)(uintptr_t)v, i));
+	s->gdtr = (struct table_register){ v->gdtr.base, (u16)v->gdtr.limit };
+	s->idtr = (struct table_register){ v->idtr.base, (u16)v->idtr.limit };
+	s->gpr[RAX] = v->rax;
+	s->gpr[RSP] = v->rsp;
+	s->rip = v->rip;
+	s->rflags = v->rflags;
+	s->cr0 = v->cr0;
+	s->cr2 = v->cr2;
+	s->cr3 = v->cr3;
+	s->cr4 = v->cr4;
+	s->efer = v->efer & ~EFER_SVME;
+	s->dr6 = v->dr6;
+	s->dr7 = v->dr7;
+	s->star = v->star;
+	s->lstar = v->lstar;
+	s->cstar = v->cstar;
+	s->sfmask = v->sfmask;
+	s->kernel_gs_base = v->kernel_gs_base;
+	s->sysenter_cs = v->sysenter_cs;
+	s->sysenter_esp = v->sysenter_esp;
+	s->sysenter_eip = v->sysenter_eip;
+	s->pat = v->g_pat;
+	s->cr8 = v->v_intr & 0xf;
+	s->interrupt_shadow = v->interrupt_shadow & 1;
+	s->pending_interruption = event_to_hv(v->exit_int_info);
+}
+
+/* ---- exits ---- */
+
+static struct vmcb *vmcb_of(const struct stay *stay)
+{
+	return platform_phys(stay->vp->vmcb);
+}
+
+static void count_exit(struct stay *stay, enum hvabi_debug_counter which)
+{
+	count(&stay->cpu->core, stay->partition, which, 1);
+}
+
+static void inject(struct stay *stay, u32 vector, bool has_error)
+{
+	stay->vp->state.pending_interruption = event_exception(vector, has_error, 0);
+}
+
+/* Length of the instruction at RIP, whose opcode without prefixes has @opcode bytes. */
+static u8 instruction_length(struct stay *stay, u8 opcode)
+{
+	const struct vmcb *v = vmcb_of(stay);
+	u8 bytes[16], prefixes = 0;
+	u32 available;
+
+	if (svm_has_nrips && v->next_rip > v->rip)
+		return (u8)(v->next_rip - v->rip);
+	available = fetch_instruction(stay->vp, bytes);
+	while (prefixes < available && bytes[prefixes] != 0x0f && bytes[prefixes] != 0xf4)
+		prefixes++;
+	return (u8)((prefixes < available ? prefixes : 0) + opcode);
+}
+
+static void advance(struct stay *stay, u8 length)
+{
+	stay->vp->state.rip += length;
+	stay->vp->state.interrupt_shadow = false;
+}
+
+static enum step exit_npf(struct stay *stay)
+{
+	const struct vmcb *v = vmcb_of(stay);
+	u64 info = v->exit_info1, gpa = v->exit_info2, entry;
+	u8 access = HVABI_INTERCEPT_ACCESS_READ;
+	struct npt_iter it;
+
+	/* The processor walks the child's own tables with writes (A and D). */
+	if ((info & NPF_WRITE) || (info & NPF_IN_GUEST_WALK))
+		access = HVABI_INTERCEPT_ACCESS_WRITE;
+	else if (info & NPF_FETCH)
+		access = HVABI_INTERCEPT_ACCESS_EXECUTE;
+	npt_iter_begin(&it, &stay->partition->npt, gpa >> PAGE_SHIFT);
+	entry = npt_iter_entry(&it);
+	if ((entry & NPTE_PRESENT) &&
+	    (access != HVABI_INTERCEPT_ACCESS_WRITE || (entry & NPTE_WRITE)) &&
+	    (access != HVABI_INTERCEPT_ACCESS_EXECUTE || !(entry & NPTE_NX))) {
+		count_exit(stay, HVABI_COUNT_EXIT_NPF_SPURIOUS);
+		stay->cpu->child_tlb = ~0ull;
+		return STEP_CONTINUE;
+	}
+	count_exit(stay, entry ? HVABI_COUNT_EXIT_NPF_ACCESS : HVABI_COUNT_EXIT_NPF_UNMAPPED);
+	registers_out(stay, true);
+	message_memory(stay->vp, gpa, access, entry != 0);
+	return STEP_INTERCEPT;
+}
+
+static enum step exit_cpuid(struct stay *stay)
+{
+	struct vp_state *s = &stay->vp->state;
+	u8 length = instruction_length(stay, 2);
+	struct cpuid c = cpuid_child(stay->vp, (u32)s->gpr[RAX], (u32)s->gpr[RCX]);
+
+	count_exit(stay, HVABI_COUNT_EXIT_CPUID);
+	if (intercept_wanted(stay->partition, HVABI_INTERCEPT_TYPE_CPUID, (u32)s->gpr[RAX],
+			     HVABI_INTERCEPT_ACCESS_MASK_EXECUTE)) {
+		const u32 result[4] = { c.eax, c.ebx, c.ecx, c.edx };
+
+		registers_out(stay, true);
+		message_cpuid(stay->vp, result, length);
+		return STEP_INTERCEPT;
+	}
+	s->gpr[RAX] = c.eax;
+	s->gpr[RBX] = c.ebx;
+	s->gpr[RCX] = c.ecx;
+	s->gpr[RDX] = c.edx;
+	advance(stay, length);
+	return STEP_CONTINUE;
+}
+
+static enum step exit_msr(struct stay *stay)
+{
+	struct vp_state *s = &stay->vp->state;
+	bool write = vmcb_of(stay)->exit_info1 & 1;
+	u32 msr = (u32)s->gpr[RCX];
+	u32 access = write ? HVABI_INTERCEPT_ACCESS_MASK_WRITE : HVABI_INTERCEPT_ACCESS_MASK_READ;
+	u8 length = instruction_length(stay, 2);
+	u64 value = (u32)s->gpr[RAX] | s->gpr[RDX] << 32;
+	bool ok;
+
+	count_exit(stay, write ? HVABI_COUNT_EXIT_MSR_WRITE : HVABI_COUNT_EXIT_MSR_READ);
+	if (intercept_wanted(stay->partition, HVABI_INTERCEPT_TYPE_MSR, 0, access) ||
+	    intercept_wanted(stay->partition, HVABI_INTERCEPT_TYPE_MSR_INDEX, msr, access)) {
+		registers_out(stay, true);
+		message_msr(stay->vp, msr, write, length);
+		return STEP_INTERCEPT;
+	}
+	ok = write ? msr_child_write(stay->vp, msr, value) : msr_child_read(stay->vp, msr, &value);
+	if (!ok) {
+		inject(stay, VECTOR_GP, true);
+		return STEP_CONTINUE;
+	}
+	if (!write) {
+		s->gpr[RAX] = (u32)value;
+		s->gpr[RDX] = value >> 32;
+	}
+	advance(stay, length);
+	return STEP_CONTINUE;
+}
+
+static enum step exit_io(struct stay *stay)
+{
+	const struct vmcb *v = vmcb_of(stay);
+	struct io_exit io = {
+		.port = IO_PORT(v->exit_info1), .bytes = IO_BYTES(v->exit_info1),
+		.length = (u8)(v->exit_info2 - v->rip),
+		.out = !(v->exit_info1 & IO_IN), .string = v->exit_info1 & IO_STRING,
+		.rep = v->exit_info1 & IO_REP,
+	};
+
+	count_exit(stay, HVABI_COUNT_EXIT_IO_PORT);
+	registers_out(stay, true);
+	message_io_port(stay->vp, &io);
+	return STEP_INTERCEPT;
+}
+
+static enum step exit_exception(struct stay *stay)
+{
+	const u32 with_error = 0x40027d00;	/* DF TS NP SS GP PF AC SX */
+	const struct vmcb *v = vmcb_of(stay);
+	u32 vector = (u32)v->exit_code - EXIT_EXCEPTION;
+	u64 parameter = 0;
+
+	if (vector == VECTOR_PF)
+		parameter = v->exit_info2;
+	if (vector == 1)
+		parameter = v->dr6;
+	count_exit(stay, HVABI_COUNT_EXIT_EXCEPTION);
+	registers_out(stay, true);
+	message_exception(stay->vp, (u8)vector, with_error >> vector & 1, (u32)v->exit_info1,
+			  parameter);
+	return STEP_INTERCEPT;
+}
+
+static enum step exit_xsetbv(struct stay *stay)
+{
+	struct vp_state *s = &stay->vp->state;
+	union hvabi_register_value value = {
+		.reg64 = (u32)s->gpr[RAX] | s->gpr[RDX] << 32,
+	};
+
+	count_exit(stay, HVABI_COUNT_EXIT_XSETBV);
+	stay->vp->running = false;	/* it stands still: the register may be set */
+	if ((u32)s->gpr[RCX] || vmcb_of(stay)->cpl ||
+	    vp_set_register(stay->vp, HVABI_REG_XFEM, &value)) {
+		inject(stay, VECTOR_GP, true);
+	} else {
+		xsetbv(value.reg64);
+		advance(stay, instruction_length(stay, 3));
+	}
+	stay->vp->running = true;
+	return STEP_CONTINUE;
+}
+
+/* A kick is for us; any other NMI is the parent's. */
+static enum step exit_nmi(struct stay *stay)
+{
+	struct svm_cpu *cpu = stay->cpu;
+
+	svm_take_nmi();
+	if (cpu->core.kick) {
+		cpu->core.kick = 0;
+		count_exit(stay, HVABI_COUNT_EXIT_KICK);
+		return STEP_CONTINUE;
+	}
+	count_exit(stay, HVABI_COUNT_EXIT_NMI);
+	cpu->vmcb.event_inject = EVENT_VALID | EVENT_TYPE_NMI | 2;
+	return STEP_LEAVE;
+}
+
+static enum step message(struct stay *stay, enum hvabi_debug_counter which)
+{
+	count_exit(stay, which);
+	registers_out(stay, true);
+	switch (which) {
+	case HVABI_COUNT_EXIT_HLT:
+		message_halt(stay->vp);
+		break;
+	case HVABI_COUNT_EXIT_SHUTDOWN:
+		message_unrecoverable(stay->vp);
+		break;
+	case HVABI_COUNT_EXIT_INVALID:
+		message_invalid_state(stay->vp);
+		break;
+	case HVABI_COUNT_EXIT_TASK_SWITCH:
+		message_unsupported(stay->vp, HVABI_UNSUPPORTED_FEATURE_TASK_SWITCH, 0);
+		break;
+	default:
+		message_unsupported(stay->vp, HVABI_UNSUPPORTED_FEATURE_INTERCEPT,
+				    vmcb_of(stay)->exit_code);
+		break;
+	}
+	return STEP_INTERCEPT;
+}
+
+static enum step undefined(struct stay *stay, enum hvabi_debug_counter which)
+{
+	count_exit(stay, which);
+	inject(stay, VECTOR_UD, false);
+	return STEP_CONTINUE;
+}
+
+static enum step handle_exit(struct stay *stay)
+{
+	u64 code = vmcb_of(stay)->exit_code;
+
+	if (code >= EXIT_EXCEPTION && code < EXIT_EXCEPTION + 32)
+		return exit_exception(stay);
+	switch (code) {
+	case EXIT_INTR:
+		count_exit(stay, HVABI_COUNT_EXIT_INTERRUPT);
+		return STEP_LEAVE;
+	case EXIT_NMI:
+		return exit_nmi(stay);
+	case EXIT_SMI:
+	case EXIT_INIT:
+		count_exit(stay, HVABI_COUNT_EXIT_OTHER);
+		return STEP_LEAVE;
+	case EXIT_NPF:
+		return exit_npf(stay);
+	case EXIT_CPUID:
+		return exit_cpuid(stay);
+	case EXIT_MSR:
+		return exit_msr(stay);
+	case EXIT_IO:
+		return exit_io(stay);
+	case EXIT_XSETBV:
+		return exit_xsetbv(stay);
+	case EXIT_INVD:
+	case EXIT_WBINVD:
+		count_exit(stay, HVABI_COUNT_EXIT_CACHE);
+		advance(stay, instruction_length(stay, 2));
+		return STEP_CONTINUE;
+	case EXIT_HLT:
+		return message(stay, HVABI_COUNT_EXIT_HLT);
+	case EXIT_SHUTDOWN:
+		return message(stay, HVABI_COUNT_EXIT_SHUTDOWN);
+	case EXIT_INVALID:
+		return message(stay, HVABI_COUNT_EXIT_INVALID);
+	case EXIT_TASK_SWITCH:
+		return message(stay, HVABI_COUNT_EXIT_TASK_SWITCH);
+	case EXIT_VMMCALL:
+		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
+	case EXIT_RDPMC:
+		count_exit(stay, HVABI_COUNT_EXIT_OTHER);
+		inject(stay, VECTOR_GP, true);
+		return STEP_CONTINUE;
+	case EXIT_VMRUN:
+	case EXIT_VMLOAD ... EXIT_SKINIT:
+	case EXIT_INVLPGA:
+		return undefined(stay, HVABI_COUNT_EXIT_SVM_INSN);
+	case EXIT_RSM:
+	case EXIT_MONITOR:
+	case EXIT_MWAIT:
+	case EXIT_MWAIT_ARMED:
+		return undefined(stay, HVABI_COUNT_EXIT_OTHER);
+	default:
+		return message(stay, HVABI_COUNT_EXIT_OTHER);
+	}
+}
+
+/* ---- the stay ---- */
+
+static void enter(struct stay *stay)
+{
+	struct svm_cpu *cpu = stay->cpu;
+	struct vp *vp = stay->vp;
+	struct vmcb *v = vmcb_of(stay);
+	bool same = cpu->child_partition == stay->id && cpu->child_vp == vp->index &&
+		    cpu->child_tlb == stay->partition->tlb_generation;
+
+	load_controls(v, vp);
+	load_state(v, &vp->state);
+	v->tlb_control = (u8)(same ? 0 : TLB_FLUSH_ALL);
+	cpu->child_partition = stay->id;
+	cpu->child_vp = vp->index;
+	cpu->child_tlb = stay->partition->tlb_generation;
+	__atomic_store_n(&cpu->core.guest, stay->partition, __ATOMIC_RELEASE);
+	hv_lock_release();
+	svm_run(vp->vmcb, vp->state.gpr);
+	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
+	hv_lock_acquire();
+}
+
+/* FINALIZE may have come while the lock was free; a running VP is not deleted alone. */
+static bool still_there(const struct stay *stay)
+{
+	const struct partition *p = child_find(stay->id);
+
+	return p && p->state == PARTITION_ACTIVE;
+}
+
+enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
+{
+	struct stay stay = {
+		.cpu = (struct svm_cpu *)core, .vp = vp,
+		.partition = vp->partition, .id = vp->partition->id,
+	};
+	enum step step;
+
+	vp->running = true;
+	vp->cpu = core;
+	registers_in(&stay);
+	do {
+		enter(&stay);
+		if (!still_there(&stay)) {
+			registers_out(&stay, false);
+			return RUN_GONE;
+		}
+		store_state(vmcb_of(&stay), &vp->state);
+		step = handle_exit(&stay);
+	} while (step == STEP_CONTINUE && !vp_suspended(vp));
+	registers_out(&stay, true);
+	vp->running = false;
+	return step == STEP_INTERCEPT ? RUN_INTERCEPT : RUN_PREEMPTED;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * libmshv: virtual machines on /dev/mshv, for tests and small monitors.
+ *
+ * Objects: a VM (one partition) has memory regions and virtual processors. A processor is
+ * run by one thread at a time; everything else may be called from any thread.
+ *
+ * Errors: a function returns 0 (or an object) on success and -1 (or NULL) with errno set
+ * otherwise; mshv_error() then says in words what was tried and why it failed.
+ * A VM belongs to the process that made it: the driver refuses to run it in a forked child.
+ */
+#ifndef LIBMSHV_H
+#define LIBMSHV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hvabi/debug.h>
+#include <hvabi/message.h>
+#include <hvabi/partition.h>
+#include <hvabi/hypercall.h>
+#include <hvabi/register.h>
+#include <hvabi/vp.h>
+
+#define MSHV_PAGE_SIZE	4096ull
+#define MSHV_BLOCK_SIZE	(2ull << 20)	/* what the second-level tables map at once at most */
+
+struct mshv_vm;
+struct mshv_vcpu;
+
+/* What the last failed call of this thread was about: "create partition: Permission denied". */
+const char *mshv_error(void);
+
+/* ---- VMs and memory ---- */
+
+/*
+ * Opens /dev/mshv (or $MSHV_DEVICE) and makes a partition, initialized, without memory
+ * and processors.
+ */
+struct mshv_vm *mshv_vm_create(void);
+
+/*
+ * Destroys the partition and frees its memory. Every processor must have been destroyed.
+ * NULL is fine.
+ */
+void mshv_vm_destroy(struct mshv_vm *vm);
+
+/* The partition's file descriptor, for ioctls that have no function here. */
+int mshv_vm_fd(const struct mshv_vm *vm);
+
+enum mshv_memory_flags {
+	MSHV_MEMORY_PINNED	= 1 << 0,	/* pinned from the start, for its whole life */
+	MSHV_MEMORY_READ_ONLY	= 1 << 1,	/* the guest cannot write */
+	MSHV_MEMORY_SMALL	= 1 << 2,	/* no transparent huge pages */
+};
+
+/*
+ * Gives the guest @size bytes of fresh anonymous memory at @gpa (both multiples of 4096;
+ * at a multiple of 2 MiB the memory starts at one, too). Nothing of it is allocated before
+ * it is touched, unless it is pinned. Returns its address in this process.
+ */
+void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned int flags);
+
+/* Makes [@host, @host + @size) of the caller's memory guest memory; it stays the caller's. */
+int mshv_region_add(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+		    unsigned int flags);
+
+/* Takes a region away; arguments as it was added with. */
+int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size);
+
+/* The address of [@gpa, @gpa + @size) in this process, or NULL if no region has all of it. */
+void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size);
+
+enum mshv_access { MSHV_ACCESSED, MSHV_DIRTY };
+enum mshv_access_op { MSHV_ACCESS_KEEP, MSHV_ACCESS_CLEAR, MSHV_ACCESS_SET };
+
+/* Reads the access bits of @pages pages from @gfn into @bitmap, then changes them. */
+int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,
+		       enum mshv_access which, enum mshv_access_op op, uint8_t *bitmap);
+
+/* ---- processors ---- */
+
+/* @index below 256; each once in a VM. */
+struct mshv_vcpu *mshv_vcpu_create(struct mshv_vm *vm, uint32_t index);
+void mshv_vcpu_destroy(struct mshv_vcpu *vcpu);
+uint32_t mshv_vcpu_index(const struct mshv_vcpu *vcpu);
+struct mshv_vm *mshv_vcpu_vm(const struct mshv_vcpu *vcpu);
+
+/* HVABI_REG_* names and values; @count at most 64. Not while the processor runs. */
+int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names,
+		       union hvabi_register_value *values, unsigned int count);
+int mshv_set_registers(struct mshv_vcpu *vcpu, const struct hvabi_register_assoc *regs,
+		       unsigned int count);
+int mshv_get_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t *value);
+int mshv_set_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t value);
+
+/* Asks the hypervisor to stop the guest's processors at such instructions, see
+ * HVABI_INTERCEPT_TYPE_* and HVABI_INTERCEPT_ACCESS_MASK_*. */
+int mshv_install_intercept(struct mshv_vm *vm, uint32_t type, uint32_t access,
+			   uint64_t parameter);
+
+/*
+ * Runs the processor until something stops it and returns the hypervisor's message. errno:
+ * EINTR if a signal or mshv_vcpu_kick() came first (there is no message then); if a fault
+ * could not be served, why (see MSHV_RUN_VP), and the message is there.
+ */
+int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message);
+
+/*
+ * What a run loop does when the guest stops. Handlers return 0 to go on, or anything else
+ * to leave the loop with that value. The loop itself moves RIP and stores results.
+ */
+struct mshv_handlers {
+	/* One port access; @value is what was written, or takes what is read. Size 1, 2, 4. */
+	int (*port)(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned int size,
+		    bool write, uint32_t *value);
+	/* HLT; the guest goes on behind it. */
+	int (*halt)(struct mshv_vcpu *vcpu, void *arg);
+	/* An intercepted CPUID: @result (EAX, EBX, ECX, EDX) has the default answer. */
+	int (*cpuid)(struct mshv_vcpu *vcpu, void *arg, uint32_t leaf, uint32_t subleaf,
+		     uint32_t result[4]);
+	/* An intercepted MSR; if @value cannot be had: -ENOENT injects #GP. */
+	int (*msr)(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
+		   uint64_t *value);
+	/* Memory that is not RAM, or a fault that was not served (@error is an errno, 0 if
+	 * the driver did not try). Leaves the loop if there is no handler. */
+	int (*memory)(struct mshv_vcpu *vcpu, void *arg,
+		      const struct hvabi_x64_memory_intercept_message *message, int error);
+	/* Any other message. Leaves the loop if there is no handler. */
+	int (*other)(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message);
+};
+
+/*
+ * Runs the processor until a handler says otherwise. Returns the handler's value; -1 with
+ * errno on an error, EINTR after mshv_vcpu_kick().
+ */
+int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg);
+
+/* Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return. */
+void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread);
+
+/* ---- hypervisor ---- */
+
+/*
+ * One hypercall of the driver's allow-list on a descriptor of a device, partition or
+ * processor. The first 8 bytes of @in are the partition id, which the driver fills in.
+ * @reps (may be NULL: 0) in: wanted, out: done. On failure @status has the hypervisor's
+ * status, or 0 if the driver refused.
+ */
+int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_size,
+		   void *out, size_t out_size, uint16_t *status);
+
+/*
+ * Counters of the bundled hypervisor: of @vm, or of the parent if @vm is NULL;
+ * @counters has HVABI_COUNT_MAX elements. errno ENOTTY: another hypervisor.
+ */
+int mshv_counters(struct mshv_vm *vm, uint64_t *counters);
+/* Everything that happened on one of the parent's processors. */
+int mshv_processor_counters(uint32_t processor, uint64_t *counters);
+const char *mshv_counter_name(unsigned int counter);
+
+/* Who can reach page @page (number in the parent), see hvabi/debug.h. @vm NULL: anyone. */
+int mshv_who_can_reach(struct mshv_vm *vm, uint64_t page,
+		       struct hvabi_output_debug_who_can_reach *answer);
+
+/* Sets an option of the bundled hypervisor (HVABI_OPTION_*). */
+int mshv_hypervisor_option(uint32_t option, uint64_t value);
+
+const char *mshv_message_name(uint32_t type);
+const char *mshv_status_name(uint16_t status);
+
+/* ---- payloads (guest/guest_abi.h) ---- */
+
+/*
+ * Loads a payload into the guest's memory (which must be there from address 0 on), with
+ * boot page and page tables for @memory_size bytes and @vps processors. @path without a
+ * slash is looked up in $MSHV_PAYLOADS, /usr/lib/mshv.
+ */
+int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size,
+		      unsigned int vps, uint64_t *entry);
+
+/* Puts a processor to the payload's entry. */
+int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry);
+
+#endif

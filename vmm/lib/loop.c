@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libmshv: the run loop.
+ *
+ * A message describes an instruction that was stopped before it did anything. The loop
+ * lets a handler do its work, then stores the results and moves RIP behind it, through the
+ * register page where there is one (no hypercall) and else with one SET_VP_REGISTERS.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define RFLAGS_DF	(1u << 10)
+#define VECTOR_GP	13u
+
+/* Registers to be written back before the guest goes on. */
+struct changes {
+	struct hvabi_register_assoc regs[8];
+	unsigned int count;
+};
+
+static void change(struct changes *c, uint32_t name, uint64_t value)
+{
+	c->regs[c->count].name = name;
+	c->regs[c->count].reserved1 = 0;
+	c->regs[c->count].reserved2 = 0;
+	c->regs[c->count].value.reg128 = (struct hvabi_u128){ .low = value };
+	c->count++;
+}
+
+static void skip_instruction(struct changes *c,
+			     const struct hvabi_x64_intercept_message_header *header)
+{
+	change(c, HVABI_REG_RIP,
+	       header->rip + (header->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK));
+}
+
+static int apply(struct mshv_vcpu *vcpu, const struct changes *c)
+{
+	struct hvabi_vp_register_page *page = vcpu->page;
+	unsigned int i;
+
+	if (!page || !page->isvalid)
+		return c->count ? mshv_set_registers(vcpu, c->regs, c->count) : 0;
+	for (i = 0; i < c->count; i++) {
+		uint32_t name = c->regs[i].name;
+
+		if (name == HVABI_REG_RIP)
+			continue;
+		if (name < HVABI_REG_RAX || name > HVABI_REG_R15)
+			return mshv_set_registers(vcpu, c->regs, c->count);
+	}
+	for (i = 0; i < c->count; i++) {
+		uint32_t name = c->regs[i].name;
+
+		if (name == HVABI_REG_RIP) {
+			page->rip = c->regs[i].value.reg64;
+			page->dirty |= HVABI_REGISTER_PAGE_DIRTY_IP;
+		} else {
+			page->gp_registers[name - HVABI_REG_RAX] = c->regs[i].value.reg64;
+			page->dirty |= HVABI_REGISTER_PAGE_DIRTY_GENERAL;
+		}
+	}
+	return 0;
+}
+
+/* What IN leaves in RAX: 32 bits clear the upper half, less leaves the rest. */
+static uint64_t merge(uint64_t rax, uint32_t value, unsigned int size)
+{
+	switch (size) {
+	case 1:
+		return (rax & ~0xffull) | (value & 0xff);
+	case 2:
+		return (rax & ~0xffffull) | (value & 0xffff);
+	default:
+		return value;
+	}
+}
+
+/* The address in this process of guest linear address @gva, which does not cross a page. */
+static void *linear(struct mshv_vcpu *vcpu, uint64_t gva, bool write)
+{
+	struct hvabi_input_translate_virtual_address in = {
+		.vp_index = vcpu->index,
+		.control_flags = write ? HVABI_TRANSLATE_VALIDATE_WRITE :
+					 HVABI_TRANSLATE_VALIDATE_READ,
+		.gva_page = gva / MSHV_PAGE_SIZE,
+	};
+	struct hvabi_output_translate_virtual_address out = { 0 };
+
+	if (mshv_hypercall(vcpu->fd, HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS, NULL, &in,
+			   sizeof(in), &out, sizeof(out), NULL))
+		return NULL;
+	if (out.result_code != HVABI_TRANSLATE_SUCCESS) {
+		mshv_fail_because(EFAULT, "guest linear address 0x%llx: not mapped",
+				  (unsigned long long)gva);
+		return NULL;
+	}
+	return mshv_host_address(vcpu->vm,
+				 out.gpa_page * MSHV_PAGE_SIZE + gva % MSHV_PAGE_SIZE, 1);
+}
+
+static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
+		       bool write)
+{
+	uint8_t *bytes = data, *host;
+	unsigned int i;
+
+	for (i = 0; i < size; i++) {
+		host = linear(vcpu, gva + i, write);
+		if (!host)
+			return -1;
+		if (write)
+			*host = bytes[i];
+		else
+			bytes[i] = *host;
+	}
+	return 0;
+}
+
+static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
+			void *arg, const struct hvabi_x64_io_port_intercept_message *m,
+			struct changes *c)
+{
+	bool out = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
+	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
+	bool rep = m->access_info & HVABI_IO_PORT_REP_PREFIX;
+	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
+	uint64_t count = rep ? m->rcx : 1, rsi = m->rsi, rdi = m->rdi;
+	uint32_t value;
+	int ret = 0;
+
+	for (; count && !ret; count--) {
+		value = 0;
+		if (out && copy_linear(vcpu, m->ds_segment.base + rsi, &value, size, false))
+			return -1;
+		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
+		if (!out && copy_linear(vcpu, m->es_segment.base + rdi, &value, size, true))
+			return -1;
+		if (out)
+			rsi += step;
+		else
+			rdi += step;
+	}
+	if (rep)
+		change(c, HVABI_REG_RCX, count);
+	change(c, out ? HVABI_REG_RSI : HVABI_REG_RDI, out ? rsi : rdi);
+	return ret;
+}
+
+static int do_port(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		   const struct hvabi_x64_io_port_intercept_message *m)
+{
+	bool write = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
+	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
+	uint32_t value = write ? (uint32_t)m->rax : ~0u;
+	struct changes c = { .count = 0 };
+	int ret = 0;
+
+	if (size == 1)
+		value &= 0xff;
+	else if (size == 2)
+		value &= 0xffff;
+	if (handlers->port && m->access_info & HVABI_IO_PORT_STRING_OP)
+		ret = do_string_io(vcpu, handlers, arg, m, &c);
+	else if (handlers->port)
+		ret = handlers->port(vcpu, arg, m->port_number, size, write, &value);
+	if (ret < 0)
+		return ret;
+	if (!write && !(m->access_info & HVABI_IO_PORT_STRING_OP))
+		change(&c, HVABI_REG_RAX, merge(m->rax, value, size));
+	skip_instruction(&c, &m->header);
+	return apply(vcpu, &c) ? -1 : ret;
+}
+
+static int do_cpuid(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		    const struct hvabi_x64_cpuid_intercept_message *m)
+{
+	uint32_t result[4] = {
+		(uint32_t)m->default_result_rax, (uint32_t)m->default_result_rbx,
+		(uint32_t)m->default_result_rcx, (uint32_t)m->default_result_rdx,
+	};
+	struct changes c = { .count = 0 };
+	int ret = 0;
+
+	if (handlers->cpuid)
+		ret = handlers->cpuid(vcpu, arg, (uint32_t)m->rax, (uint32_t)m->rcx, result);
+	change(&c, HVABI_REG_RAX, result[0]);
+	change(&c, HVABI_REG_RBX, result[1]);
+	change(&c, HVABI_REG_RCX, result[2]);
+	change(&c, HVABI_REG_RDX, result[3]);
+	skip_instruction(&c, &m->header);
+	return apply(vcpu, &c) ? -1 : ret;
+}
+
+static int do_msr(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		  const struct hvabi_x64_msr_intercept_message *m)
+{
+	bool write = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
+	uint64_t value = m->rdx << 32 | (uint32_t)m->rax;
+	struct changes c = { .count = 0 };
+	int ret = -ENOENT;
+
+	if (handlers->msr)
+		ret = handlers->msr(vcpu, arg, m->msr_number, write, &value);
+	if (ret == -ENOENT) {
+		change(&c, HVABI_REG_PENDING_INTERRUPTION,
+		       HVABI_PENDING_INTERRUPTION_PENDING |
+		       3ull << HVABI_PENDING_INTERRUPTION_TYPE_SHIFT |
+		       HVABI_PENDING_INTERRUPTION_DELIVER_ERROR |
+		       (uint64_t)VECTOR_GP << HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT);
+		return apply(vcpu, &c);
+	}
+	if (!write) {
+		change(&c, HVABI_REG_RAX, (uint32_t)value);
+		change(&c, HVABI_REG_RDX, value >> 32);
+	}
+	skip_instruction(&c, &m->header);
+	return apply(vcpu, &c) ? -1 : ret;
+}
+
+static int do_halt(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		   const struct hvabi_x64_intercept_message_header *m)
+{
+	struct changes c = { .count = 0 };
+	int ret;
+
+	if (!handlers->halt)
+		return mshv_fail_because(EIO, "processor %u halted", vcpu->index);
+	ret = handlers->halt(vcpu, arg);
+	skip_instruction(&c, m);
+	return apply(vcpu, &c) ? -1 : ret;
+}
+
+static int do_memory(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		     const struct hvabi_x64_memory_intercept_message *m, int error)
+{
+	static const char *const access[] = { "read", "write", "execute" };
+
+	if (handlers->memory)
+		return handlers->memory(vcpu, arg, m, error);
+	return mshv_fail_because(error ? error : EFAULT, "processor %u: %s of 0x%llx at rip "
+				 "0x%llx: %s", vcpu->index,
+				 m->header.intercept_access_type < 3 ?
+				 access[m->header.intercept_access_type] : "access",
+				 (unsigned long long)m->guest_physical_address,
+				 (unsigned long long)m->header.rip,
+				 error ? strerror(error) : "no memory there");
+}
+
+static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+		    const struct hvabi_message *message, int error)
+{
+	const void *payload = message->payload;
+
+	switch (message->header.message_type) {
+	case HVABI_MSG_UNMAPPED_GPA:
+	case HVABI_MSG_GPA_INTERCEPT:
+		return do_memory(vcpu, handlers, arg, payload, error);
+	case HVABI_MSG_X64_IO_PORT_INTERCEPT:
+		return do_port(vcpu, handlers, arg, payload);
+	case HVABI_MSG_X64_HALT:
+		return do_halt(vcpu, handlers, arg, payload);
+	case HVABI_MSG_X64_CPUID_INTERCEPT:
+		return do_cpuid(vcpu, handlers, arg, payload);
+	case HVABI_MSG_X64_MSR_INTERCEPT:
+		return do_msr(vcpu, handlers, arg, payload);
+	}
+	if (handlers->other)
+		return handlers->other(vcpu, arg, message);
+	return mshv_fail_because(EIO, "processor %u: unexpected message %s (0x%x)", vcpu->index,
+				 mshv_message_name(message->header.message_type),
+				 message->header.message_type);
+}
+
+int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg)
+{
+	struct hvabi_message message;
+	int ret, error;
+
+	for (;;) {
+		error = 0;
+		if (mshv_vcpu_run(vcpu, &message)) {
+			error = errno;
+			/* A fault that could not be served comes with its message. */
+			if (message.header.message_type != HVABI_MSG_UNMAPPED_GPA &&
+			    message.header.message_type != HVABI_MSG_GPA_INTERCEPT)
+				return -1;
+		}
+		ret = dispatch(vcpu, handlers, arg, &message, error);
+		if (ret)
+			return ret;
+	}
+}

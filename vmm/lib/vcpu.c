@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libmshv: virtual processors, their registers, and one run until the next message. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uapi/mshv.h>
+
+#include "internal.h"
+
+#define KICK_SIGNAL	SIGUSR1
+#define REGISTERS_MAX	64
+
+static void on_kick(int signal)
+{
+	(void)signal;
+}
+
+/* Without SA_RESTART, so that RUN_VP comes back with EINTR. */
+static void catch_kicks(void)
+{
+	struct sigaction action = { .sa_handler = on_kick };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(KICK_SIGNAL, &action, NULL);
+}
+
+struct mshv_vcpu *mshv_vcpu_create(struct mshv_vm *vm, uint32_t index)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct mshv_create_vp args = { .vp_index = index };
+	struct mshv_vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	void *page;
+
+	if (!vcpu) {
+		mshv_fail("create processor %u", index);
+		return NULL;
+	}
+	pthread_once(&once, catch_kicks);
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->fd = ioctl(vm->fd, MSHV_CREATE_VP, &args);
+	if (vcpu->fd < 0) {
+		mshv_fail("create processor %u", index);
+		free(vcpu);
+		return NULL;
+	}
+	page = mmap(NULL, MSHV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd,
+		    MSHV_VP_MMAP_OFFSET_REGISTERS * (off_t)MSHV_PAGE_SIZE);
+	if (page != MAP_FAILED)
+		vcpu->page = page;
+	return vcpu;
+}
+
+void mshv_vcpu_destroy(struct mshv_vcpu *vcpu)
+{
+	if (!vcpu)
+		return;
+	if (vcpu->page)
+		munmap(vcpu->page, MSHV_PAGE_SIZE);
+	close(vcpu->fd);
+	free(vcpu);
+}
+
+uint32_t mshv_vcpu_index(const struct mshv_vcpu *vcpu)
+{
+	return vcpu->index;
+}
+
+struct mshv_vm *mshv_vcpu_vm(const struct mshv_vcpu *vcpu)
+{
+	return vcpu->vm;
+}
+
+int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names,
+		       union hvabi_register_value *values, unsigned int count)
+{
+	union {
+		struct hvabi_input_get_vp_registers in;
+		uint8_t bytes[sizeof(struct hvabi_input_get_vp_registers) +
+			      REGISTERS_MAX * sizeof(uint32_t)];
+	} u = { 0 };
+	uint16_t reps = (uint16_t)count;
+
+	if (count == 0 || count > REGISTERS_MAX)
+		return mshv_fail_because(EINVAL, "read %u registers: 1 to %u", count,
+					 REGISTERS_MAX);
+	u.in.vp_index = vcpu->index;
+	memcpy(u.bytes + sizeof(u.in), names, count * sizeof(*names));
+	return mshv_hypercall(vcpu->fd, HVABI_CALL_GET_VP_REGISTERS, &reps, &u,
+			      sizeof(u.in) + count * sizeof(*names), values,
+			      count * sizeof(*values), NULL);
+}
+
+int mshv_set_registers(struct mshv_vcpu *vcpu, const struct hvabi_register_assoc *regs,
+		       unsigned int count)
+{
+	union {
+		struct hvabi_input_set_vp_registers in;
+		uint8_t bytes[sizeof(struct hvabi_input_set_vp_registers) +
+			      REGISTERS_MAX * sizeof(struct hvabi_register_assoc)];
+	} u = { 0 };
+	uint16_t reps = (uint16_t)count;
+
+	if (count == 0 || count > REGISTERS_MAX)
+		return mshv_fail_because(EINVAL, "write %u registers: 1 to %u", count,
+					 REGISTERS_MAX);
+	u.in.vp_index = vcpu->index;
+	memcpy(u.bytes + sizeof(u.in), regs, count * sizeof(*regs));
+	if (mshv_hypercall(vcpu->fd, HVABI_CALL_SET_VP_REGISTERS, &reps, &u,
+			   sizeof(u.in) + count * sizeof(*regs), NULL, 0, NULL)) {
+		if (reps < count)
+			return mshv_fail("write register 0x%x", regs[reps].name);
+		return -1;
+	}
+	return 0;
+}
+
+int mshv_get_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t *value)
+{
+	union hvabi_register_value v;
+
+	if (mshv_get_registers(vcpu, &name, &v, 1))
+		return -1;
+	*value = v.reg64;
+	return 0;
+}
+
+int mshv_set_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t value)
+{
+	struct hvabi_register_assoc reg = { .name = name, .value.reg64 = value };
+
+	return mshv_set_registers(vcpu, &reg, 1);
+}
+
+int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
+{
+	struct mshv_run_vp args;
+	int ret, error;
+
+	_Static_assert(sizeof(args) == sizeof(*message), "RUN_VP returns one message");
+	memset(&args, 0, sizeof(args));
+	memset(message, 0, sizeof(*message));
+	atomic_store(&vcpu->running, true);
+	if (atomic_exchange(&vcpu->kicked, false)) {
+		atomic_store(&vcpu->running, false);
+		return mshv_fail_because(EINTR, "processor %u: kicked", vcpu->index);
+	}
+	ret = ioctl(vcpu->fd, MSHV_RUN_VP, &args);
+	error = errno;
+	atomic_store(&vcpu->running, false);
+	memcpy(message, &args, sizeof(*message));
+	if (ret < 0) {
+		if (error == EINTR)
+			atomic_store(&vcpu->kicked, false);
+		errno = error;
+		return mshv_fail("run processor %u", vcpu->index);
+	}
+	return 0;
+}
+
+/*
+ * A signal that comes before the ioctl is lost: say it again until the processor's thread
+ * has heard it.
+ */
+void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	atomic_store(&vcpu->kicked, true);
+	while (atomic_load(&vcpu->running) && atomic_load(&vcpu->kicked)) {
+		pthread_kill(thread, KICK_SIGNAL);
+		nanosleep(&pause, NULL);
+	}
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libmshv: partitions, their memory regions, and hypercalls through the driver. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <uapi/mshv.h>
+
+#include "internal.h"
+
+static const char *device_path(void)
+{
+	const char *path = getenv("MSHV_DEVICE");
+
+	return path && *path ? path : "/dev/mshv";
+}
+
+static int open_device(void)
+{
+	int fd = open(device_path(), O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		mshv_fail("%s", device_path());
+	return fd;
+}
+
+/* A descriptor for calls about the parent itself, opened once and kept. */
+int mshv_device(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static int fd = -1;
+	int answer;
+
+	pthread_mutex_lock(&lock);
+	if (fd < 0)
+		fd = open_device();
+	answer = fd;
+	pthread_mutex_unlock(&lock);
+	return answer;
+}
+
+struct mshv_vm *mshv_vm_create(void)
+{
+	struct mshv_create_partition args = {
+		.pt_flags = 1ull << MSHV_PT_BIT_LAPIC | 1ull << MSHV_PT_BIT_X2APIC |
+			    1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
+		.pt_isolation = MSHV_PT_ISOLATION_NONE,
+	};
+	struct mshv_vm *vm = calloc(1, sizeof(*vm));
+	int device = open_device();
+
+	if (!vm || device < 0)
+		goto free;
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->fd = ioctl(device, MSHV_CREATE_PARTITION, &args);
+	if (vm->fd < 0) {
+		mshv_fail("create a partition");
+		goto free;
+	}
+	if (ioctl(vm->fd, MSHV_INITIALIZE_PARTITION) < 0) {
+		mshv_fail("initialize the partition");
+		close(vm->fd);
+		goto free;
+	}
+	close(device);
+	return vm;
+free:
+	if (device >= 0)
+		close(device);
+	free(vm);
+	return NULL;
+}
+
+static void free_region(struct region *r)
+{
+	if (r->mapping)
+		munmap(r->mapping, r->mapping_size);
+	free(r);
+}
+
+void mshv_vm_destroy(struct mshv_vm *vm)
+{
+	struct region *r;
+
+	if (!vm)
+		return;
+	close(vm->fd);
+	while ((r = vm->regions)) {
+		vm->regions = r->next;
+		free_region(r);
+	}
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+int mshv_vm_fd(const struct mshv_vm *vm)
+{
+	return vm->fd;
+}
+
+static int set_memory(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+		      uint8_t flags)
+{
+	struct mshv_user_mem_region args = {
+		.size = size,
+		.guest_pfn = gpa / MSHV_PAGE_SIZE,
+		.userspace_addr = (uintptr_t)host,
+		.flags = flags,
+	};
+
+	return ioctl(vm->fd, MSHV_SET_GUEST_MEMORY, &args);
+}
+
+static int check_range(uint64_t gpa, uint64_t size)
+{
+	if (size == 0 || (gpa | size) % MSHV_PAGE_SIZE || gpa + size < gpa)
+		return mshv_fail_because(EINVAL, "guest memory 0x%llx + 0x%llx: not whole pages",
+					 (unsigned long long)gpa, (unsigned long long)size);
+	return 0;
+}
+
+static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
+{
+	uint8_t bits = 1 << MSHV_SET_MEM_BIT_EXECUTABLE;
+
+	if (!(flags & MSHV_MEMORY_READ_ONLY))
+		bits |= 1 << MSHV_SET_MEM_BIT_WRITABLE;
+	if (flags & MSHV_MEMORY_PINNED)
+		bits |= MSHV_SET_MEM_PINNED;
+	if (set_memory(vm, r->gpa, r->host, r->size, bits) < 0)
+		return mshv_fail("add guest memory 0x%llx + 0x%llx",
+				 (unsigned long long)r->gpa, (unsigned long long)r->size);
+	pthread_mutex_lock(&vm->lock);
+	r->next = vm->regions;
+	vm->regions = r;
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
+int mshv_region_add(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+		    unsigned int flags)
+{
+	struct region *r;
+
+	if (check_range(gpa, size))
+		return -1;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return mshv_fail("add guest memory");
+	*r = (struct region){ .gpa = gpa, .size = size, .host = host };
+	if (add_region(vm, r, flags)) {
+		free(r);
+		return -1;
+	}
+	return 0;
+}
+
+void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned int flags)
+{
+	struct region *r;
+	uintptr_t host;
+
+	if (check_range(gpa, size))
+		return NULL;
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		mshv_fail("add guest memory");
+		return NULL;
+	}
+	/* Congruent with the GFN modulo a block, or nothing could ever be mapped large. */
+	r->mapping_size = size + MSHV_BLOCK_SIZE;
+	r->mapping = mmap(NULL, r->mapping_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r->mapping == MAP_FAILED) {
+		mshv_fail("map %llu bytes", (unsigned long long)size);
+		free(r);
+		return NULL;
+	}
+	host = ((uintptr_t)r->mapping + MSHV_BLOCK_SIZE - 1) & ~(uintptr_t)(MSHV_BLOCK_SIZE - 1);
+	host += gpa % MSHV_BLOCK_SIZE;
+	if (host - (uintptr_t)r->mapping > MSHV_BLOCK_SIZE)
+		host -= MSHV_BLOCK_SIZE;
+	r->host = (void *)host;
+	r->gpa = gpa;
+	r->size = size;
+	madvise(r->host, size, flags & MSHV_MEMORY_SMALL ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	if (add_region(vm, r, flags)) {
+		int error = errno;
+
+		free_region(r);
+		errno = error;
+		return NULL;
+	}
+	return r->host;
+}
+
+int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size)
+{
+	struct region **link, *r;
+
+	if (set_memory(vm, gpa, host, size, 1 << MSHV_SET_MEM_BIT_UNMAP) < 0)
+		return mshv_fail("remove guest memory 0x%llx + 0x%llx",
+				 (unsigned long long)gpa, (unsigned long long)size);
+	pthread_mutex_lock(&vm->lock);
+	for (link = &vm->regions; (r = *link); link = &r->next) {
+		if (r->gpa == gpa && r->size == size && r->host == host) {
+			*link = r->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&vm->lock);
+	if (r)
+		free_region(r);
+	return 0;
+}
+
+void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size)
+{
+	struct region *r;
+	void *host = NULL;
+
+	pthread_mutex_lock(&vm->lock);
+	for (r = vm->regions; r; r = r->next) {
+		if (gpa >= r->gpa && size <= r->size && gpa - r->gpa <= r->size - size) {
+			host = r->host + (gpa - r->gpa);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&vm->lock);
+	if (!host)
+		mshv_fail_because(EFAULT, "guest address 0x%llx: no memory there",
+				  (unsigned long long)gpa);
+	return host;
+}
+
+int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,
+		       enum mshv_access which, enum mshv_access_op op, uint8_t *bitmap)
+{
+	struct mshv_gpap_access_bitmap args = {
+		.access_type = which == MSHV_DIRTY ? MSHV_GPAP_ACCESS_TYPE_DIRTY :
+						     MSHV_GPAP_ACCESS_TYPE_ACCESSED,
+		.access_op = op == MSHV_ACCESS_CLEAR ? MSHV_GPAP_ACCESS_OP_CLEAR :
+			     op == MSHV_ACCESS_SET ? MSHV_GPAP_ACCESS_OP_SET :
+						     MSHV_GPAP_ACCESS_OP_NOOP,
+		.page_count = pages,
+		.gpap_base = gfn,
+		.bitmap_ptr = (uintptr_t)bitmap,
+	};
+
+	if (ioctl(vm->fd, MSHV_GET_GPAP_ACCESS_BITMAP, &args) < 0)
+		return mshv_fail("read access bits of %llu pages", (unsigned long long)pages);
+	return 0;
+}
+
+int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_size,
+		   void *out, size_t out_size, uint16_t *status)
+{
+	struct mshv_root_hvcall args = {
+		.code = code,
+		.reps = reps ? *reps : 0,
+		.in_sz = (uint16_t)in_size,
+		.out_sz = (uint16_t)out_size,
+		.in_ptr = (uintptr_t)in,
+		.out_ptr = (uintptr_t)out,
+	};
+	int ret = ioctl(fd, MSHV_ROOT_HVCALL, &args);
+
+	if (status)
+		*status = args.status;
+	if (reps)
+		*reps = args.reps;
+	if (ret < 0 && args.status)
+		return mshv_fail("hypercall 0x%x: %s", code, mshv_status_name(args.status));
+	if (ret < 0)
+		return mshv_fail("hypercall 0x%x", code);
+	return 0;
+}
+
+int mshv_install_intercept(struct mshv_vm *vm, uint32_t type, uint32_t access,
+			   uint64_t parameter)
+{
+	struct hvabi_input_install_intercept in = {
+		.access_type = access,
+		.intercept_type = type,
+		.intercept_parameter = parameter,
+	};
+
+	return mshv_hypercall(vm->fd, HVABI_CALL_INSTALL_INTERCEPT, NULL, &in, sizeof(in),
+			      NULL, 0, NULL);
+}
