@@ -46,9 +46,9 @@ int mshv_device(void)
 
 struct mshv_vm *mshv_vm_create(void)
 {
+	/* Payloads have no use for an APIC, and the bundled hypervisor has none to give. */
 	struct mshv_create_partition args = {
-		.pt_flags = 1ull << MSHV_PT_BIT_LAPIC | 1ull << MSHV_PT_BIT_X2APIC |
-			    1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
+		.pt_flags = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
 		.pt_isolation = MSHV_PT_ISOLATION_NONE,
 	};
 	struct mshv_vm *vm = calloc(1, sizeof(*vm));

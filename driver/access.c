@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MSHV_GET_GPAP_ACCESS_BITMAP: which pages a guest has read or written.
+ *
+ * Laws:
+ *	- A query changes nothing. Clearing or setting one bit leaves the other as it is.
+ *	- No lock is held, and no page of the hypercall's while user memory is written.
+ *
+ * Limit: the bits are those of the hypervisor's map. Of a page that Linux took away in the meantime they are gone; a VMM that
+ * migrates a guest has to pin it, or to write-protect and watch its own memory too.
+ */
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "mshv.h"
+
+/* Pages of one step: fills whole bytes of the answer, and one call can do it. */
+#define MSHV_ACCESS_BATCH	2048
+
+static u64 access_flags(const struct mshv_gpap_access_bitmap *args)
+{
+	static const u64 flags[MSHV_GPAP_ACCESS_TYPE_COUNT][MSHV_GPAP_ACCESS_OP_COUNT] = {
+		[MSHV_GPAP_ACCESS_TYPE_ACCESSED] = {
+			0, HVABI_GPA_ACCESS_CLEAR_ACCESSED, HVABI_GPA_ACCESS_SET_ACCESSED,
+		},
+		[MSHV_GPAP_ACCESS_TYPE_DIRTY] = {
+			0, HVABI_GPA_ACCESS_CLEAR_DIRTY, HVABI_GPA_ACCESS_SET_DIRTY,
+		},
+	};
+
+	return flags[args->access_type][args->access_op];
+}
+
+/* One step. Return: status; *done pages have their bit in @bits. */
+static u16 access_batch(struct mshv_partition *partition,
+			const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
+			unsigned long *bits)
+{
+	struct hvabi_input_get_gpa_pages_access_state *input;
+	u8 wanted, *output;
+	u16 status, i;
+
+	wanted = args->access_type == MSHV_GPAP_ACCESS_TYPE_DIRTY ?
+		 HVABI_GPA_ACCESS_STATE_DIRTY : HVABI_GPA_ACCESS_STATE_ACCESSED;
+	bitmap_zero(bits, MSHV_ACCESS_BATCH);
+	*done = 0;
+
+	input = mshv_hypercall_begin((void **)&output);
+	input->partition_id = partition->id;
+	input->flags = access_flags(args);
+	input->hv_gpa_page_number = gfn;
+	memset(output, 0, pages);
+	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, pages, done, input,
+				     output);
+	for (i = 0; i < *done; i++)
+		if (output[i] & wanted)
+			__set_bit(i, bits);
+	mshv_hypercall_end();
+	return status;
+}
+
+static int check_args(const struct mshv_gpap_access_bitmap *args)
+{
+	u64 end;
+
+	if (args->access_type >= MSHV_GPAP_ACCESS_TYPE_COUNT ||
+	    args->access_op >= MSHV_GPAP_ACCESS_OP_COUNT ||
+	    memchr_inv(args->rsvd, 0, sizeof(args->rsvd)) || !args->page_count)
+		return -EINVAL;
+	if (check_add_overflow(args->gpap_base, args->page_count, &end) || end > MSHV_GFN_LIMIT)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * mshv_ioctl_access_bitmap() - MSHV_GET_GPAP_ACCESS_BITMAP
+ * @partition: partition
+ * @arg: argument; page_count goes back as the pages done
+ *
+ * Return: 0; -EINVAL; -EFAULT; -EINTR; or the errno of the status, for the page after those done.
+ */
+long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
+			      struct mshv_gpap_access_bitmap __user *arg)
+{
+	DECLARE_BITMAP(bits, MSHV_ACCESS_BATCH);
+	struct mshv_gpap_access_bitmap args;
+	u64 total, at = 0;
+	u16 status, done;
+	int ret;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	ret = check_args(&args);
+	if (ret)
+		return ret;
+
+	total = args.page_count;
+	while (!ret && at < total) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		status = access_batch(partition, &args, args.gpap_base + at,
+				      min_t(u64, total - at, MSHV_ACCESS_BATCH), &done, bits);
+		if (copy_to_user(u64_to_user_ptr(args.bitmap_ptr + at / 8), bits,
+				 DIV_ROUND_UP(done, 8)))
+			return -EFAULT;
+		at += done;
+		ret = mshv_status_errno(status);
+		cond_resched();
+	}
+	if (put_user(at, &arg->page_count))
+		return -EFAULT;
+	return ret;
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory lent to the hypervisor for its own tables.
+ *
+ * Laws:
+ *	- A deposited page belongs to the hypervisor: it is neither read nor written nor freed until withdrawn. Its struct page
+ *	  carries the borrower (page->private), so that a page which the hypervisor invents is not freed either.
+ *	- On a failed deposit only the pages that the hypervisor did not take come back.
+ *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
+ *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps that it has to split now. It
+ *	  may not allocate, so each partition keeps a few pages in reserve; the next fault fills them up again.
+ */
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "mshv.h"
+#include "trace.h"
+
+/* Pages deposited to this partition itself, and a borrower to mark them with. */
+static atomic64_t mshv_self_deposited;
+static char mshv_self;
+
+static unsigned long borrower(struct mshv_partition *partition)
+{
+	return partition ? (unsigned long)partition : (unsigned long)&mshv_self;
+}
+
+static u64 borrower_id(struct mshv_partition *partition)
+{
+	return partition ? partition->id : HVABI_PARTITION_ID_SELF;
+}
+
+static atomic64_t *borrower_count(struct mshv_partition *partition)
+{
+	return partition ? &partition->deposited : &mshv_self_deposited;
+}
+
+/*
+ * Deposit the pages of a list, at most one hypercall's worth. Those that the hypervisor takes leave the list.
+ * Does not sleep. Returns the status.
+ */
+static u16 deposit_list(struct mshv_partition *partition, struct list_head *list)
+{
+	struct hvabi_deposit_memory *input;
+	struct page *page, *next;
+	u16 reps = 0, done = 0;
+	u16 status;
+
+	input = mshv_hypercall_begin(NULL);
+	input->partition_id = borrower_id(partition);
+	list_for_each_entry(page, list, lru) {
+		input->gpa_page_list[reps++] = page_to_pfn(page);
+		if (reps == HVABI_DEPOSIT_MAX)
+			break;
+	}
+	status = mshv_hypercall_reps(HVABI_CALL_DEPOSIT_MEMORY, reps, &done, input, NULL);
+	mshv_hypercall_end();
+
+	trace_deposit(borrower_id(partition), reps, done, status);
+	atomic64_add(done, borrower_count(partition));
+	list_for_each_entry_safe(page, next, list, lru) {
+		if (!done--)
+			break;
+		list_del_init(&page->lru);
+		set_page_private(page, borrower(partition));
+	}
+	return status;
+}
+
+static void free_list(struct list_head *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		list_del_init(&page->lru);
+		__free_page(page);
+	}
+}
+
+static int alloc_list(struct list_head *list, unsigned int pages, unsigned int order)
+{
+	struct page *page;
+	unsigned int i;
+
+	while (pages) {
+		page = alloc_pages(GFP_KERNEL_ACCOUNT | (order ? __GFP_NOWARN | __GFP_NORETRY : 0),
+				   order);
+		if (!page && order) {
+			order = 0;
+			continue;
+		}
+		if (!page)
+			return -ENOMEM;
+		split_page(page, order);
+		for (i = 0; i < 1U << order; i++)
+			list_add_tail(&page[i].lru, list);
+		pages -= min(pages, 1U << order);
+	}
+	return 0;
+}
+
+static int deposit(struct mshv_partition *partition, unsigned int pages, unsigned int order)
+{
+	LIST_HEAD(list);
+	u16 status = HVABI_STATUS_SUCCESS;
+	int ret;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	ret = alloc_list(&list, pages, order);
+	while (!ret && !list_empty(&list)) {
+		status = deposit_list(partition, &list);
+		ret = mshv_status_errno(status);
+	}
+	free_list(&list);
+	return ret;
+}
+
+/**
+ * mshv_deposit() - lend pages to the hypervisor for a partition
+ * @partition: child; NULL: this partition
+ * @pages: how many 4 KiB pages
+ *
+ * Context: process context, may sleep; no lock that the MMU notifier takes.
+ *
+ * Return: 0, -EINTR on a fatal signal, -ENOMEM, or the errno of the status.
+ */
+int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
+{
+	return deposit(partition, pages, 0);
+}
+
+/**
+ * mshv_deposit_for() - lend what a call was refused for
+ * @partition: child; NULL: this partition
+ * @status: the refusal, one of those mshv_status_needs_memory() knows
+ *
+ * The hypervisor names no amount, so deposits to a child grow: a large guest needs many pages, a small one few.
+ *
+ * Context: process context, may sleep; no lock that the MMU notifier takes.
+ *
+ * Return: 0 when the call is worth another try; -ENOMEM also where this partition would have to ask its own parent.
+ */
+int mshv_deposit_for(struct mshv_partition *partition, u16 status)
+{
+	unsigned int pages = 1;
+
+	switch (status) {
+	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
+		return deposit(partition, 8, 3);
+	case HVABI_STATUS_INSUFFICIENT_MEMORY:
+		if (partition) {
+			/* Lost updates do no harm. */
+			pages = clamp(READ_ONCE(partition->next_deposit), MSHV_DEPOSIT_MIN,
+				      MSHV_DEPOSIT_MAX);
+			WRITE_ONCE(partition->next_deposit, pages * 2);
+		}
+		return deposit(partition, pages, 0);
+	}
+	return -ENOMEM;
+}
+
+/**
+ * mshv_reserve_fill() - see to it that an invalidation finds its reserve
+ * @partition: child
+ *
+ * Context: process context, may sleep; no lock that the MMU notifier takes.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mshv_reserve_fill(struct mshv_partition *partition)
+{
+	struct page *page;
+
+	while (READ_ONCE(partition->reserve_count) < MSHV_RESERVE_PAGES) {
+		page = alloc_page(GFP_KERNEL_ACCOUNT);
+		if (!page)
+			return -ENOMEM;
+		spin_lock(&partition->reserve_lock);
+		list_add(&page->lru, &partition->reserve);
+		WRITE_ONCE(partition->reserve_count, partition->reserve_count + 1);
+		spin_unlock(&partition->reserve_lock);
+	}
+	return 0;
+}
+
+void mshv_reserve_free(struct mshv_partition *partition)
+{
+	free_list(&partition->reserve);
+	partition->reserve_count = 0;
+}
+
+/**
+ * mshv_deposit_reserve() - lend the whole reserve
+ * @partition: child
+ *
+ * Context: any but interrupts; does not sleep.
+ *
+ * Return: whether the hypervisor got a page, so that trying again makes sense.
+ */
+bool mshv_deposit_reserve(struct mshv_partition *partition)
+{
+	struct page *page;
+	unsigned int left = 0, before;
+
+	spin_lock(&partition->reserve_lock);
+	before = partition->reserve_count;
+	if (before)
+		deposit_list(partition, &partition->reserve);
+	list_for_each_entry(page, &partition->reserve, lru)
+		left++;
+	WRITE_ONCE(partition->reserve_count, left);
+	spin_unlock(&partition->reserve_lock);
+	return left < before;
+}
+
+/* A page number that the hypervisor gives back: ours, lent to this borrower, and not back yet? */
+static struct page *withdrawn_page(struct mshv_partition *partition, u64 pfn)
+{
+	struct page *page;
+
+	if (!pfn_valid(pfn))
+		return NULL;
+	page = pfn_to_page(pfn);
+	return page_private(page) == borrower(partition) ? page : NULL;
+}
+
+static void withdraw(struct mshv_partition *partition)
+{
+	struct hvabi_input_withdraw_memory *input;
+	atomic64_t *count = borrower_count(partition);
+	u16 status, done, i;
+	struct page *page;
+	u64 *output;
+
+	do {
+		input = mshv_hypercall_begin((void **)&output);
+		memset(input, 0, sizeof(*input));
+		input->partition_id = borrower_id(partition);
+		done = 0;
+		status = mshv_hypercall_reps(HVABI_CALL_WITHDRAW_MEMORY, HVABI_WITHDRAW_MAX, &done,
+					     input, output);
+		for (i = 0; i < done; i++) {
+			page = withdrawn_page(partition, output[i]);
+			if (!page)
+				continue;
+			set_page_private(page, 0);
+			__free_page(page);
+			atomic64_dec(count);
+		}
+		mshv_hypercall_end();
+		cond_resched();
+	} while (status == HVABI_STATUS_SUCCESS && done);
+}
+
+/**
+ * mshv_withdraw() - take back what a partition was lent
+ * @partition: child, finalized
+ *
+ * Pages that the hypervisor keeps stay lost: freeing them would let it write to somebody else's memory.
+ *
+ * Context: process context. Cannot fail.
+ */
+void mshv_withdraw(struct mshv_partition *partition)
+{
+	s64 kept;
+
+	withdraw(partition);
+	kept = atomic64_read(&partition->deposited);
+	if (kept)
+		pr_warn_ratelimited(pr_fmt_mshv "partition %llu: the hypervisor keeps %lld pages\n",
+				    partition->id, kept);
+}
+
+/* Take back what this partition was lent, as far as the hypervisor does not use it. At module unload. */
+void mshv_withdraw_self(void)
+{
+	if (atomic64_read(&mshv_self_deposited))
+		withdraw(NULL);
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest touched a page that is not mapped, or not with the right it needs: look it up in Linux, map what is there.
+ *
+ * How one fault goes:
+ *	1. Look (mmap_lock for reading, HMM): what has Linux around that page, with which rights and map order? Looking never faults.
+ *	2. If the page itself is missing or lacks the right, let Linux fault it in, and go to 1.
+ *	3. Take region->lock. If a notifier came by since 1, go to 1. Mark dirty what the child will be able to write. Map.
+ *	4. If the hypervisor wants memory: drop the lock, deposit, go to 1.
+ *
+ * Why Linux is asked to fault by fixup_user_fault() and not by HMM: hmm_range_fault() that has to fault one page of a hole faults
+ * all pages of the hole that lie in the range; and it faults in a way that userfaultfd and a fatal signal cannot use.
+ *
+ * A guest write is never forgotten. The child's own dirty bits are gone when a page is unmapped, and Linux's page table entry may be
+ * writable and clean (a page swapped in for a read; shmem). So a folio is marked dirty before the child gets it writable, under
+ * region->lock with a valid sequence. At that moment the page is mapped in the VMM and stays mapped, because whoever unmaps it
+ * calls the notifier first, and that waits for region->lock; this is the guarantee that the page-table lock gives zap_pte_range()
+ * when it does the same. Linux cleans a folio in three ways, and each drops the child's map before:
+ *	- Reclaim (swap, shmem): unmaps the folio (notifier) and writes it only after.
+ *	- Write-back of files: folio_mkclean() write-protects every shared mapping, notifier first. The next guest write faults, finds
+ *	  the entry read-only, and goes through page_mkwrite().
+ *	- MADV_FREE: the notifier comes before the entries are cleaned. The next map marks the folio dirty again, and
+ *	  reclaim gives up discarding it.
+ * So between two cleanings the child's map is made anew, and made dirty anew.
+ *
+ * The price is kept small: a page that the guest only reads is mapped writable only where dirtying costs nothing (dirty already, or
+ * anonymous without a copy on swap). Otherwise reading would make Linux write.
+ */
+#include <linux/errno.h>
+#include <linux/hmm.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
+/* Needs cpu_relax() from the headers above. */
+#include <linux/bit_spinlock.h>
+
+#include "mshv.h"
+#include "trace.h"
+
+/* A read that faults this often at the same instruction must be a write that the message does not show. */
+#define MSHV_REPEAT_MAX		8
+/* Deposits for one fault before the hypervisor is taken to be lying. */
+#define MSHV_FAULT_DEPOSITS_MAX	64
+
+/* What a page of the window is good for. */
+enum page_kind {
+	KIND_NONE,
+	KIND_READ,
+	KIND_WRITE,
+};
+
+/**
+ * struct fault - one fault on its way
+ * @vp: processor
+ * @region: its region
+ * @gfn: page asked for
+ * @write: the guest writes
+ * @span: window
+ * @seq: notifier sequence of the last look
+ * @faulted: Linux has faulted the page in at least once
+ * @retries: looks beyond the first
+ * @deposits: deposits made
+ * @first: first page mapped
+ * @pages: pages mapped
+ * @large: as one block
+ * @writable: with the right to write
+ */
+struct fault {
+	struct mshv_vp *vp;
+	struct mshv_region *region;
+	u64 gfn;
+	bool write;
+	struct mshv_span span;
+	unsigned long seq;
+	bool faulted;
+	unsigned int retries;
+	unsigned int deposits;
+	u64 first;
+	unsigned int pages;
+	bool large;
+	bool writable;
+};
+
+static unsigned long asked_pfn(const struct fault *fault)
+{
+	return fault->vp->pfns[fault->gfn - fault->span.first];
+}
+
+/* Linux has the page, with the right the guest needs. */
+static bool asked_present(const struct fault *fault)
+{
+	unsigned long pfn = asked_pfn(fault);
+
+	if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
+		return false;
+	return !fault->write || pfn & HMM_PFN_WRITE;
+}
+
+/* mmap_lock is held. */
+static int look(struct fault *fault)
+{
+	struct hmm_range range = {
+		.notifier = &fault->region->notifier,
+		.notifier_seq = fault->seq,
+		.start = mshv_gfn_to_hva(fault->region, fault->span.first),
+		.end = mshv_gfn_to_hva(fault->region, fault->span.end),
+		.hmm_pfns = fault->vp->pfns,
+	};
+
+	return hmm_range_fault(&range);
+}
+
+/* Why Linux cannot have the page there, where it can be told. mmap_lock is held. */
+static int check_vma(struct fault *fault, unsigned long address, u64 *ahead_end)
+{
+	struct vm_area_struct *vma = vma_lookup(fault->vp->partition->mm, address);
+
+	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP))
+		return -EFAULT;
+	if (!(vma->vm_flags & (fault->write ? VM_WRITE : VM_READ)))
+		return -EACCES;
+	/* A page that user space has to supply is not worth waiting for before somebody wants it. */
+	*ahead_end = fault->gfn + 1;
+	if (!userfaultfd_armed(vma))
+		*ahead_end = min(fault->span.ahead_end,
+				 fault->gfn + ((vma->vm_end - address) >> PAGE_SHIFT));
+	return 0;
+}
+
+/*
+ * Let Linux fault in the page, and for a guest that goes in sequence those after it that it does not have. Nobody else's page is
+ * touched: a neighbour that is present and read-only stays shared.
+ */
+static int fault_in(struct fault *fault)
+{
+	struct mm_struct *mm = fault->vp->partition->mm;
+	unsigned int flags = fault->write ? FAULT_FLAG_WRITE : 0;
+	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
+	bool unlocked = false;
+	u64 gfn, ahead_end;
+	int ret;
+
+	ret = check_vma(fault, address, &ahead_end);
+	if (ret)
+		return ret;
+	if (fault->faulted && asked_pfn(fault) & HMM_PFN_ERROR)
+		return -EFAULT;
+	ret = fixup_user_fault(mm, address, flags, &unlocked);
+	if (ret)
+		return ret;
+	fault->faulted = true;
+
+	for (gfn = fault->gfn + 1; gfn < ahead_end; gfn++) {
+		if (fault->vp->pfns[gfn - fault->span.first])
+			continue;
+		/* Whatever is wrong there, the guest has not asked for it. */
+		if (unlocked || fatal_signal_pending(current) ||
+		    fixup_user_fault(mm, mshv_gfn_to_hva(fault->region, gfn), flags, &unlocked))
+			break;
+	}
+	return 0;
+}
+
+/* fixup_user_fault() has one errno for many reasons. */
+static int explain(struct fault *fault, int error)
+{
+	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
+
+	if (error == -EFAULT &&
+	    get_user_pages_unlocked(address, 1, NULL, FOLL_HWPOISON) == -EHWPOISON)
+		return -EHWPOISON;
+	return error;
+}
+
+/* Marking the folio dirty makes nobody write anything that he would not have written otherwise. */
+static bool dirtying_is_free(struct folio *folio)
+{
+	return folio_test_dirty(folio) ||
+	       (folio_test_anon(folio) && folio_test_swapbacked(folio) &&
+		!folio_test_swapcache(folio));
+}
+
+static enum page_kind page_kind(const struct fault *fault, u64 gfn)
+{
+	unsigned long pfn = fault->vp->pfns[gfn - fault->span.first];
+
+	if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
+		return KIND_NONE;
+	if (!fault->region->writable || !(pfn & HMM_PFN_WRITE))
+		return KIND_READ;
+	if (gfn == fault->gfn && fault->write)
+		return KIND_WRITE;
+	return dirtying_is_free(page_folio(hmm_pfn_to_page(pfn))) ? KIND_WRITE : KIND_READ;
+}
+
+/* Page number of the block's first page if Linux maps all of the block by one entry, else 0. */
+static u64 large_source(const struct fault *fault)
+{
+	const struct mshv_region *region = fault->region;
+	u64 offset = fault->gfn & (MSHV_BLOCK_PAGES - 1);
+	unsigned long pfn = asked_pfn(fault);
+	u64 source = hmm_pfn_to_page(pfn) ? page_to_pfn(hmm_pfn_to_page(pfn)) - offset : 0;
+
+	if (hmm_pfn_to_map_order(pfn) < MSHV_BLOCK_SHIFT)
+		return 0;
+	if (!mshv_block_whole(region, mshv_region_block(region, fault->gfn)))
+		return 0;
+	/* The entry covers the addresses of the block only if GFN and HVA are congruent. */
+	if ((region->gfn ^ (region->hva >> PAGE_SHIFT)) & (MSHV_BLOCK_PAGES - 1))
+		return 0;
+	return source & (MSHV_BLOCK_PAGES - 1) ? 0 : source;
+}
+
+/* Map the whole block. region->lock and the busy bit are held, the sequence is valid. */
+static u16 map_block(struct fault *fault, u64 source)
+{
+	fault->large = true;
+	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	fault->pages = MSHV_BLOCK_PAGES;
+	fault->writable = page_kind(fault, fault->gfn) == KIND_WRITE;
+	if (fault->writable)
+		folio_mark_dirty(page_folio(hmm_pfn_to_page(asked_pfn(fault))));
+	return mshv_region_map_block(fault->region, fault->gfn, source, fault->writable);
+}
+
+/* Map the page and the neighbours with equal rights. region->lock and the busy bit are held, the sequence is valid. */
+static u16 map_run(struct fault *fault)
+{
+	struct mshv_vp *vp = fault->vp;
+	u32 count = fault->span.end - fault->span.first;
+	u32 asked = fault->gfn - fault->span.first;
+	struct folio *folio, *dirtied = NULL;
+	u32 i, run, pages;
+
+	for (i = 0; i < count; i++)
+		vp->kinds[i] = page_kind(fault, fault->span.first + i);
+	run = mshv_run_around(vp->kinds, count, asked, HVABI_MAP_GPA_MAX, &pages);
+
+	fault->large = false;
+	fault->first = fault->span.first + run;
+	fault->pages = pages;
+	fault->writable = vp->kinds[asked] == KIND_WRITE;
+	for (i = 0; i < pages; i++) {
+		struct page *page = hmm_pfn_to_page(vp->pfns[run + i]);
+
+		vp->sources[i] = page_to_pfn(page);
+		folio = page_folio(page);
+		if (fault->writable && folio != dirtied) {
+			folio_mark_dirty(folio);
+			dirtied = folio;
+		}
+	}
+	return mshv_region_map_pages(fault->region, fault->first, vp->sources, pages,
+				     fault->writable);
+}
+
+/* Returns 0, -EAGAIN if the look is out of date, or another errno; *status is the hypervisor's. */
+static int map(struct fault *fault, u16 *status)
+{
+	struct mshv_region *region = fault->region;
+	unsigned long block = mshv_region_block(region, fault->gfn);
+	u64 source;
+	int ret = 0;
+
+	*status = HVABI_STATUS_SUCCESS;
+	read_lock(&region->lock);
+	if (region->removed || READ_ONCE(region->partition->dead)) {
+		/* The next dispatch finds out. */
+		fault->pages = 0;
+	} else if (mmu_interval_read_retry(&region->notifier, fault->seq)) {
+		ret = -EAGAIN;
+	} else {
+		bit_spin_lock(block, region->busy);
+		source = large_source(fault);
+		*status = source ? map_block(fault, source) : map_run(fault);
+		bit_spin_unlock(block, region->busy);
+	}
+	read_unlock(&region->lock);
+	return ret;
+}
+
+/* One look and one attempt. Returns 0 when served, -EAGAIN to try again, or why it cannot be served. */
+static int try_fault(struct fault *fault)
+{
+	struct mm_struct *mm = fault->vp->partition->mm;
+	u16 status;
+	int ret;
+
+	fault->seq = mmu_interval_read_begin(&fault->region->notifier);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = look(fault);
+	if (!ret && !asked_present(fault)) {
+		ret = fault_in(fault);
+		if (!ret)
+			ret = -EAGAIN;
+	}
+	mmap_read_unlock(mm);
+	if (ret)
+		return ret == -EBUSY ? -EAGAIN : explain(fault, ret);
+
+	ret = map(fault, &status);
+	if (ret || status == HVABI_STATUS_SUCCESS)
+		return ret;
+	if (!mshv_status_needs_memory(status))
+		return mshv_status_errno(status);
+	if (fault->deposits++ >= MSHV_FAULT_DEPOSITS_MAX)
+		return -ENOMEM;
+	ret = mshv_deposit_for(fault->vp->partition, status);
+	return ret ? ret : -EAGAIN;
+}
+
+/*
+ * The message may call a write a read (accesses of the page-table walker, for example). Then mapping read-only would fault for ever.
+ */
+static bool hidden_write(struct mshv_vp *vp, u64 gfn, u64 rip)
+{
+	if (gfn != vp->repeat_gfn || rip != vp->repeat_rip)
+		vp->repeat = 0;
+	vp->repeat_gfn = gfn;
+	vp->repeat_rip = rip;
+	return ++vp->repeat > MSHV_REPEAT_MAX;
+}
+
+static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 access, u64 rip)
+{
+	struct fault fault = {
+		.vp = vp,
+		.region = region,
+		.gfn = gfn,
+		.write = access == HVABI_INTERCEPT_ACCESS_WRITE,
+	};
+	int ret;
+
+	if (hidden_write(vp, gfn, rip) && region->writable)
+		fault.write = true;
+	fault.span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
+
+	ret = mshv_reserve_fill(vp->partition);
+	while (!ret) {
+		ret = try_fault(&fault);
+		if (ret != -EAGAIN)
+			break;
+		fault.retries++;
+		cond_resched();
+		/* Any signal: let the guest fault again after it. */
+		ret = signal_pending(current) ? -EINTR : 0;
+	}
+	if (!ret && fault.pages)
+		mshv_window_served(&vp->window, fault.first + fault.pages);
+	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
+		    fault.large, fault.writable, fault.retries, ret);
+	return ret;
+}
+
+/**
+ * mshv_fault() - serve a memory intercept, if it is in a movable region
+ * @vp: processor, stopped by it
+ * @message: UNMAPPED_GPA or GPA_INTERCEPT: which of the two depends on history that means nothing here
+ * @served: where to store whether the processor can go on
+ *
+ * Context: the partition's address space is the caller's; vp->lock is held; may sleep.
+ *
+ * Return: 0; not served then means that the access is the VMM's business (no region, or a right that the region does not give).
+ * -EINTR: a signal; running again faults again. Otherwise why Linux cannot supply the page: -EFAULT, -EHWPOISON, -EACCES,
+ * -ENOMEM, or the errno of the hypervisor.
+ */
+int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served)
+{
+	const struct hvabi_x64_memory_intercept_message *intercept =
+		(const void *)message->payload;
+	u64 gfn = intercept->guest_physical_address >> HVABI_PAGE_SHIFT;
+	u32 access = intercept->header.intercept_access_type;
+	struct mshv_region *region;
+	int ret = 0;
+
+	*served = false;
+	region = mshv_region_get(vp->partition, gfn);
+	if (!region)
+		return 0;
+	if (region->pinned ||
+	    (access == HVABI_INTERCEPT_ACCESS_WRITE && !region->writable) ||
+	    (access == HVABI_INTERCEPT_ACCESS_EXECUTE && !region->executable))
+		goto out;
+	ret = serve(vp, region, gfn, access, intercept->header.rip);
+	*served = !ret;
+out:
+	mshv_region_put(region);
+	return ret;
+}

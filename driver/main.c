@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Module: where it may load, and /dev/mshv.
+ *
+ * Laws:
+ *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition create children, and says in
+ *	  the kernel log why it does not. A stock kernel that takes itself for an ordinary guest is enough.
+ *	- One driver owns /dev/mshv. The kernel's own, if it is there, was first.
+ *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing behind.
+ */
+#include <linux/errno.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/path.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include <asm/hypervisor.h>
+#include <asm/mshyperv.h>
+
+#include <hvabi/cpuid.h>
+
+#include "compat.h"
+#include "mshv.h"
+
+/* The hypervisor writes VP state to pages that we choose. */
+bool mshv_overlay_pages;
+
+static long ioctl_create_partition(const void __user *arg)
+{
+	struct mshv_create_partition_v2 args = { };
+
+	if (copy_from_user(&args, arg, sizeof(struct mshv_create_partition)))
+		return -EFAULT;
+	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || args.pt_isolation != MSHV_PT_ISOLATION_NONE)
+		return -EINVAL;
+	if (!(args.pt_flags & BIT_ULL(MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES)))
+		return mshv_partition_create(&args);
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	/* Read again: user space may have changed it. */
+	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || args.pt_isolation != MSHV_PT_ISOLATION_NONE ||
+	    args.pt_num_cpu_fbanks != MSHV_NUM_CPU_FEATURES_BANKS ||
+	    memchr_inv(args.pt_rsvd, 0, sizeof(args.pt_rsvd)) ||
+	    memchr_inv(args.pt_rsvd1, 0, sizeof(args.pt_rsvd1)))
+		return -EINVAL;
+	return mshv_partition_create(&args);
+}
+
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case MSHV_CREATE_PARTITION:
+		return ioctl_create_partition((void __user *)arg);
+	case MSHV_ROOT_HVCALL:
+		return mshv_ioctl_hvcall(NULL, (void __user *)arg);
+	}
+	return -ENOTTY;
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = device_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "mshv",
+	.fops = &device_fops,
+	.mode = 0600,
+};
+
+/* Registering a second device of one name fails too, but not before the kernel log shows a stack. */
+static bool device_taken(void)
+{
+	struct path path;
+
+	if (kern_path("/sys/class/misc/mshv", LOOKUP_FOLLOW, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+static int check_platform(void)
+{
+	if (!hypervisor_is_type(X86_HYPER_MS_HYPERV)) {
+		pr_err(pr_fmt_mshv "not loaded: no Microsoft Hypervisor under this kernel\n");
+		return -ENODEV;
+	}
+	if (!(ms_hyperv.priv_high & HVABI_PRIV_HIGH_CREATE_PARTITIONS)) {
+		pr_err(pr_fmt_mshv "not loaded: this partition may not create partitions (neither root nor L1VH)\n");
+		return -ENODEV;
+	}
+	if (!mshv_compat_hypercalls_ready()) {
+		pr_err(pr_fmt_mshv "not loaded: the kernel has no hypercall page\n");
+		return -ENODEV;
+	}
+	if (device_taken()) {
+		pr_err(pr_fmt_mshv "not loaded: /dev/mshv belongs to another driver\n");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* A hypervisor that does not know the property has no capability of it. */
+static void read_capabilities(void)
+{
+	struct hvabi_output_property_bank output;
+	struct hvabi_input_get_partition_property_ex input = {
+		.partition_id = HVABI_PARTITION_ID_SELF,
+		.property_code = HVABI_PROPERTY_VMM_CAPABILITIES,
+	};
+
+	if (!mshv_call(NULL, HVABI_CALL_GET_PARTITION_PROPERTY_EX, &input, sizeof(input), &output,
+		       sizeof(output)))
+		mshv_overlay_pages = output.bank[0] & HVABI_VMM_CAP_VMM_CAN_PROVIDE_OVERLAY_GPFN;
+}
+
+static int __init mshv_init(void)
+{
+	int ret;
+
+	ret = check_platform();
+	if (ret)
+		return ret;
+	mshv_invalidate_prime_lockdep();
+	ret = mshv_hypercall_init();
+	if (ret)
+		return ret;
+	read_capabilities();
+	ret = misc_register(&device);
+	if (ret) {
+		pr_err(pr_fmt_mshv "not loaded: cannot register /dev/mshv (%d)\n", ret);
+		mshv_withdraw_self();
+		mshv_hypercall_exit();
+	}
+	return ret;
+}
+
+static void __exit mshv_exit(void)
+{
+	misc_deregister(&device);
+	/* Regions are freed after a grace period. */
+	rcu_barrier();
+	mshv_withdraw_self();
+	mshv_hypercall_exit();
+}
+
+module_init(mshv_init);
+module_exit(mshv_exit);
+
+MODULE_DESCRIPTION("Guest memory on the Microsoft Hypervisor that Linux may move");
+MODULE_AUTHOR("mshv-movable developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

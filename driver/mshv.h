@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * mshv_movable: guest memory on the Microsoft Hypervisor that Linux may move. Objects and the calls between files.
+ *
+ * The driver keeps one promise above all: Linux is the truth. A page is mapped in a child partition only while Linux maps it
+ * in the VMM, and never with more rights. The files tell how:
+ *
+ *	main.c		module, load checks, /dev/mshv
+ *	partition.c	a child partition: create, initialize, kill, destroy
+ *	vp.c		its processors: create, run, state pages
+ *	region.c	GFN range bound to HVA range: create, look up, remove; state of its blocks
+ *	fault.c		a guest touched a page that is not mapped: find it in Linux, map it
+ *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
+ *	invalidate.c	Linux takes a page away: the child loses it first
+ *	pin.c		pinned regions
+ *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
+ *	deposit.c	memory lent to the hypervisor
+ *	hypercall.c	pages and calling sequence of hypercalls
+ *	passthrough.c	MSHV_ROOT_HVCALL
+ *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
+ *
+ * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock, then the lock bit of
+ * a block, then partition->reserve_lock. From region->lock on all are spinning: the MMU notifier takes them, also where it may
+ * not sleep. No allocation, user access, page fault or deposit of new memory happens under a spinning lock.
+ *
+ * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. blank, to make pages inaccessible by mapping
+ * NO_ACCESS over them. last is inclusive, end is exclusive.
+ */
+#ifndef MSHV_H
+#define MSHV_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include <hvabi/hypercall.h>
+#include <hvabi/memory.h>
+#include <hvabi/message.h>
+#include <hvabi/partition.h>
+#include <hvabi/vp.h>
+#include <uapi/mshv.h>
+
+#include "window.h"
+
+#define pr_fmt_mshv		"mshv: "
+
+#define MSHV_BLOCK_PAGES	HVABI_LARGE_PAGE_PAGES
+#define MSHV_BLOCK_SHIFT	(HVABI_LARGE_PAGE_SHIFT - HVABI_PAGE_SHIFT)
+/* Guest physical addresses have at most 52 bits. */
+#define MSHV_GFN_LIMIT		(1ULL << (52 - HVABI_PAGE_SHIFT))
+
+/* Deposits that the hypervisor is known to need at once. */
+#define MSHV_DEPOSIT_INITIALIZE	208
+#define MSHV_DEPOSIT_VP		90
+/* Further deposits grow from the first to the second figure, in pages. */
+#define MSHV_DEPOSIT_MIN	16
+#define MSHV_DEPOSIT_MAX	256
+/* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
+#define MSHV_RESERVE_PAGES	16
+
+/**
+ * struct mshv_partition - a child partition
+ * @kref: one for each open partition or VP descriptor
+ * @id: the hypervisor's name for it
+ * @mm: the address space that created it; mm_count is held, mm_users is not
+ * @lock: serialises the partition ioctls. Never taken by the MMU notifier
+ * @initialized: INITIALIZE succeeded; changes under @lock
+ * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set once
+ * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
+ * @regions: struct mshv_region by GFN; changes under @lock, read under RCU
+ * @vps: by index; an entry is set once, under @lock, and stays to the end
+ * @deposited: pages that belong to the hypervisor
+ * @next_deposit: pages of the next deposit on demand
+ * @reserve_lock: protects @reserve and @reserve_count
+ * @reserve: pages for invalidations, linked by page->lru
+ */
+struct mshv_partition {
+	struct kref kref;
+	u64 id;
+	struct mm_struct *mm;
+	struct mutex lock;
+	bool initialized;
+	bool dead;
+	bool finalized;
+	struct maple_tree regions;
+	struct mshv_vp *vps[MSHV_VP_MAX];
+	atomic64_t deposited;
+	unsigned int next_deposit;
+	spinlock_t reserve_lock;
+	struct list_head reserve;
+	unsigned int reserve_count;
+};
+
+/* State pages of a VP that user space may map. */
+#define MSHV_VP_PAGES		2
+
+/**
+ * struct mshv_vp - a virtual processor
+ * @partition: owner; outlives the processor
+ * @index: its VP index
+ * @lock: serialises the VP ioctls; held while the processor runs
+ * @pages: state pages by MSHV_VP_MMAP_OFFSET_*
+ * @page_returned: the hypervisor does not write to that page any more
+ * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests partition->dead, the killing
+ *	side stores dead before it reads it (full barriers between)
+ * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
+ * @window: how sequential its faults are
+ * @repeat: how often in a row it faulted on @repeat_gfn in the same way
+ * @repeat_gfn: see @repeat
+ * @repeat_rip: instruction, likewise
+ * @pfns: room for one block's worth of hmm_range_fault(), under @lock
+ * @sources: room for the page numbers of one block, under @lock
+ * @kinds: room for the kinds of pages of one block, under @lock
+ * @message: copy of the intercept message: user space may write to the page
+ */
+struct mshv_vp {
+	struct mshv_partition *partition;
+	u32 index;
+	struct mutex lock;
+	struct page *pages[MSHV_VP_PAGES];
+	bool page_returned[MSHV_VP_PAGES];
+	int cpu;
+	bool intercepted;
+	struct mshv_window window;
+	u64 repeat_gfn;
+	u64 repeat_rip;
+	unsigned int repeat;
+	unsigned long *pfns;
+	u64 *sources;
+	u8 kinds[MSHV_BLOCK_PAGES];
+	struct hvabi_message message;
+};
+
+/**
+ * struct mshv_region - a GFN range bound to an HVA range of the creator's address space
+ * @partition: owner; outlives the region's presence in the tree
+ * @refs: the tree's, and one for each fault in flight
+ * @rcu: a region is freed after the readers of the tree are gone
+ * @gfn: first guest page
+ * @pages: length
+ * @hva: address of the first page
+ * @writable: guest may write
+ * @executable: guest may execute
+ * @pinned: pages are pinned and mapped for the life of the region; @notifier, @lock and the bitmaps are not used
+ * @notifier: tells when Linux changes a page table entry in [hva, hva + pages)
+ * @lock: taken for reading to map (with the lock bit of the block), for writing to take away. The MMU notifier's lock
+ * @removed: no map may be made any more; changes under @lock held for writing
+ * @known: bit per block: something was mapped here, so the hypervisor has to unmap it in the end
+ * @mapped: bit per block: the child may reach pages here
+ * @large: bit per block: one 2 MiB map
+ * @busy: bit per block: lock of a mapper (bit spin lock)
+ * @pinned_pages: pages of a pinned region
+ *
+ * States of a block, and what may hold in the hypervisor:
+ *
+ *	known mapped large	state	every page of the block that lies in the region is
+ *	  0     0      0	none	unmapped
+ *	  1     0      0	blank	mapped NO_ACCESS
+ *	  1     1      0	small	unmapped, NO_ACCESS or a 4 KiB map
+ *	  1     1      1	large	part of one 2 MiB map
+ *
+ * Only these exist. small may hold with nothing mapped; the others are exact. Blocks that stick out of the region (unaligned
+ * head and tail) are never large.
+ */
+struct mshv_region {
+	struct mshv_partition *partition;
+	refcount_t refs;
+	struct rcu_head rcu;
+	u64 gfn;
+	u64 pages;
+	unsigned long hva;
+	bool writable;
+	bool executable;
+	bool pinned;
+
+	struct mmu_interval_notifier notifier;
+	rwlock_t lock;
+	bool removed;
+	unsigned long *known;
+	unsigned long *mapped;
+	unsigned long *large;
+	unsigned long *busy;
+
+	struct page **pinned_pages;
+};
+
+static inline u64 mshv_region_end(const struct mshv_region *region)
+{
+	return region->gfn + region->pages;
+}
+
+/* Number of the block in the region's bitmaps. */
+static inline unsigned long mshv_region_block(const struct mshv_region *region, u64 gfn)
+{
+	return (gfn >> MSHV_BLOCK_SHIFT) - (region->gfn >> MSHV_BLOCK_SHIFT);
+}
+
+static inline unsigned long mshv_region_blocks(const struct mshv_region *region)
+{
+	return mshv_region_block(region, mshv_region_end(region) - 1) + 1;
+}
+
+/* First GFN of a block, which may lie before the region. */
+static inline u64 mshv_block_gfn(const struct mshv_region *region, unsigned long block)
+{
+	return ((region->gfn >> MSHV_BLOCK_SHIFT) + block) << MSHV_BLOCK_SHIFT;
+}
+
+/* The whole block lies in the region. */
+static inline bool mshv_block_whole(const struct mshv_region *region, unsigned long block)
+{
+	u64 gfn = mshv_block_gfn(region, block);
+
+	return gfn >= region->gfn && gfn + MSHV_BLOCK_PAGES <= mshv_region_end(region);
+}
+
+static inline unsigned long mshv_gfn_to_hva(const struct mshv_region *region, u64 gfn)
+{
+	return region->hva + ((unsigned long)(gfn - region->gfn) << PAGE_SHIFT);
+}
+
+/* hypercall.c */
+int mshv_hypercall_init(void);
+void mshv_hypercall_exit(void);
+void *mshv_hypercall_begin(void **output) __acquires(mshv_hypercall);
+void mshv_hypercall_end(void) __releases(mshv_hypercall);
+u64 mshv_hypercall(u16 code, u16 reps, u16 start, void *input, void *output);
+u16 mshv_hypercall_partition(u16 code, u64 partition_id);
+u16 mshv_hypercall_reps(u16 code, u16 reps, u16 *done, void *input, void *output);
+int mshv_status_errno(u16 status);
+bool mshv_status_needs_memory(u16 status);
+int mshv_call(struct mshv_partition *memory_for, u16 code,
+	      const void *input, size_t input_size, void *output, size_t output_size);
+
+/* deposit.c */
+int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
+int mshv_deposit_for(struct mshv_partition *partition, u16 status);
+bool mshv_deposit_reserve(struct mshv_partition *partition);
+int mshv_reserve_fill(struct mshv_partition *partition);
+void mshv_reserve_free(struct mshv_partition *partition);
+void mshv_withdraw(struct mshv_partition *partition);
+void mshv_withdraw_self(void);
+
+/* gpa_map.c */
+u16 mshv_gpa_map(struct mshv_partition *partition, u64 gfn, u32 flags, const u64 *pages,
+		 unsigned int reps, unsigned int *done);
+u16 mshv_gpa_blank(struct mshv_partition *partition, u64 gfn, bool large, unsigned int reps,
+		   unsigned int *done);
+u16 mshv_gpa_unmap(struct mshv_partition *partition, u64 gfn, bool large, unsigned int reps,
+		   unsigned int *done);
+
+/* partition.c */
+int mshv_partition_create(const struct mshv_create_partition_v2 *args);
+void mshv_partition_put(struct mshv_partition *partition);
+void mshv_partition_stop(struct mshv_partition *partition);
+void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status);
+
+/* vp.c */
+int mshv_vp_create(struct mshv_partition *partition, u32 index);
+void mshv_vp_stop(struct mshv_vp *vp);
+void mshv_vp_free(struct mshv_vp *vp);
+
+/* region.c */
+void mshv_region_init_lock(struct mshv_region *region);
+u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources,
+			  unsigned int pages, bool writable);
+u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, bool writable);
+int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
+int mshv_region_remove(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
+void mshv_region_remove_all(struct mshv_partition *partition);
+struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn);
+void mshv_region_put(struct mshv_region *region);
+
+/* fault.c */
+int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
+
+/* invalidate.c */
+struct mshv_blanked {
+	u64 pages;
+	u32 calls;
+};
+
+u64 mshv_region_blank_step(struct mshv_region *region, u64 gfn, u64 end,
+			   struct mshv_blanked *blanked);
+void mshv_region_blank(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
+		       struct mshv_blanked *blanked);
+extern const struct mmu_interval_notifier_ops mshv_region_notifier_ops;
+void mshv_invalidate_prime_lockdep(void);
+
+/* pin.c */
+int mshv_region_pin(struct mshv_region *region);
+void mshv_region_unpin(struct mshv_region *region);
+
+/* passthrough.c */
+long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg);
+
+/* access.c */
+long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
+			      struct mshv_gpap_access_bitmap __user *arg);
+
+/* main.c */
+extern bool mshv_overlay_pages;
+
+#endif

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A child partition: its life, and how it ends.
+ *
+ * Laws:
+ *	- A partition lives as long as a partition or VP descriptor of it. It belongs to the address space that created it; a process
+ *	  that got the descriptor from there can close it and little else.
+ *	- Destroy never fails. In this order, each step safe after any failure before: no processor runs (each descriptor holds a
+ *	  reference) and processors are deleted; regions blanked, unmapped, their notifiers removed, unpinned; finalized;
+ *	  deposits withdrawn; deleted.
+ *	- Kill is for the one case in which the hypervisor does not give a page back: no processor of the partition runs any more when
+ *	  it returns, and none ever will, so nothing reaches the page whatever the hypervisor still maps. This needs no help of
+ *	  the hypervisor. Then everything is dropped by FINALIZE.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/errno.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "mshv.h"
+#include "trace.h"
+
+/**
+ * mshv_partition_stop() - wait until no processor of a dead partition runs
+ * @partition: dead
+ *
+ * A processor that is being dispatched has preemption disabled and interrupts enabled; an interrupt ends its run, and it sees
+ * "dead" before it runs again. It takes no lock in between, so spinning is bounded.
+ *
+ * Context: any but interrupts; does not sleep; interrupts enabled.
+ */
+void mshv_partition_stop(struct mshv_partition *partition)
+{
+	struct mshv_vp *vp;
+	unsigned int i;
+	int cpu;
+
+	/* Pairs with the barrier in vp_dispatch(): either it sees dead, or we see its CPU. */
+	smp_mb();
+	for (i = 0; i < MSHV_VP_MAX; i++) {
+		vp = smp_load_acquire(&partition->vps[i]);
+		if (!vp)
+			continue;
+		while ((cpu = smp_load_acquire(&vp->cpu)) >= 0) {
+			smp_send_reschedule(cpu);
+			cpu_relax();
+		}
+	}
+}
+
+/**
+ * mshv_partition_kill() - stop a partition for good
+ * @partition: partition
+ * @gfn: page that the hypervisor does not give back, for the record
+ * @status: its answer, for the record
+ *
+ * Context: as mshv_partition_stop(). Cannot fail.
+ */
+void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status)
+{
+	bool first = !xchg(&partition->dead, true);
+	u16 finalize;
+
+	mshv_partition_stop(partition);
+	if (!first)
+		return;
+	finalize = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
+	if (finalize == HVABI_STATUS_SUCCESS)
+		WRITE_ONCE(partition->finalized, true);
+	trace_partition_kill(partition->id, gfn, status, finalize);
+	pr_err_ratelimited(pr_fmt_mshv "partition %llu killed: GFN 0x%llx not given back, status 0x%x\n",
+			   partition->id, gfn, status);
+}
+
+static void partition_destroy(struct kref *kref)
+{
+	struct mshv_partition *partition = container_of(kref, struct mshv_partition, kref);
+	unsigned int i;
+	u16 status;
+
+	for (i = 0; i < MSHV_VP_MAX; i++)
+		if (partition->vps[i])
+			mshv_vp_stop(partition->vps[i]);
+	mshv_region_remove_all(partition);
+	if (partition->initialized && !partition->finalized) {
+		status = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
+		partition->finalized = status == HVABI_STATUS_SUCCESS;
+	}
+	mshv_withdraw(partition);
+	mshv_hypercall_partition(HVABI_CALL_DELETE_PARTITION, partition->id);
+
+	for (i = 0; i < MSHV_VP_MAX; i++)
+		if (partition->vps[i])
+			mshv_vp_free(partition->vps[i]);
+	mshv_reserve_free(partition);
+	mmdrop(partition->mm);
+	kvfree(partition);
+}
+
+void mshv_partition_put(struct mshv_partition *partition)
+{
+	kref_put(&partition->kref, partition_destroy);
+}
+
+static int partition_release(struct inode *inode, struct file *file)
+{
+	mshv_partition_put(file->private_data);
+	return 0;
+}
+
+static long partition_initialize(struct mshv_partition *partition)
+{
+	u16 status;
+	int ret;
+
+	if (partition->initialized)
+		return 0;
+	ret = mshv_reserve_fill(partition);
+	if (!ret)
+		ret = mshv_deposit(partition, MSHV_DEPOSIT_INITIALIZE);
+	while (!ret) {
+		status = mshv_hypercall_partition(HVABI_CALL_INITIALIZE_PARTITION, partition->id);
+		if (status == HVABI_STATUS_SUCCESS) {
+			partition->initialized = true;
+			return 0;
+		}
+		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) :
+							 mshv_status_errno(status);
+	}
+	/* The descriptor stays usable: another try starts from the same state. */
+	mshv_withdraw(partition);
+	return ret;
+}
+
+static long ioctl_create_vp(struct mshv_partition *partition, struct mshv_create_vp __user *arg)
+{
+	struct mshv_create_vp args;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	if (args.vp_index >= MSHV_VP_MAX || !partition->initialized)
+		return -EINVAL;
+	if (partition->vps[args.vp_index])
+		return -EEXIST;
+	return mshv_vp_create(partition, args.vp_index);
+}
+
+static long ioctl_set_guest_memory(struct mshv_partition *partition,
+				   struct mshv_user_mem_region __user *arg)
+{
+	struct mshv_user_mem_region args;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	if (args.flags & ~(MSHV_SET_MEM_FLAGS_MASK | MSHV_SET_MEM_PINNED) ||
+	    memchr_inv(args.rsvd, 0, sizeof(args.rsvd)))
+		return -EINVAL;
+	if (current->mm != partition->mm)
+		return -EPERM;
+	if (args.flags & BIT(MSHV_SET_MEM_BIT_UNMAP))
+		return mshv_region_remove(partition, &args);
+	if (READ_ONCE(partition->dead))
+		return -EOWNERDEAD;
+	if (!partition->initialized)
+		return -EINVAL;
+	return mshv_region_create(partition, &args);
+}
+
+static long partition_ioctl_locked(struct mshv_partition *partition, unsigned int cmd,
+				   void __user *arg)
+{
+	switch (cmd) {
+	case MSHV_INITIALIZE_PARTITION:
+		return partition_initialize(partition);
+	case MSHV_CREATE_VP:
+		return ioctl_create_vp(partition, arg);
+	case MSHV_SET_GUEST_MEMORY:
+		return ioctl_set_guest_memory(partition, arg);
+	}
+	return -ENOTTY;
+}
+
+static long partition_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct mshv_partition *partition = file->private_data;
+	long ret;
+
+	/* These change nothing of ours and may take long: not under the lock. */
+	switch (cmd) {
+	case MSHV_ROOT_HVCALL:
+		return mshv_ioctl_hvcall(partition, (void __user *)arg);
+	case MSHV_GET_GPAP_ACCESS_BITMAP:
+		return mshv_ioctl_access_bitmap(partition, (void __user *)arg);
+	}
+	if (mutex_lock_killable(&partition->lock))
+		return -EINTR;
+	ret = partition_ioctl_locked(partition, cmd, (void __user *)arg);
+	mutex_unlock(&partition->lock);
+	return ret;
+}
+
+static const struct file_operations partition_fops = {
+	.owner = THIS_MODULE,
+	.release = partition_release,
+	.unlocked_ioctl = partition_ioctl,
+	.llseek = noop_llseek,
+};
+
+static const struct {
+	u64 uapi;
+	u64 hypervisor;
+} creation_flags[] = {
+	{ BIT_ULL(MSHV_PT_BIT_LAPIC), HVABI_PARTITION_FLAG_LAPIC_ENABLED },
+	{ BIT_ULL(MSHV_PT_BIT_X2APIC), HVABI_PARTITION_FLAG_X2APIC_CAPABLE },
+	{ BIT_ULL(MSHV_PT_BIT_GPA_SUPER_PAGES), HVABI_PARTITION_FLAG_GPA_SUPER_PAGES_ENABLED },
+	{ BIT_ULL(MSHV_PT_BIT_NESTED_VIRTUALIZATION),
+	  HVABI_PARTITION_FLAG_NESTED_VIRTUALIZATION_CAPABLE },
+	{ BIT_ULL(MSHV_PT_BIT_SMT_ENABLED_GUEST), HVABI_PARTITION_FLAG_SMT_ENABLED_GUEST },
+};
+
+static int hypervisor_create(const struct mshv_create_partition_v2 *args, u64 *id)
+{
+	struct hvabi_output_create_partition output;
+	struct hvabi_input_create_partition input = {
+		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
+			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
+		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
+		.disabled_processor_features = { args->pt_cpu_fbanks[0], args->pt_cpu_fbanks[1] },
+		.disabled_processor_xsave_features = args->pt_disabled_xsave,
+	};
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(creation_flags); i++)
+		if (args->pt_flags & creation_flags[i].uapi)
+			input.flags |= creation_flags[i].hypervisor;
+	ret = mshv_call(NULL, HVABI_CALL_CREATE_PARTITION, &input, sizeof(input), &output,
+			sizeof(output));
+	if (!ret)
+		*id = output.partition_id;
+	return ret;
+}
+
+/**
+ * mshv_partition_create() - make a partition and a descriptor for it
+ * @args: checked; banks are 0 if the VMM gave none
+ *
+ * Context: process context of the VMM.
+ *
+ * Return: the descriptor, or an errno.
+ */
+int mshv_partition_create(const struct mshv_create_partition_v2 *args)
+{
+	struct mshv_partition *partition;
+	struct file *file;
+	int ret, fd;
+
+	partition = kvzalloc(sizeof(*partition), GFP_KERNEL_ACCOUNT);
+	if (!partition)
+		return -ENOMEM;
+	kref_init(&partition->kref);
+	mutex_init(&partition->lock);
+	mt_init_flags(&partition->regions, MT_FLAGS_USE_RCU);
+	spin_lock_init(&partition->reserve_lock);
+	INIT_LIST_HEAD(&partition->reserve);
+	partition->next_deposit = MSHV_DEPOSIT_MIN;
+
+	ret = hypervisor_create(args, &partition->id);
+	if (ret) {
+		kvfree(partition);
+		return ret;
+	}
+	partition->mm = current->mm;
+	mmgrab(partition->mm);
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		ret = fd;
+		goto out_put;
+	}
+	file = anon_inode_getfile("mshv_partition", &partition_fops, partition, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		ret = PTR_ERR(file);
+		goto out_put;
+	}
+	fd_install(fd, file);
+	return fd;
+
+out_put:
+	mshv_partition_put(partition);
+	return ret;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MSHV_ROOT_HVCALL: hypercalls that a VMM makes itself, from a list.
+ *
+ * Laws:
+ *	- The list is the policy: nothing that maps, deposits or creates. The driver knows what it maps only if nobody else does.
+ *	- The partition id in the input is the driver's; a VMM cannot name another partition.
+ *	- Both pages are cleared first: no stale kernel memory goes either way.
+ *	- Status and completed reps go back whatever happens; output on success only.
+ */
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include <hvabi/debug.h>
+
+#include "mshv.h"
+
+/* Which descriptors may make a call. */
+#define ON_DEVICE	BIT(0)
+#define ON_PARTITION	BIT(1)
+
+static const struct {
+	u16 code;
+	u8 on;
+} allowed[] = {
+	{ HVABI_CALL_GET_PARTITION_PROPERTY,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_GET_PARTITION_PROPERTY_EX,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_SET_PARTITION_PROPERTY,		ON_PARTITION },
+	{ HVABI_CALL_INSTALL_INTERCEPT,			ON_PARTITION },
+	{ HVABI_CALL_GET_VP_REGISTERS,			ON_PARTITION },
+	{ HVABI_CALL_SET_VP_REGISTERS,			ON_PARTITION },
+	{ HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS,		ON_PARTITION },
+	{ HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT,		ON_PARTITION },
+	{ HVABI_CALL_REGISTER_INTERCEPT_RESULT,		ON_PARTITION },
+	{ HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT,		ON_PARTITION },
+	{ HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES,	ON_PARTITION },
+	{ HVABI_CALL_SIGNAL_EVENT_DIRECT,		ON_PARTITION },
+	{ HVABI_CALL_POST_MESSAGE_DIRECT,		ON_PARTITION },
+	{ HVABI_CALL_GET_VP_CPUID_VALUES,		ON_PARTITION },
+	/* The bundled hypervisor only; the Microsoft Hypervisor answers INVALID_HYPERCALL_CODE. */
+	{ HVABI_CALL_DEBUG_GET_COUNTERS,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_DEBUG_WHO_CAN_REACH,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_DEBUG_GET_OPTION,			ON_DEVICE },
+	{ HVABI_CALL_DEBUG_SET_OPTION,			ON_DEVICE },
+};
+
+static bool may_call(u16 code, u8 on)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(allowed); i++)
+		if (allowed[i].code == code)
+			return allowed[i].on & on;
+	return false;
+}
+
+static int check_args(const struct mshv_root_hvcall *args, struct mshv_partition *partition)
+{
+	if (!may_call(args->code, partition ? ON_PARTITION : ON_DEVICE))
+		return -EINVAL;
+	if (args->status || memchr_inv(args->rsvd, 0, sizeof(args->rsvd)))
+		return -EINVAL;
+	if (!args->in_ptr || args->in_sz < sizeof(u64) || args->in_sz > HVABI_PAGE_SIZE)
+		return -EINVAL;
+	if (args->out_ptr && (!args->out_sz || args->out_sz > HVABI_PAGE_SIZE))
+		return -EINVAL;
+	if (args->reps > HVABI_REP_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+/* Make the call, to the end of its reps. Return: 0 or an errno; *args gets status and reps. */
+static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
+		void *output)
+{
+	u16 status, done = 0;
+	int ret;
+
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* A simple call is the case of no reps. */
+		status = mshv_hypercall_reps(args->code, args->reps, &done, input, output);
+		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) : 1;
+	} while (!ret);
+
+	args->status = status;
+	args->reps = done;
+	return ret < 0 ? ret : mshv_status_errno(status);
+}
+
+/**
+ * mshv_ioctl_hvcall() - MSHV_ROOT_HVCALL
+ * @partition: partition of the descriptor, or NULL for the device
+ * @arg: argument
+ *
+ * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; or the errno of the status.
+ */
+long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg)
+{
+	struct mshv_root_hvcall args;
+	void *input, *output = NULL;
+	int ret;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	ret = check_args(&args, partition);
+	if (ret)
+		return ret;
+
+	input = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (args.out_ptr)
+		output = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	ret = -ENOMEM;
+	if (!input || (args.out_ptr && !output))
+		goto out;
+	ret = -EFAULT;
+	if (copy_from_user(input, u64_to_user_ptr(args.in_ptr), args.in_sz))
+		goto out;
+	*(u64 *)input = partition ? partition->id : HVABI_PARTITION_ID_SELF;
+
+	ret = call(&args, partition, input, output);
+	if (!ret && output && copy_to_user(u64_to_user_ptr(args.out_ptr), output, args.out_sz))
+		ret = -EFAULT;
+	if (copy_to_user(arg, &args, sizeof(args)))
+		ret = -EFAULT;
+out:
+	free_page((unsigned long)input);
+	free_page((unsigned long)output);
+	return ret;
+}

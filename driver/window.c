@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How many pages one guest fault serves: see window.h for the laws.
+ *
+ * A processor that faults where its last fault ended is going through memory in sequence: "ahead" doubles, up to a block. Any
+ * other fault starts again with one page. A fault just past a block's end counts as in sequence too, so a guest that walks
+ * memory soon has one fault a block.
+ */
+#include "window.h"
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, uint64_t region_first,
+				    uint64_t region_end)
+{
+	uint64_t block = gfn & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1);
+	uint64_t limit = min_u64(block + MSHV_WINDOW_BLOCK, region_end);
+	uint32_t around = MSHV_WINDOW_AROUND_MIN;
+	struct mshv_span span;
+
+	if (window->ahead && gfn == window->next)
+		window->ahead = (uint32_t)min_u64(window->ahead * 2ull, MSHV_WINDOW_AHEAD_MAX);
+	else
+		window->ahead = 1;
+	if (around < window->ahead)
+		around = window->ahead;
+
+	/* ahead is a power of two, so around is one too. */
+	span.first = max_u64(gfn & ~(uint64_t)(around - 1), region_first);
+	span.ahead_end = min_u64(gfn + window->ahead, limit);
+	span.end = max_u64(min_u64((gfn & ~(uint64_t)(around - 1)) + around, limit), span.ahead_end);
+	return span;
+}
+
+void mshv_window_served(struct mshv_window *window, uint64_t end)
+{
+	window->next = end;
+}
+
+uint32_t mshv_run_around(const uint8_t *kinds, uint32_t count, uint32_t asked, uint32_t limit,
+			 uint32_t *length)
+{
+	uint32_t first = asked, end = asked + 1;
+
+	/* Forward first: what comes after is more likely to be touched next. */
+	while (end < count && end - first < limit && kinds[end] == kinds[asked])
+		end++;
+	while (first > 0 && end - first < limit && kinds[first - 1] == kinds[asked])
+		first--;
+	*length = end - first;
+	return first;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How many pages one guest fault serves. Arithmetic only: compiles on the host for unit tests.
+ *
+ * Laws:
+ *	- The window lies inside one block and inside the region, and contains the page asked for.
+ *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs a walk, never memory.
+ *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in sequence. It starts at the
+ *	  page asked for.
+ */
+#ifndef MSHV_WINDOW_H
+#define MSHV_WINDOW_H
+
+#include <hvabi/types.h>
+
+#ifndef __KERNEL__
+#include <stdbool.h>
+#endif
+
+#define MSHV_WINDOW_BLOCK	HVABI_LARGE_PAGE_PAGES
+/* Smallest "around", in pages: what Linux calls fault-around has this size too. */
+#define MSHV_WINDOW_AROUND_MIN	16u
+#define MSHV_WINDOW_AHEAD_MAX	MSHV_WINDOW_BLOCK
+
+/**
+ * struct mshv_window - what a virtual processor's faults look like
+ * @next: page at which a processor that goes on in sequence will fault next
+ * @ahead: pages to ask for at the next fault in sequence; 0 before the first fault
+ */
+struct mshv_window {
+	uint64_t next;
+	uint32_t ahead;
+};
+
+/**
+ * struct mshv_span - GFNs that one fault serves
+ * @first: first page to look at
+ * @end: page after the last one to look at
+ * @ahead_end: page after the last one Linux may be asked to allocate; first <= gfn < ahead_end <= end
+ */
+struct mshv_span {
+	uint64_t first;
+	uint64_t end;
+	uint64_t ahead_end;
+};
+
+/**
+ * mshv_window_choose() - what to serve for a fault
+ * @window: history of the processor; updated
+ * @gfn: page asked for
+ * @region_first: first page of its region
+ * @region_end: page after the last one of its region
+ *
+ * Context: any. The caller serialises access to @window.
+ */
+struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, uint64_t region_first,
+				    uint64_t region_end);
+
+/**
+ * mshv_window_served() - tell what a fault mapped
+ * @window: history of the processor
+ * @end: page after the last one of the run that contains the page asked for
+ */
+void mshv_window_served(struct mshv_window *window, uint64_t end);
+
+/**
+ * mshv_run_around() - the longest run of pages of the same kind around one page
+ * @kinds: kind of each page; 0 means "cannot be mapped"
+ * @count: entries
+ * @asked: index of the page that has to be in the run; its kind is not 0
+ * @limit: longest run wanted, at least 1
+ * @length: where to store the length of the run
+ *
+ * Return: index of the first page of the run.
+ */
+uint32_t mshv_run_around(const uint8_t *kinds, uint32_t count, uint32_t asked, uint32_t limit,
+			 uint32_t *length);
+
+#endif

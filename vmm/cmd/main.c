@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mshv: runs small guests on /dev/mshv. Finds the verb; each is a file of its own. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{ "run", cmd_run, "run a guest payload and show its console" },
+	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
+	{ "hv", cmd_hv, "show the counters of the bundled hypervisor" },
+};
+
+static void help(FILE *to)
+{
+	size_t i;
+
+	fprintf(to, "usage: mshv VERB [options]\n\n");
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+	fprintf(to, "\n'mshv VERB --help' tells more.\n");
+}
+
+static void say(const char *format, va_list args)
+{
+	fflush(stdout);
+	fprintf(stderr, "mshv: ");
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+int cmd_error(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	return 1;
+}
+
+int cmd_usage_error(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+int cmd_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *number)
+{
+	unsigned long long value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || *end || value < min || value > max)
+		return -1;
+	*number = value;
+	return 0;
+}
+
+int cmd_parse_size(const char *text, uint64_t *size)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned long long value;
+	const char *suffix;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno)
+		return -1;
+	if (*end) {
+		unsigned int shift;
+
+		suffix = strchr(suffixes, *end & ~0x20);
+		if (!suffix || (end[1] && strcmp(end + 1, "iB") && strcmp(end + 1, "B")))
+			return -1;
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
+		if (value > UINT64_MAX >> shift)
+			return -1;
+		value <<= shift;
+	}
+	*size = value;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		help(stdout);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("mshv %s\n", MSHV_VERSION);
+		return 0;
+	}
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(argv[1], verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	return cmd_usage_error("%s: unknown verb (see mshv --help)", argv[1]);
+}

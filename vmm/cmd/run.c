@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mshv run: one guest, one payload; the exit code is the payload's. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "session.h"
+
+static const char usage[] =
+	"usage: mshv run [options] PAYLOAD\n"
+	"\n"
+	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu) as a\n"
+	"guest, shows its console, and exits with its exit code.\n"
+	"\n"
+	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M)\n"
+	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
+	"  -p, --pinned        pin all memory instead of leaving it movable\n"
+	"  -s, --small-pages   no transparent huge pages\n"
+	"  -t, --timeout SEC   end the guest after SEC seconds\n";
+
+/* What a payload that waits for commands gets to do: stamp all memory, check it, end. */
+static int drive(struct mshv_session *s, const struct mshv_session_config *config)
+{
+	static const enum guest_command steps[] = { GUEST_COMMAND_STAMP, GUEST_COMMAND_CHECK };
+	struct guest_mailbox args = {
+		.first_gfn = GUEST_FREE / GUEST_PAGE_SIZE,
+		.pages = (config->memory_size - GUEST_FREE) / GUEST_PAGE_SIZE,
+		.stride = config->vps,
+		.version = 1,
+		.rounds = 1,
+	};
+	unsigned int step, vp;
+	uint64_t pages;
+
+	for (step = 0; step < 2; step++) {
+		pages = 0;
+		for (vp = 0; vp < config->vps; vp++) {
+			args.offset = vp;
+			args.seed = step ? 0x5eed + vp : 0;
+			if (mshv_session_command(s, vp, steps[step], &args))
+				return cmd_error("%s", mshv_error());
+		}
+		for (vp = 0; vp < config->vps; vp++) {
+			int status = mshv_session_wait(s, vp, 600);
+
+			if (status < 0)
+				return cmd_error("%s", mshv_error());
+			pages += mshv_session_mailbox(s, vp)->done_pages;
+			if (status != GUEST_STATUS_OK)
+				return cmd_error("processor %u: %llu wrong stamps", vp,
+						 (unsigned long long)
+						 mshv_session_mailbox(s, vp)->errors);
+		}
+		printf("%s %llu pages\n", step ? "checked" : "stamped",
+		       (unsigned long long)pages);
+	}
+	return 0;
+}
+
+static int run(const struct mshv_session_config *config, const char *payload,
+	       unsigned int timeout)
+{
+	struct mshv_session *s = mshv_session_open(config);
+	const char *name = strrchr(payload, '/');
+	int ret;
+
+	if (!s)
+		return cmd_error("%s", mshv_error());
+	if (mshv_session_boot(s, payload)) {
+		ret = cmd_error("%s", mshv_error());
+	} else if (!strcmp(name ? name + 1 : payload, "stamp")) {
+		ret = drive(s, config);
+	} else {
+		ret = mshv_session_join(s, timeout);
+		if (ret < 0)
+			ret = cmd_error("%s", mshv_error());
+	}
+	fflush(stdout);
+	mshv_session_close(s);
+	return ret;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "memory", required_argument, NULL, 'm' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "pinned", no_argument, NULL, 'p' },
+		{ "small-pages", no_argument, NULL, 's' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct mshv_session_config config = {
+		.memory_size = 64 << 20,
+		.vps = 1,
+		.console = stdout,
+	};
+	uint64_t number, timeout = 0;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "m:c:pst:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'm':
+			if (cmd_parse_size(optarg, &config.memory_size) ||
+			    config.memory_size % MSHV_PAGE_SIZE)
+				return cmd_usage_error("--memory: not a size: %s", optarg);
+			break;
+		case 'c':
+			if (cmd_parse_number(optarg, 1, GUEST_VPS_MAX, &number))
+				return cmd_usage_error("--cpus: not 1 to %u: %s",
+						       GUEST_VPS_MAX, optarg);
+			config.vps = (unsigned int)number;
+			break;
+		case 'p':
+			config.memory_flags |= MSHV_MEMORY_PINNED;
+			break;
+		case 's':
+			config.memory_flags |= MSHV_MEMORY_SMALL;
+			break;
+		case 't':
+			if (cmd_parse_number(optarg, 1, 1000000, &timeout))
+				return cmd_usage_error("--timeout: not seconds: %s", optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind != argc - 1)
+		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
+				       "more than one payload");
+	return run(&config, argv[optind], (unsigned int)timeout);
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libmshv: sessions, see session.h.
+ *
+ * Each processor has a thread that does nothing but run it; what the payload asks through
+ * its ports is answered there. One lock and one condition variable serve all: events are
+ * rare (a command, a report, an exit).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "internal.h"
+#include "session.h"
+
+/* What handlers return to leave the run loop. */
+#define LEAVE	1
+
+enum vp_state { VP_IDLE, VP_COMMANDED, VP_BUSY, VP_ENDED };
+
+struct session_vp {
+	struct mshv_session *session;
+	struct mshv_vcpu *vcpu;
+	pthread_t thread;
+	bool started;
+	unsigned int index;
+	enum vp_state state;
+	enum guest_command command;
+	uint32_t status;		/* of the last report */
+	uint32_t halts;			/* HLTs still to be resumed */
+	uint32_t echo;
+	int error;			/* why the thread ended, 0 if the guest wanted it */
+	char error_text[256];
+};
+
+struct mshv_session {
+	struct mshv_vm *vm;
+	uint8_t *memory;
+	struct mshv_session_config config;
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	struct session_vp vp[GUEST_VPS_MAX];
+	bool closing;
+	bool exited;
+	uint32_t exit_code;
+	uint64_t msr;
+};
+
+static int await_command(struct session_vp *vp, uint32_t *value)
+{
+	struct mshv_session *s = vp->session;
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (vp->state != VP_COMMANDED && !s->closing && !s->exited)
+		pthread_cond_wait(&s->change, &s->lock);
+	if (vp->state == VP_COMMANDED) {
+		*value = vp->command;
+		vp->state = VP_BUSY;
+	} else {
+		ret = LEAVE;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static void report(struct session_vp *vp, uint32_t status)
+{
+	struct mshv_session *s = vp->session;
+
+	pthread_mutex_lock(&s->lock);
+	vp->status = status;
+	vp->state = VP_IDLE;
+	pthread_cond_broadcast(&s->change);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned int size,
+		   bool write, uint32_t *value)
+{
+	struct session_vp *vp = arg;
+	struct mshv_session *s = vp->session;
+
+	(void)vcpu;
+	(void)size;
+	if (port == GUEST_PORT_CONSOLE && write) {
+		if (s->config.console)
+			putc((int)*value, s->config.console);
+		return 0;
+	}
+	if (port == GUEST_PORT_COMMAND && !write)
+		return await_command(vp, value);
+	if (port == GUEST_PORT_REPORT && write) {
+		report(vp, *value);
+		return 0;
+	}
+	if (port == GUEST_PORT_HALTS && write) {
+		vp->halts = *value;
+		return 0;
+	}
+	if (port == GUEST_PORT_ECHO) {
+		if (write)
+			vp->echo = *value;
+		else
+			*value = ~vp->echo;
+		return 0;
+	}
+	if (port == GUEST_PORT_EXIT && write) {
+		pthread_mutex_lock(&s->lock);
+		s->exited = true;
+		s->exit_code = *value & 0xff;
+		pthread_cond_broadcast(&s->change);
+		pthread_mutex_unlock(&s->lock);
+		return LEAVE;
+	}
+	/* As on a PC: nobody there reads as ones, writes go nowhere. */
+	return 0;
+}
+
+static int on_halt(struct mshv_vcpu *vcpu, void *arg)
+{
+	struct session_vp *vp = arg;
+
+	(void)vcpu;
+	if (vp->halts == 0)
+		return LEAVE;
+	vp->halts--;
+	return 0;
+}
+
+static int on_cpuid(struct mshv_vcpu *vcpu, void *arg, uint32_t leaf, uint32_t subleaf,
+		    uint32_t result[4])
+{
+	(void)vcpu;
+	(void)arg;
+	(void)subleaf;
+	if (leaf == GUEST_CPUID_LEAF) {
+		result[0] = GUEST_CPUID_EAX;
+		result[1] = GUEST_CPUID_EBX;
+		result[2] = GUEST_CPUID_ECX;
+		result[3] = GUEST_CPUID_EDX;
+	}
+	return 0;
+}
+
+static int on_msr(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
+		  uint64_t *value)
+{
+	struct session_vp *vp = arg;
+	struct mshv_session *s = vp->session;
+
+	(void)vcpu;
+	if (msr != GUEST_MSR)
+		return -ENOENT;
+	pthread_mutex_lock(&s->lock);
+	if (write)
+		s->msr = *value;
+	else
+		*value = s->msr;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static const struct mshv_handlers handlers = {
+	.port = on_port,
+	.halt = on_halt,
+	.cpuid = on_cpuid,
+	.msr = on_msr,
+};
+
+static void *vp_thread(void *arg)
+{
+	struct session_vp *vp = arg;
+	struct mshv_session *s = vp->session;
+	int ret, error;
+
+	for (;;) {
+		ret = mshv_vcpu_loop(vp->vcpu, &handlers, vp);
+		error = errno;
+		pthread_mutex_lock(&s->lock);
+		if (ret == LEAVE || s->closing || error != EINTR)
+			break;
+		pthread_mutex_unlock(&s->lock);
+	}
+	if (ret != LEAVE && !s->closing) {
+		vp->error = error ? error : EIO;
+		snprintf(vp->error_text, sizeof(vp->error_text), "%s", mshv_error());
+	}
+	vp->state = VP_ENDED;
+	pthread_cond_broadcast(&s->change);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
+{
+	pthread_condattr_t attr;
+	struct mshv_session *s;
+
+	if (config->vps == 0 || config->vps > GUEST_VPS_MAX) {
+		mshv_fail_because(EINVAL, "%u processors: 1 to %u", config->vps,
+				  GUEST_VPS_MAX);
+		return NULL;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		mshv_fail("open a session");
+		return NULL;
+	}
+	s->config = *config;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->change, &attr);
+	pthread_condattr_destroy(&attr);
+	s->vm = mshv_vm_create();
+	if (s->vm)
+		s->memory = mshv_memory_add(s->vm, 0, config->memory_size,
+					    config->memory_flags);
+	if (!s->memory) {
+		int error = errno;
+
+		mshv_session_close(s);
+		errno = error;
+		return NULL;
+	}
+	return s;
+}
+
+static int boot_vp(struct mshv_session *s, unsigned int index, uint64_t entry)
+{
+	struct session_vp *vp = &s->vp[index];
+
+	vp->session = s;
+	vp->index = index;
+	vp->state = VP_BUSY;
+	vp->vcpu = mshv_vcpu_create(s->vm, index);
+	if (!vp->vcpu || mshv_boot_vcpu(vp->vcpu, entry))
+		return -1;
+	return 0;
+}
+
+int mshv_session_boot(struct mshv_session *s, const char *payload)
+{
+	uint64_t entry;
+	unsigned int i;
+	int error;
+
+	if (mshv_load_payload(s->vm, payload, s->config.memory_size, s->config.vps, &entry))
+		return -1;
+	/* Only the payload that tests intercepts needs these: not having them is no error. */
+	mshv_install_intercept(s->vm, HVABI_INTERCEPT_TYPE_CPUID,
+			       HVABI_INTERCEPT_ACCESS_MASK_EXECUTE, GUEST_CPUID_LEAF);
+	mshv_install_intercept(s->vm, HVABI_INTERCEPT_TYPE_MSR_INDEX,
+			       HVABI_INTERCEPT_ACCESS_MASK_READ |
+			       HVABI_INTERCEPT_ACCESS_MASK_WRITE, GUEST_MSR);
+	for (i = 0; i < s->config.vps; i++)
+		if (boot_vp(s, i, entry))
+			return -1;
+	for (i = 0; i < s->config.vps; i++) {
+		error = pthread_create(&s->vp[i].thread, NULL, vp_thread, &s->vp[i]);
+		if (error)
+			return mshv_fail_because(error, "start processor %u: %s", i,
+						 strerror(error));
+		s->vp[i].started = true;
+	}
+	return 0;
+}
+
+struct mshv_vm *mshv_session_vm(struct mshv_session *s)
+{
+	return s->vm;
+}
+
+uint8_t *mshv_session_memory(struct mshv_session *s)
+{
+	return s->memory;
+}
+
+volatile struct guest_mailbox *mshv_session_mailbox(struct mshv_session *s, unsigned int vp)
+{
+	return (void *)(s->memory + GUEST_MAILBOX(vp));
+}
+
+int mshv_session_command(struct mshv_session *s, unsigned int vp, enum guest_command command,
+			 const struct guest_mailbox *args)
+{
+	struct guest_mailbox *box = (void *)(s->memory + GUEST_MAILBOX(vp));
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	/* A processor that has not asked for its first command yet is on its way there. */
+	if (s->vp[vp].state == VP_ENDED) {
+		ret = mshv_fail_because(EIO, "processor %u is not running: %s", vp,
+					s->vp[vp].error_text);
+	} else {
+		*box = *args;
+		box->stop = box->done_rounds = box->done_pages = box->errors = 0;
+		s->vp[vp].command = command;
+		s->vp[vp].state = VP_COMMANDED;
+		pthread_cond_broadcast(&s->change);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+void mshv_session_stop(struct mshv_session *s, unsigned int vp)
+{
+	mshv_session_mailbox(s, vp)->stop = 1;
+}
+
+static struct timespec deadline_in(unsigned int seconds)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += seconds;
+	return t;
+}
+
+int mshv_session_wait(struct mshv_session *s, unsigned int vp, unsigned int seconds)
+{
+	struct timespec deadline = deadline_in(seconds);
+	struct session_vp *v = &s->vp[vp];
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while ((v->state == VP_COMMANDED || v->state == VP_BUSY) && ret != ETIMEDOUT)
+		ret = pthread_cond_timedwait(&s->change, &s->lock, &deadline);
+	if (v->state == VP_IDLE)
+		ret = (int)v->status;
+	else if (v->state == VP_ENDED)
+		ret = mshv_fail_because(EIO, "processor %u stopped: %s", vp,
+					v->error ? v->error_text : "it halted");
+	else
+		ret = mshv_fail_because(ETIMEDOUT, "processor %u has not reported within %u s",
+					vp, seconds);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static bool all_ended(const struct mshv_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->config.vps; i++)
+		if (s->vp[i].started && s->vp[i].state != VP_ENDED)
+			return false;
+	return true;
+}
+
+int mshv_session_join(struct mshv_session *s, unsigned int seconds)
+{
+	struct timespec deadline = deadline_in(seconds);
+	unsigned int i;
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->exited && !all_ended(s) && ret != ETIMEDOUT) {
+		if (seconds)
+			ret = pthread_cond_timedwait(&s->change, &s->lock, &deadline);
+		else
+			pthread_cond_wait(&s->change, &s->lock);
+		/* One processor in trouble is reason enough. */
+		for (i = 0; i < s->config.vps && !s->exited; i++) {
+			if (!s->vp[i].error)
+				continue;
+			ret = mshv_fail_because(s->vp[i].error, "%s", s->vp[i].error_text);
+			pthread_mutex_unlock(&s->lock);
+			return ret;
+		}
+	}
+	if (s->exited)
+		ret = (int)s->exit_code;
+	else if (ret == ETIMEDOUT)
+		ret = mshv_fail_because(ETIMEDOUT, "the guest has not ended within %u s",
+					seconds);
+	else
+		ret = 0;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+void mshv_session_close(struct mshv_session *s)
+{
+	unsigned int i;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->closing = true;
+	pthread_cond_broadcast(&s->change);
+	pthread_mutex_unlock(&s->lock);
+	for (i = 0; i < s->config.vps; i++) {
+		if (!s->vp[i].started)
+			continue;
+		mshv_vcpu_kick(s->vp[i].vcpu, s->vp[i].thread);
+		pthread_join(s->vp[i].thread, NULL);
+	}
+	for (i = 0; i < s->config.vps; i++)
+		mshv_vcpu_destroy(s->vp[i].vcpu);
+	mshv_vm_destroy(s->vm);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->change);
+	free(s);
+}
