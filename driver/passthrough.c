@@ -90,6 +90,8 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 
 	args->status = status;
 	args->reps = done;
+	if (status != HVABI_STATUS_SUCCESS && partition && READ_ONCE(partition->dead))
+		return -EOWNERDEAD;
 	return ret < 0 ? ret : mshv_status_errno(status);
 }
 
@@ -106,7 +108,8 @@ static void note_property(struct mshv_partition *partition,
  * @partition: partition of the descriptor, or NULL for the device
  * @arg: argument
  *
- * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; or the errno of the status.
+ * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; -EOWNERDEAD: the partition was killed; or the
+ * errno of the status.
  */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg)
 {

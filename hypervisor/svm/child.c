@@ -75,6 +75,9 @@ static void registers_out(struct stay *stay, bool keep)
 	if (!stay->switched)
 		return;
 	stay->switched = false;
+	/* QEMU's TCG ignores the XSETBV intercept: the child may have changed it unseen. */
+	if (keep)
+		s->xcr0 = xgetbv();
 	xsetbv(platform_info.xcr0_mask);
 	if (keep) {
 		xsave(vp_xsave_area(stay->vp), platform_info.xcr0_mask);

@@ -1,2 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mshv demo: the demonstration as a table; exit code 0 only if every row holds. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "cmd.h"
-int cmd_demo(int argc, char **argv) { (void)argc; (void)argv; return 1; }
+#include "demo.h"
+#include "host.h"
+
+static const char usage[] =
+	"usage: mshv demo [--memory SIZE] [--touch SIZE] [ROW]...\n"
+	"\n"
+	"Runs the demonstration of movable guest memory, all rows or the ones named (create,\n"
+	"touch, migrate, compact, swap, kill, pinned), and prints a table.\n"
+	"\n"
+	"  -m, --memory SIZE  memory of the guest (default 1G)\n"
+	"  -t, --touch SIZE   what the guest works on (default 256M)\n";
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+	int i;
+
+	if (optind == argc)
+		return true;
+	for (i = optind; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return false;
+}
+
+static const char *verdict(const struct demo_report *report)
+{
+	if (*report->skipped)
+		return "skipped";
+	return demo_holds(report) ? "holds" : "FAILS";
+}
+
+static void print_row(unsigned int n, const struct demo_report *report)
+{
+	unsigned int i;
+
+	printf("%2u. %-8s %s\n", n + 1, verdict(report), demo_rows[n].title);
+	if (*report->skipped)
+		printf("             %s\n", report->skipped);
+	if (*report->counts)
+		printf("             %s\n", report->counts);
+	for (i = 0; i < report->checks; i++)
+		if (!report->check[i].holds)
+			printf("             NOT: %s\n", report->check[i].text);
+}
+
+static int run(struct demo *demo, int argc, char **argv)
+{
+	static struct demo_report reports[DEMO_ROWS];
+	unsigned int i, bad = 0, count = 0;
+	double start = host_seconds();
+
+	for (i = 0; i < DEMO_ROWS; i++) {
+		if (!wanted(demo_rows[i].name, argc, argv))
+			continue;
+		count++;
+		printf("[%5.1f s] %u. %s\n", host_seconds() - start, i + 1,
+		       demo_rows[i].title);
+		fflush(stdout);
+		demo_rows[i].run(demo, &reports[i]);
+		bad += !demo_holds(&reports[i]);
+	}
+	demo_end(demo);
+	printf("\nMovable guest memory: what was shown in %.0f s\n\n", host_seconds() - start);
+	for (i = 0; i < DEMO_ROWS; i++)
+		if (wanted(demo_rows[i].name, argc, argv))
+			print_row(i, &reports[i]);
+	printf("\n%u of %u rows hold\n", count - bad, count);
+	return bad ? 1 : 0;
+}
+
+int cmd_demo(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "memory", required_argument, NULL, 'm' },
+		{ "touch", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct demo demo = { .memory_size = 1ull << 30, .touch_size = 256ull << 20,
+			     .progress = stdout };
+	unsigned int row;
+	int c, i;
+
+	while ((c = getopt_long(argc, argv, "m:t:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'm':
+			if (cmd_parse_size(optarg, &demo.memory_size))
+				return cmd_usage_error("--memory: not a size: %s", optarg);
+			break;
+		case 't':
+			if (cmd_parse_size(optarg, &demo.touch_size) || demo.touch_size == 0 ||
+			    demo.touch_size % (8 << 20))
+				return cmd_usage_error("--touch: not a multiple of 8M: %s", optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (demo.memory_size % MSHV_PAGE_SIZE || demo.touch_size > demo.memory_size ||
+	    demo.memory_size - demo.touch_size < DEMO_FIRST_GPA)
+		return cmd_usage_error("demo: the guest's memory must be whole pages, and 16M "
+				       "more than what it touches");
+	for (i = optind; i < argc; i++) {
+		for (row = 0; row < DEMO_ROWS; row++)
+			if (!strcmp(argv[i], demo_rows[row].name))
+				break;
+		if (row == DEMO_ROWS)
+			return cmd_usage_error("demo: no such row: %s", argv[i]);
+	}
+	return run(&demo, argc, argv);
+}

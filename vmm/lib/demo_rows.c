@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The demonstration, rows 1 to 5: one guest is created, touched, moved, swapped. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "demo.h"
+#include "host.h"
+
+#define MIB		(1ull << 20)
+#define MIB_PAGES(mib)	((mib) * MIB / GUEST_PAGE_SIZE)
+
+typedef unsigned long long ull;
+
+/* All hypercalls made about a guest, but those that only count. */
+static uint64_t hypercalls(const uint64_t *counters)
+{
+	uint64_t sum = 0;
+
+#define X(name, text) sum += counters[HVABI_COUNT_CALL_##name];
+	HVABI_DEBUG_CALLS(X)
+#undef X
+	return sum - counters[HVABI_COUNT_CALL_DEBUG_GET_COUNTERS];
+}
+
+static uint64_t guest_faults(const uint64_t *counters)
+{
+	return counters[HVABI_COUNT_EXIT_NPF_UNMAPPED] +
+	       counters[HVABI_COUNT_EXIT_NPF_ACCESS];
+}
+
+static uint64_t pages_mapped(const uint64_t *counters)
+{
+	return counters[HVABI_COUNT_MAP_4K] + 512 * counters[HVABI_COUNT_MAP_2M];
+}
+
+static bool counters_of(struct demo *demo, struct demo_report *report, uint64_t *counters)
+{
+	if (mshv_counters(mshv_session_vm(demo->session), counters))
+		return demo_failed(report, "read the counters");
+	return true;
+}
+
+/* A guest of @size, not booted: its hypercalls and what of its memory is there. */
+static bool create_one(struct demo *demo, struct demo_report *report, uint64_t size,
+		       uint64_t *calls)
+{
+	uint64_t counters[HVABI_COUNT_MAX];
+	struct host_pages pages;
+
+	demo_end(demo);
+	demo->memory_size = size;
+	if (!demo_need_guest(demo, report, 0) || !counters_of(demo, report, counters))
+		return false;
+	if (host_count_pages(mshv_session_memory(demo->session), size, false, &pages))
+		return demo_failed(report, "look at guest memory");
+	*calls = hypercalls(counters);
+	demo_check(report, pages.present == 0 && pages.swapped == 0,
+		   "%llu MiB: no page of guest memory is allocated (%llu)", (ull)(size / MIB),
+		   (ull)pages.present);
+	demo_check(report, pages_mapped(counters) == 0, "%llu MiB: nothing is mapped",
+		   (ull)(size / MIB));
+	return true;
+}
+
+void demo_row_create(struct demo *demo, struct demo_report *report)
+{
+	uint64_t size = demo->memory_size, touch = demo->touch_size, small, large;
+	bool created;
+
+	/* The small guest is only created. */
+	demo->touch_size = 8 * MIB;
+	created = create_one(demo, report, 64 * MIB, &small);
+	demo->touch_size = touch;
+	if (!created || !create_one(demo, report, size, &large)) {
+		demo->memory_size = size;
+		return;
+	}
+	demo_check(report, small == large, "as many hypercalls for %llu MiB (%llu) as for "
+		   "64 MiB (%llu)", (ull)(size / MIB), (ull)large, (ull)small);
+	demo_counts(report, "64 MiB: %llu hypercalls, 0 pages", (ull)small);
+	demo_counts(report, "%llu MiB: %llu hypercalls, 0 pages", (ull)(size / MIB),
+		    (ull)large);
+}
+
+void demo_row_touch(struct demo *demo, struct demo_report *report)
+{
+	uint64_t before[HVABI_COUNT_MAX], after[HVABI_COUNT_MAX], faults, calls, touched;
+	struct host_pages all, range;
+
+	if (!demo_need_boot(demo, report) || !counters_of(demo, report, before))
+		return;
+	demo_progress(demo, "the guest stamps %llu MiB", (ull)(demo->touch_size / MIB));
+	if (!demo_need_stamps(demo, report) || !counters_of(demo, report, after))
+		return;
+	if (host_count_pages(demo_range(demo), demo->touch_size, false, &range) ||
+	    host_count_pages(mshv_session_memory(demo->session), demo->memory_size, false,
+			     &all)) {
+		demo_failed(report, "look at guest memory");
+		return;
+	}
+	touched = demo->touch_size / GUEST_PAGE_SIZE;
+	faults = guest_faults(after) - guest_faults(before);
+	calls = after[HVABI_COUNT_CALL_MAP_GPA_PAGES] -
+		before[HVABI_COUNT_CALL_MAP_GPA_PAGES];
+	demo_check(report, range.present == touched, "all %llu pages touched are resident (%llu)",
+		   (ull)touched, (ull)range.present);
+	/* Program, boot pages and page tables: a few blocks if Linux uses huge pages. */
+	demo_check(report, all.present <= touched + MIB_PAGES(8),
+		   "and at most 8 MiB besides (%llu pages)", (ull)(all.present - range.present));
+	demo_check(report, faults > 0 && faults <= touched, "%llu intercepts for %llu pages",
+		   (ull)faults, (ull)touched);
+	demo_check(report, calls > 0, "%llu map calls", (ull)calls);
+	demo_check(report, pages_mapped(after) - pages_mapped(before) >= touched,
+		   "%llu pages mapped",
+		   (ull)(pages_mapped(after) - pages_mapped(before)));
+	demo_verify(demo, report, "afterwards");
+	demo_counts(report, "%llu pages touched, %llu resident", (ull)touched,
+		    (ull)all.present);
+	demo_counts(report, "%llu intercepts, %llu map calls", (ull)faults, (ull)calls);
+}
+
+/* Moves the guest to node @to and counts what arrived; the kernel may need several goes. */
+static bool migrate_to(struct demo *demo, struct demo_report *report, unsigned int to,
+		       uint64_t *arrived)
+{
+	uint64_t pages = demo->touch_size / GUEST_PAGE_SIZE;
+	struct host_pages where;
+	unsigned int attempt;
+
+	for (attempt = 0; attempt < 10; attempt++) {
+		if (host_migrate(!to, to) < 0)
+			return demo_failed(report, "migrate");
+		if (host_count_pages(demo_range(demo), demo->touch_size, true, &where))
+			return demo_failed(report, "look where guest memory is");
+		if (where.node[to] == pages)
+			break;
+	}
+	*arrived = where.node[to];
+	return demo_check(report, where.node[to] == pages, "%llu of %llu pages are on node %u",
+			  (ull)where.node[to], (ull)pages, to);
+}
+
+void demo_row_migrate(struct demo *demo, struct demo_report *report)
+{
+	uint64_t before[HVABI_COUNT_MAX], after[HVABI_COUNT_MAX], there = 0, back = 0, work = 0;
+	bool running;
+
+	if (host_nodes() < 2) {
+		demo_skip(report, "one NUMA node only");
+		return;
+	}
+	/* Balancing would move pages back on its own while they are counted. */
+	host_write("/proc/sys/kernel/numa_balancing", "0");
+	if (!demo_need_stamps(demo, report) || !counters_of(demo, report, before))
+		return;
+	running = demo_start(demo, report, 0, demo->touch_size / GUEST_PAGE_SIZE);
+	demo_progress(demo, "the guest works; its memory moves to node 1");
+	if (running && migrate_to(demo, report, 1, &there)) {
+		demo_progress(demo, "and back to node 0");
+		migrate_to(demo, report, 0, &back);
+	}
+	demo_stop(demo, report, &work);
+	if (!counters_of(demo, report, after))
+		return;
+	demo_check(report, guest_faults(after) > guest_faults(before),
+		   "the guest fetched moved pages by %llu intercepts",
+		   (ull)(guest_faults(after) - guest_faults(before)));
+	demo_verify(demo, report, "afterwards");
+	demo_counts(report, "%llu pages to node 1, %llu back", (ull)there, (ull)back);
+	demo_counts(report, "%llu stamps checked meanwhile", (ull)work);
+}
+
+/*
+ * Leaves free memory in single pages: fills much of it with small pages and frees every
+ * second one. The caller unmaps what is returned.
+ */
+static void *fragment(size_t size)
+{
+	size_t at;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, size, MADV_NOHUGEPAGE);
+	for (at = 0; at < size; at += GUEST_PAGE_SIZE)
+		p[at] = 1;
+	for (at = 0; at < size; at += 2 * GUEST_PAGE_SIZE)
+		madvise(p + at, GUEST_PAGE_SIZE, MADV_DONTNEED);
+	return p;
+}
+
+/* Pages that are somewhere else now. */
+static uint64_t frames_changed(const uint64_t *before, const uint64_t *after, uint64_t pages)
+{
+	uint64_t changed = 0, i;
+
+	for (i = 0; i < pages; i++)
+		changed += before[i] && after[i] && before[i] != after[i];
+	return changed;
+}
+
+void demo_row_compact(struct demo *demo, struct demo_report *report)
+{
+	uint64_t pages = demo->touch_size / GUEST_PAGE_SIZE, moved = 0, work = 0, vm_moved;
+	size_t filler_size = 192 * MIB;
+	uint64_t *before, *after;
+	void *filler;
+
+	if (!demo_need_stamps(demo, report))
+		return;
+	before = calloc(pages, sizeof(*before));
+	after = calloc(pages, sizeof(*after));
+	demo_progress(demo, "memory is fragmented");
+	filler = fragment(filler_size);
+	if (before && after && filler &&
+	    demo_start(demo, report, 0, pages)) {
+		demo_progress(demo, "the guest works; Linux compacts all memory");
+		vm_moved = host_stat("/proc/vmstat", "pgmigrate_success");
+		if (host_page_frames(demo_range(demo), demo->touch_size, before) ||
+		    host_compact() ||
+		    host_page_frames(demo_range(demo), demo->touch_size, after))
+			demo_failed(report, "compact");
+		vm_moved = host_stat("/proc/vmstat", "pgmigrate_success") - vm_moved;
+		moved = frames_changed(before, after, pages);
+		demo_check(report, moved > 0, "%llu guest pages moved (%llu in the machine)",
+			   (ull)moved, (ull)vm_moved);
+		demo_counts(report, "%llu guest pages moved of %llu in the machine", (ull)moved,
+			    (ull)vm_moved);
+		demo_stop(demo, report, &work);
+		demo_verify(demo, report, "afterwards");
+		demo_counts(report, "%llu stamps checked meanwhile", (ull)work);
+	} else if (!before || !after || !filler) {
+		demo_check(report, false, "no memory to fragment");
+	}
+	if (filler)
+		munmap(filler, filler_size);
+	free(before);
+	free(after);
+}
+
+void demo_row_swap(struct demo *demo, struct demo_report *report)
+{
+	uint64_t half = demo->touch_size / 2, pages = half / GUEST_PAGE_SIZE, work = 0, in, out;
+	uint8_t *cold;
+	struct host_pages where = { 0 };
+	unsigned int attempt;
+
+	if (host_stat("/proc/meminfo", "SwapTotal") * 1024 < demo->touch_size) {
+		demo_skip(report, "not enough swap");
+		return;
+	}
+	if (!demo_need_stamps(demo, report))
+		return;
+	cold = demo_range(demo) + half;
+	in = host_stat("/proc/vmstat", "pswpin");
+	out = host_stat("/proc/vmstat", "pswpout");
+	demo_verify(demo, report, "before");
+	for (attempt = 0; attempt < 10 && where.swapped < pages; attempt++) {
+		if (host_page_out(cold, half) || host_count_pages(cold, half, false, &where)) {
+			demo_failed(report, "swap out");
+			return;
+		}
+	}
+	out = host_stat("/proc/vmstat", "pswpout") - out;
+	demo_progress(demo, "%llu MiB of it are on disk", (ull)(where.swapped / MIB_PAGES(1)));
+	demo_check(report, where.swapped >= pages * 9 / 10, "%llu of %llu pages are in swap",
+		   (ull)where.swapped, (ull)pages);
+	demo_check(report, out >= where.swapped, "%llu pages were written to the block device",
+		   (ull)out);
+	demo_verify(demo, report, "back again");
+	in = host_stat("/proc/vmstat", "pswpin") - in;
+	demo_check(report, in > 0, "%llu pages were read back", (ull)in);
+	/* And once more while it rewrites them: a write must not be lost on the way out. */
+	if (demo_start(demo, report, 0, demo->touch_size / GUEST_PAGE_SIZE)) {
+		for (attempt = 0; attempt < 3; attempt++)
+			if (host_page_out(cold, half / 4))
+				demo_failed(report, "swap out");
+		demo_stop(demo, report, &work);
+	}
+	demo_verify(demo, report, "afterwards");
+	demo_counts(report, "%llu pages swapped out, %llu read back", (ull)where.swapped,
+		    (ull)in);
+	demo_counts(report, "%llu stamps checked under further swapping", (ull)work);
+}
