@@ -56,6 +56,7 @@ static int run(struct demo *demo, int argc, char **argv)
 	unsigned int i, bad = 0, count = 0;
 	double start = host_seconds();
 
+	demo_begin(demo);
 	for (i = 0; i < DEMO_ROWS; i++) {
 		if (!wanted(demo_rows[i].name, argc, argv))
 			continue;

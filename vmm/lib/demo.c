@@ -29,7 +29,7 @@ void demo_progress(struct demo *demo, const char *format, ...)
 	if (!demo->progress)
 		return;
 	va_start(args, format);
-	fputs("     ", demo->progress);
+	fprintf(demo->progress, "[%5.1f s]    ", host_seconds() - demo->started);
 	vfprintf(demo->progress, format, args);
 	fputc('\n', demo->progress);
 	fflush(demo->progress);
@@ -85,6 +85,15 @@ bool demo_holds(const struct demo_report *report)
 		if (!report->check[i].holds)
 			return false;
 	return true;
+}
+
+void demo_begin(struct demo *demo)
+{
+	demo->started = host_seconds();
+	/* Balancing would move pages on its own while they are counted. */
+	host_write("/proc/sys/kernel/numa_balancing", "0");
+	/* Without it, swapped pages may come back from the swap cache instead of the disk. */
+	host_enter_cgroup(DEMO_CGROUP);
 }
 
 void demo_end(struct demo *demo)
