@@ -73,7 +73,7 @@ int mshv_hypercall_init(void)
  *
  * Return: the input page; contents are stale.
  */
-void *mshv_hypercall_begin(void **output)
+void *mshv_hypercall_begin(void **output) __acquires(mshv_hypercall)
 {
 	struct mshv_hypercall_pages *pages;
 
@@ -85,7 +85,7 @@ void *mshv_hypercall_begin(void **output)
 	return pages->input;
 }
 
-void mshv_hypercall_end(void)
+void mshv_hypercall_end(void) __releases(mshv_hypercall)
 {
 	__release(mshv_hypercall);
 	preempt_enable();

@@ -228,8 +228,8 @@ static inline unsigned long mshv_gfn_to_hva(const struct mshv_region *region, u6
 /* hypercall.c */
 int mshv_hypercall_init(void);
 void mshv_hypercall_exit(void);
-void *mshv_hypercall_begin(void **output) __acquires(mshv_hypercall);
-void mshv_hypercall_end(void) __releases(mshv_hypercall);
+void *mshv_hypercall_begin(void **output);
+void mshv_hypercall_end(void);
 u64 mshv_hypercall(u16 code, u16 reps, u16 start, void *input, void *output);
 u16 mshv_hypercall_partition(u16 code, u64 partition_id);
 u16 mshv_hypercall_reps(u16 code, u16 reps, u16 *done, void *input, void *output);

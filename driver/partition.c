@@ -45,9 +45,11 @@ void mshv_partition_stop(struct mshv_partition *partition)
 	/* Pairs with the barrier in vp_dispatch(): either it sees dead, or we see its CPU. */
 	smp_mb();
 	for (i = 0; i < MSHV_VP_MAX; i++) {
+		/* Pairs with the store in mshv_vp_create(): the processor is complete. */
 		vp = smp_load_acquire(&partition->vps[i]);
 		if (!vp)
 			continue;
+		/* Pairs with the store in vp_dispatch(): what the run did is done. */
 		while ((cpu = smp_load_acquire(&vp->cpu)) >= 0) {
 			smp_send_reschedule(cpu);
 			cpu_relax();

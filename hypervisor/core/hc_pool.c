@@ -12,6 +12,7 @@
 /*
  * True if each of @count pages is the parent's, used by nobody, and named
  * once.  The frame's mark finds pages named twice; it is gone on return.
+ * Page 0 is refused: its address ends the list of a pool.
  */
 static bool can_deposit(const u64 *pfns, u32 count)
 {
@@ -21,7 +22,7 @@ static bool can_deposit(const u64 *pfns, u32 count)
 	for (; ok && marked < count; marked++) {
 		struct frame *f = frame_of(pfns[marked]);
 
-		ok = f && f->owner == FRAME_PARENT && !f->refs && !f->mark;
+		ok = f && pfns[marked] && f->owner == FRAME_PARENT && !f->refs && !f->mark;
 		if (!ok)
 			break;
 		f->mark = 1;

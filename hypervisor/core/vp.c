@@ -91,10 +91,10 @@ void vp_destroy(struct vp *vp)
 
 u16 vp_map_page(struct vp *vp, enum vp_page which, u64 pfn)
 {
-	if (vp->overlay[which] == pfn)
-		return HVABI_STATUS_SUCCESS;
 	if (!pfn || !frame_is_parents(pfn))
 		return HVABI_STATUS_INVALID_PARAMETER;
+	if (vp->overlay[which] == pfn)
+		return HVABI_STATUS_SUCCESS;
 	if (vp->overlay[which])
 		frame_put(vp->overlay[which], 1);
 	frame_get(pfn, 1);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mocked machine.  Contract: mock.h.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hvabi/memory.h>
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
+#include <hypervisor/core/frame.h>
+#include <hypervisor/core/lock.h>
+#include <hypervisor/core/npt.h>
+#include <hypervisor/core/options.h>
+#include <hypervisor/core/parent_map.h>
+#include "mock.h"
+
+#define INPUT_PAGE	1ull
+#define OUTPUT_PAGE	2ull
+#define FIRST_POOL_PAGE	512ull
+
+struct cpu mock_cpus[MOCK_CPUS];
+enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
+unsigned int mock_kicks;
+struct platform_info platform_info;
+struct ticket_lock hv_lock;
+
+static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
+static struct frame frames[MOCK_PAGES];
+static uint64_t next_pool_page;
+
+void *platform_phys(u64 spa)
+{
+	if (spa >= sizeof(ram)) {
+		fprintf(stderr, "mock: access to %llx, which is not RAM\n",
+			(unsigned long long)spa);
+		abort();
+	}
+	return ram + spa;
+}
+
+void platform_kick(struct cpu *cpu)
+{
+	mock_kicks++;
+	cpu->guest = NULL;
+}
+
+void platform_relax(void)
+{
+}
+
+void platform_log(const char *format, ...)
+{
+	(void)format;
+}
+
+void platform_panic(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("mock: panic: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	abort();
+}
+
+bool platform_msr_exits(u32 msr)
+{
+	return msr != 0xc0000100;
+}
+
+enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp)
+{
+	return mock_run ? mock_run(cpu, vp) : RUN_PREEMPTED;
+}
+
+static void forget_children(void)
+{
+	struct partition *p;
+
+	while ((p = child_from_slot(0))) {
+		uint64_t id = p->id;
+
+		if (p->state == PARTITION_ACTIVE)
+			partition_finalize(&mock_cpus[0], p);
+		while (pool_remove(&p->pool))
+			;
+		if (partition_delete(p)) {
+			fprintf(stderr, "mock: partition %llx keeps memory\n",
+				(unsigned long long)id);
+			abort();
+		}
+	}
+}
+
+static void default_options(void)
+{
+#define X(name, text, value, most) option_set(HVABI_OPTION_##name, value);
+	HVABI_DEBUG_OPTIONS(X)
+#undef X
+}
+
+void mock_reset(void)
+{
+	forget_children();
+	memset(ram, 0, 16 * 4096);	/* the rest is zeroed when it is handed out */
+	memset(mock_cpus, 0, sizeof(mock_cpus));
+	cpu_count = MOCK_CPUS;
+	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
+		mock_cpus[i].index = i;
+		cpus[i] = &mock_cpus[i];
+	}
+	default_options();
+	mock_run = NULL;
+	mock_kicks = 0;
+	next_pool_page = FIRST_POOL_PAGE;
+	platform_info = (struct platform_info){
+		.tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0_mask = 7,
+		.xsave_bytes = 832, .physical_bits = 40,
+	};
+	frame_init(frames, MOCK_PAGES);
+	frame_set_owner(0, MOCK_HEAP, FRAME_PARENT);
+	frame_set_owner(MOCK_HEAP, MOCK_PAGES - MOCK_HEAP, FRAME_HYPERVISOR);
+	parent_init(MOCK_HEAP << 12, (MOCK_PAGES - MOCK_HEAP) << 12);
+	memset(parent.counters, 0, sizeof(*parent.counters));
+	parent_map(&mock_cpus[0], 0, MOCK_PAGES << 12, false);
+	parent_hide(&mock_cpus[0], MOCK_HEAP << 12, MOCK_PAGES << 12);
+}
+
+uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start)
+{
+	memset(platform_phys(INPUT_PAGE << 12), 0xee, 4096);
+	memset(platform_phys(OUTPUT_PAGE << 12), 0xee, 4096);
+	if (bytes)
+		memcpy(platform_phys(INPUT_PAGE << 12), in, bytes);
+	return hypercall(&mock_cpus[0], hvabi_control(code, reps, start), INPUT_PAGE << 12,
+			 OUTPUT_PAGE << 12);
+}
+
+void *mock_out(void)
+{
+	return platform_phys(OUTPUT_PAGE << 12);
+}
+
+static void must(uint64_t result, const char *what)
+{
+	if (mock_status(result) == HVABI_STATUS_SUCCESS)
+		return;
+	fprintf(stderr, "mock: %s: status %x\n", what, mock_status(result));
+	abort();
+}
+
+void mock_deposit(uint64_t id, uint64_t pfn, unsigned int count)
+{
+	while (count) {
+		uint16_t now = (uint16_t)(count < HVABI_DEPOSIT_MAX ? count : HVABI_DEPOSIT_MAX);
+		uint64_t block[512];
+
+		block[0] = id;
+		for (unsigned int i = 0; i < now; i++)
+			block[1 + i] = pfn + i;
+		must(mock_call(HVABI_CALL_DEPOSIT_MEMORY, block, 8 + 8u * now, now, 0), "deposit");
+		pfn += now;
+		count -= now;
+	}
+}
+
+uint64_t mock_child(unsigned int pool)
+{
+	struct hvabi_input_create_partition in = {
+		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
+			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
+		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
+	};
+	uint64_t id;
+
+	mock_deposit(HVABI_PARTITION_ID_SELF, next_pool_page++, 1);
+	must(mock_call(HVABI_CALL_CREATE_PARTITION, &in, sizeof(in), 0, 0), "create");
+	memcpy(&id, mock_out(), 8);
+	mock_deposit(id, next_pool_page, pool);
+	next_pool_page += pool;
+	must(mock_call(HVABI_CALL_INITIALIZE_PARTITION, &id, 8, 0, 0), "initialize");
+	return id;
+}
+
+uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags)
+{
+	struct {
+		struct hvabi_input_map_gpa_pages in;
+		uint64_t list[HVABI_MAP_GPA_MAX];
+	} block = { .in = { .target_partition_id = id, .target_gpa_base = gfn,
+			    .map_flags = flags, .padding = 0x5a5a5a5a } };
+	uint64_t step = flags & HVABI_MAP_GPA_NO_ACCESS ? 0 :
+			flags & HVABI_MAP_GPA_LARGE_PAGE ? 512 : 1;
+
+	for (unsigned int i = 0; i < reps && i < HVABI_MAP_GPA_MAX; i++)
+		block.list[i] = pfn + i * step;
+	return mock_call(HVABI_CALL_MAP_GPA_PAGES, &block, sizeof(block), reps, 0);
+}
+
+uint64_t mock_unmap(uint64_t id, uint64_t gfn, uint16_t reps, uint32_t flags)
+{
+	struct hvabi_input_unmap_gpa_pages in = {
+		.target_partition_id = id, .target_gpa_base = gfn, .unmap_flags = flags,
+	};
+
+	return mock_call(HVABI_CALL_UNMAP_GPA_PAGES, &in, sizeof(in), reps, 0);
+}
+
+uint64_t mock_entry(uint64_t id, uint64_t gfn, uint32_t *level)
+{
+	struct partition *p = partition_find(id);
+	struct npt_iter it;
+
+	npt_iter_begin(&it, &p->npt, gfn);
+	if (level)
+		*level = it.level;
+	return npt_iter_entry(&it);
+}
+
+uint32_t mock_refs(uint64_t pfn)
+{
+	return frame_of(pfn)->refs;
+}

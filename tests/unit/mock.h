@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine under the hypervisor core, for tests on the host: some RAM, two
+ * processors, and children that "run" by answering what a test says.
+ */
+#ifndef UNIT_MOCK_H
+#define UNIT_MOCK_H
+
+#include <hypervisor/core/cpu.h>
+#include <hypervisor/core/hypercall.h>
+#include <hypervisor/core/platform.h>
+#include <hypervisor/core/vp.h>
+
+#define MOCK_PAGES	8192ull			/* 32 MiB */
+#define MOCK_HEAP	6144ull			/* pages from here on are the hypervisor's */
+#define MOCK_CPUS	2u
+
+extern struct cpu mock_cpus[MOCK_CPUS];
+
+/* Called for platform_run_vp(); NULL: leave as preempted. */
+extern enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
+
+/* How often a processor was kicked; a kick makes it leave its guest. */
+extern unsigned int mock_kicks;
+
+/* Fresh machine: parent only, default options. */
+void mock_reset(void);
+
+/*
+ * A hypercall of processor 0.  @in goes to page 1 of the parent, the output
+ * block is page 2.  Returns the result word.
+ */
+uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start);
+
+/* Output block of the last call. */
+void *mock_out(void);
+
+/* Status and completed repetitions of a result word. */
+#define mock_status(result)	hvabi_result_status(result)
+#define mock_reps(result)	hvabi_result_reps(result)
+
+/* The parent deposits @count pages from @pfn on to @id; must succeed. */
+void mock_deposit(uint64_t id, uint64_t pfn, unsigned int count);
+
+/* An active child with a pool of @pool pages, taken from page 512 of the parent on. */
+uint64_t mock_child(unsigned int pool);
+
+/* One MAP_GPA_PAGES or UNMAP_GPA_PAGES; source pages are @pfn, @pfn + step, ... */
+uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags);
+uint64_t mock_unmap(uint64_t id, uint64_t gfn, uint16_t reps, uint32_t flags);
+
+/* Entry of the child's tables for @gfn, and its level. */
+uint64_t mock_entry(uint64_t id, uint64_t gfn, uint32_t *level);
+
+/* References of a parent page. */
+uint32_t mock_refs(uint64_t pfn);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KTAP for the test programs that run in the parent partition.
+ *
+ * A program has a table of tests and calls ktap_run(). A test returns PASS, FAIL or SKIP; CHECK() leaves it with FAIL and says
+ * what was expected and where. Every claim is checked by code that can fail: a test that cannot tell does SKIP, with a reason.
+ */
+#ifndef TESTS_KTAP_H
+#define TESTS_KTAP_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum ktap_result { PASS, FAIL, SKIP };
+
+struct ktap_test {
+	const char *name;
+	enum ktap_result (*run)(void);
+};
+
+static char ktap_reason[256];
+/* Called after each test, whatever its result. */
+static void (*ktap_cleanup)(void);
+
+/* A line for people. */
+static inline void __attribute__((format(printf, 1, 2))) ktap_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("# ");
+	vprintf(format, args);
+	printf("\n");
+	va_end(args);
+}
+
+static inline enum ktap_result __attribute__((format(printf, 1, 2)))
+ktap_skip(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(ktap_reason, sizeof(ktap_reason), format, args);
+	va_end(args);
+	return SKIP;
+}
+
+#define CHECK(condition, ...) \
+	do { \
+		if (!(condition)) { \
+			printf("# %s:%d: not so: %s:", __FILE__, __LINE__, #condition); \
+			printf(" " __VA_ARGS__); \
+			printf("\n"); \
+			return FAIL; \
+		} \
+	} while (0)
+
+/* Like CHECK, for functions that return a test's result. */
+#define CHECK_PASS(call) \
+	do { \
+		enum ktap_result ktap_called = (call); \
+		if (ktap_called != PASS) \
+			return ktap_called; \
+	} while (0)
+
+/* Returns the program's exit code. */
+static inline int ktap_run(const struct ktap_test *tests, unsigned int count)
+{
+	unsigned int i, failed = 0;
+	enum ktap_result result;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("KTAP version 1\n1..%u\n", count);
+	for (i = 0; i < count; i++) {
+		result = tests[i].run();
+		if (ktap_cleanup)
+			ktap_cleanup();
+		switch (result) {
+		case PASS:
+			printf("ok %u %s\n", i + 1, tests[i].name);
+			break;
+		case SKIP:
+			printf("ok %u %s # SKIP %s\n", i + 1, tests[i].name, ktap_reason);
+			break;
+		default:
+			printf("not ok %u %s\n", i + 1, tests[i].name);
+			failed++;
+		}
+	}
+	return failed != 0;
+}
+
+#define KTAP_RUN(tests) ktap_run(tests, sizeof(tests) / sizeof((tests)[0]))
+
+#endif

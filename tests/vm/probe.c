@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See probe.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+#define BOOT_SIZE	(256u << 10)
+#define PML4		0x1000u
+#define PDPT		0x2000u
+#define CODE		0x10000u
+
+#define PTE_PRESENT	0x1ull
+#define PTE_WRITE	0x2ull
+#define PTE_ACCESSED	0x20ull
+#define PTE_DIRTY	0x40ull
+#define PTE_SIZE	0x80ull
+
+/* Each ends with OUT to port 0x80, which stops the guest. */
+static const uint8_t code_read[] = {
+	0x48, 0x8b, 0x07,	/* mov (%rdi), %rax */
+	0x48, 0x89, 0xc6,	/* mov %rax, %rsi */
+	0xe6, 0x80,		/* out %al, $0x80 */
+};
+
+static const uint8_t code_write[] = {
+	0x48, 0x89, 0x37,	/* mov %rsi, (%rdi) */
+	0xe6, 0x80,		/* out %al, $0x80 */
+};
+
+#define CODE_READ	CODE
+#define CODE_WRITE	(CODE + 0x100)
+
+static void build_boot(uint8_t *boot)
+{
+	uint64_t *pml4 = (uint64_t *)(boot + PML4), *pdpt = (uint64_t *)(boot + PDPT);
+	const uint64_t table = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+	unsigned int i;
+
+	pml4[0] = PDPT | table;
+	for (i = 0; i < 512; i++)
+		pdpt[i] = (uint64_t)i << 30 | table | PTE_DIRTY | PTE_SIZE;
+	memcpy(boot + CODE_READ, code_read, sizeof(code_read));
+	memcpy(boot + CODE_WRITE, code_write, sizeof(code_write));
+}
+
+int probe_open(struct probe *probe)
+{
+	memset(probe, 0, sizeof(*probe));
+	probe->vm = mshv_vm_create();
+	if (!probe->vm)
+		return -1;
+	probe->boot = mshv_memory_add(probe->vm, 0, BOOT_SIZE, MSHV_MEMORY_SMALL);
+	if (!probe->boot)
+		return -1;
+	build_boot(probe->boot);
+	probe->vcpu = mshv_vcpu_create(probe->vm, 0);
+	if (!probe->vcpu)
+		return -1;
+	/* Long mode as for a payload, with tables of our own. */
+	if (mshv_boot_vcpu(probe->vcpu, CODE_READ) ||
+	    mshv_set_register(probe->vcpu, HVABI_REG_CR3, PML4))
+		return -1;
+	return 0;
+}
+
+void probe_close(struct probe *probe)
+{
+	if (probe->vcpu)
+		mshv_vcpu_destroy(probe->vcpu);
+	mshv_vm_destroy(probe->vm);
+	memset(probe, 0, sizeof(*probe));
+}
+
+static enum probe_outcome run(struct probe *probe, uint64_t rip, uint64_t gpa, uint64_t rsi)
+{
+	struct hvabi_register_assoc regs[] = {
+		{ .name = HVABI_REG_RIP, .value.reg64 = rip },
+		{ .name = HVABI_REG_RDI, .value.reg64 = gpa },
+		{ .name = HVABI_REG_RSI, .value.reg64 = rsi },
+	};
+
+	probe->error = 0;
+	memset(&probe->message, 0, sizeof(probe->message));
+	if (mshv_set_registers(probe->vcpu, regs, 3)) {
+		probe->error = errno;
+		return PROBE_ERROR;
+	}
+	while (mshv_vcpu_run(probe->vcpu, &probe->message)) {
+		if (errno == EINTR)
+			continue;
+		probe->error = errno;
+		return PROBE_ERROR;
+	}
+	switch (probe->message.header.message_type) {
+	case HVABI_MSG_X64_IO_PORT_INTERCEPT:
+		return PROBE_DONE;
+	case HVABI_MSG_UNMAPPED_GPA:
+	case HVABI_MSG_GPA_INTERCEPT:
+		return PROBE_VMM;
+	}
+	fprintf(stderr, "probe: message %s\n", mshv_message_name(probe->message.header.message_type));
+	probe->error = EPROTO;
+	return PROBE_ERROR;
+}
+
+enum probe_outcome probe_read(struct probe *probe, uint64_t gpa, uint64_t *value)
+{
+	enum probe_outcome outcome = run(probe, CODE_READ, gpa, 0);
+
+	*value = 0;
+	if (outcome == PROBE_DONE && mshv_get_register(probe->vcpu, HVABI_REG_RSI, value)) {
+		probe->error = errno;
+		return PROBE_ERROR;
+	}
+	return outcome;
+}
+
+enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value)
+{
+	return run(probe, CODE_WRITE, gpa, value);
+}
+
+uint64_t probe_counter(struct probe *probe, unsigned int counter)
+{
+	static uint64_t counters[HVABI_COUNT_MAX];
+
+	if (mshv_counters(probe->vm, counters)) {
+		fprintf(stderr, "probe: %s\n", mshv_error());
+		exit(1);
+	}
+	return counters[counter];
+}
+
+void *probe_memory(uint64_t size, bool huge)
+{
+	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *start;
+
+	if (raw == MAP_FAILED) {
+		perror("probe: mmap");
+		exit(1);
+	}
+	start = (uint8_t *)(((uintptr_t)raw + BLOCK - 1) & ~(BLOCK - 1));
+	if (start > raw)
+		munmap(raw, start - raw);
+	munmap(start + size, raw + BLOCK - start);
+	madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return start;
+}
+
+uint64_t probe_pfn(const void *address)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)address / PAGE * 8) != 8)
+		entry = 0;
+	if (fd >= 0)
+		close(fd);
+	return entry >> 63 ? entry & ((1ull << 55) - 1) : 0;
+}
+
+long probe_proc(const char *file, const char *key)
+{
+	char line[256];
+	long value = -1;
+	FILE *f = fopen(file, "re");
+
+	while (f && value < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			value = strtol(line + strlen(key) + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return value;
+}
