@@ -302,7 +302,7 @@ static bool swap_out(uint8_t *start, size_t size, struct host_pages *where)
 
 void demo_row_swap(struct demo *demo, struct demo_report *report)
 {
-	uint64_t part = demo->touch_size / 4, pages = part / GUEST_PAGE_SIZE, work = 0, in, out;
+	uint64_t part = demo->touch_size / 8, pages = part / GUEST_PAGE_SIZE, work = 0, in, out;
 	struct host_pages where;
 	unsigned int i;
 	uint8_t *cold;
@@ -333,7 +333,7 @@ void demo_row_swap(struct demo *demo, struct demo_report *report)
 	if (demo_start(demo, report, (demo->touch_size - part) / GUEST_PAGE_SIZE, pages)) {
 		demo_progress(demo, "the guest rewrites that part while it is swapped out again");
 		for (i = 0; i < 2; i++)
-			if (host_page_out(cold, part / 32))
+			if (host_page_out(cold, part / 16))
 				demo_failed(report, "swap out");
 		demo_stop(demo, report, &work);
 	}

@@ -169,6 +169,22 @@ int host_move(void *start, size_t size, unsigned int node, struct host_move *res
 	return 0;
 }
 
+int host_read(const char *file, char *line, size_t size)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return mshv_fail("%s", file);
+	n = read(fd, line, size - 1);
+	close(fd);
+	if (n < 0)
+		return mshv_fail("%s", file);
+	line[n] = 0;
+	line[strcspn(line, "\n")] = 0;
+	return 0;
+}
+
 int host_write(const char *file, const char *text)
 {
 	int fd = open(file, O_WRONLY | O_CLOEXEC);

@@ -72,6 +72,9 @@ uint64_t host_stat(const char *file, const char *name);
 /* Fresh anonymous memory of @size bytes in small pages on @node, or NULL. */
 void *host_memory_on(unsigned int node, size_t size);
 
+/* The first line of a file, without its end. */
+int host_read(const char *file, char *line, size_t size);
+
 /* Writes text into a file, such as a switch in /proc/sys. */
 int host_write(const char *file, const char *text);
 
