@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bad hypercalls from the parent: through the test module, because the driver
+ * would never make them.  The hypervisor must refuse each with a status, and
+ * neither it nor the parent may notice anything else.
+ *
+ * "random" throws calls from a printed seed at it: SEED=N repeats a run,
+ * CALLS=N sets the number (20000).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <hvabi/debug.h>
+#include <hvabi/hypercall.h>
+#include <hvabi/memory.h>
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
+#include <hvabi/vp.h>
+
+#include "../kmod/mshv_rawcall.h"
+#include "ktap.h"
+
+#define SELF HVABI_PARTITION_ID_SELF
+
+static int device = -1;
+static struct rawcall call;
+
+static uint16_t raw(uint64_t control, uint64_t rdx, uint64_t r8)
+{
+	call.control = control;
+	call.rdx = rdx;
+	call.r8 = r8;
+	if (ioctl(device, RAWCALL_CALL, &call)) {
+		ktap_note("rawcall: %s", strerror(errno));
+		return 0xffff;
+	}
+	return hvabi_result_status(call.result);
+}
+
+static uint16_t with_input(uint16_t code, uint16_t reps, const void *in, size_t bytes)
+{
+	memset(call.input, 0, sizeof(call.input));
+	memcpy(call.input, in, bytes);
+	return raw(hvabi_control(code, reps, 0), RAWCALL_BLOCK, RAWCALL_BLOCK);
+}
+
+static uint64_t page(unsigned int n)
+{
+	call.control = n;
+	return ioctl(device, RAWCALL_PAGE, &call) ? 0 : call.result;
+}
+
+static const uint16_t codes[] = {
+#define X(name, text) HVABI_CALL_##name,
+	HVABI_DEBUG_CALLS(X)
+#undef X
+};
+
+static uint16_t kind_of(uint16_t code)
+{
+	switch (code) {
+#define X(name, code, kind, in, in_el, out, out_el) case code: return HVABI_KIND_##kind;
+	HVABI_CALL_LIST(X)
+#undef X
+	default:
+		return HVABI_KIND_SIMPLE;
+	}
+}
+
+static enum ktap_result reserved_bits(void)
+{
+	for (unsigned int i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		uint64_t control = hvabi_control(codes[i], kind_of(codes[i]) == HVABI_KIND_REP, 0);
+		uint16_t status = raw(control | 1ull << 62, RAWCALL_BLOCK, RAWCALL_BLOCK);
+
+		if (codes[i] == HVABI_CALL_GET_PARTITION_ID)
+			CHECK(status == HVABI_STATUS_INVALID_HYPERCALL_CODE, "%x", status);
+		else
+			CHECK(status == HVABI_STATUS_INVALID_HYPERCALL_INPUT, "%x: %x", codes[i],
+			      status);
+	}
+	return PASS;
+}
+
+static enum ktap_result blocks_outside_memory(void)
+{
+	uint64_t control = hvabi_control(HVABI_CALL_GET_PARTITION_PROPERTY, 0, 0);
+
+	CHECK(raw(control, 0x8000000, RAWCALL_BLOCK) == HVABI_STATUS_INVALID_PARAMETER,
+	      "the hypervisor's own image was read as input");
+	CHECK(raw(control, RAWCALL_BLOCK, 0x8000000) == HVABI_STATUS_INVALID_PARAMETER,
+	      "the hypervisor's own image was taken for output");
+	CHECK(raw(control, 0xfee00000, RAWCALL_BLOCK) == HVABI_STATUS_INVALID_PARAMETER, "APIC");
+	CHECK(raw(control, (page(0) << 12) + 4, RAWCALL_BLOCK) == HVABI_STATUS_INVALID_ALIGNMENT,
+	      "unaligned");
+	CHECK(raw(control, (page(0) << 12) + 4088, RAWCALL_BLOCK) ==
+	      HVABI_STATUS_INVALID_ALIGNMENT, "a block over the end of its page");
+	return PASS;
+}
+
+static enum ktap_result wrong_partitions(void)
+{
+	uint64_t in[8] = { 0x123456789 };
+
+	for (unsigned int i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		uint16_t status;
+
+		if (codes[i] == HVABI_CALL_CREATE_PARTITION ||
+		    codes[i] == HVABI_CALL_GET_PARTITION_ID)
+			continue;
+		status = with_input(codes[i], kind_of(codes[i]) == HVABI_KIND_REP, in, sizeof(in));
+		CHECK(status == HVABI_STATUS_INVALID_PARTITION_ID, "%x: %x", codes[i], status);
+	}
+	return PASS;
+}
+
+static enum ktap_result deposits_that_are_not_ours(void)
+{
+	uint64_t hv[] = { SELF, 0x8000000 >> 12 }, hole[] = { SELF, 0xfee00 }, far[] = { SELF, 1ull << 50 };
+	uint64_t twice[] = { SELF, page(2), page(2) }, zero[] = { SELF, 0 };
+
+	CHECK(with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, hv, sizeof(hv)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "the hypervisor's page");
+	CHECK(with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, hole, sizeof(hole)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "a device");
+	CHECK(with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, far, sizeof(far)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "no memory");
+	CHECK(with_input(HVABI_CALL_DEPOSIT_MEMORY, 2, twice, sizeof(twice)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "the same page twice");
+	CHECK(with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, zero, sizeof(zero)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "page 0");
+	return PASS;
+}
+
+/* A child of our own, made by hand; 0 if that failed. */
+static uint64_t make_child(void)
+{
+	struct hvabi_input_create_partition in = {
+		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
+			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
+		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
+	};
+	uint64_t self[] = { SELF, page(2) }, pool[41], id;
+	uint16_t status;
+
+	status = with_input(HVABI_CALL_CREATE_PARTITION, 0, &in, sizeof(in));
+	if (status == HVABI_STATUS_INSUFFICIENT_MEMORY) {
+		with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, self, sizeof(self));
+		status = with_input(HVABI_CALL_CREATE_PARTITION, 0, &in, sizeof(in));
+	}
+	if (status)
+		return 0;
+	memcpy(&id, call.output, sizeof(id));
+	pool[0] = id;
+	for (unsigned int i = 1; i <= 40; i++)
+		pool[i] = page(2 + i);
+	if (with_input(HVABI_CALL_DEPOSIT_MEMORY, 40, pool, sizeof(pool)) ||
+	    with_input(HVABI_CALL_INITIALIZE_PARTITION, 0, &id, sizeof(id)))
+		return 0;
+	return id;
+}
+
+/* Give everything back; true if exactly what was lent came. */
+static bool remove_child(uint64_t id)
+{
+	uint64_t in[2] = { id };
+	unsigned int back;
+
+	with_input(HVABI_CALL_FINALIZE_PARTITION, 0, &id, sizeof(id));
+	if (with_input(HVABI_CALL_WITHDRAW_MEMORY, 64, in, sizeof(in)) !=
+	    HVABI_STATUS_NO_RESOURCES)
+		return false;
+	back = hvabi_result_reps(call.result);
+	return back == 40 &&
+	       with_input(HVABI_CALL_DELETE_PARTITION, 0, &id, sizeof(id)) == HVABI_STATUS_SUCCESS;
+}
+
+/* Take back what our children left in the parent's own pool. */
+static void take_self_back(void)
+{
+	uint64_t in[2] = { SELF };
+
+	with_input(HVABI_CALL_WITHDRAW_MEMORY, 8, in, sizeof(in));
+}
+
+static enum ktap_result maps_that_are_not_ours(void)
+{
+	static const uint64_t foreign[] = { 0x8000, 0xfee00, 1ull << 35, 1ull << 60 };
+	uint64_t id = make_child();
+	bool back;
+
+	CHECK(id, "no child: status %x", hvabi_result_status(call.result));
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t in[4] = { id, 0, 0x8003, foreign[i] };
+
+		CHECK(with_input(HVABI_CALL_MAP_GPA_PAGES, 1, in, sizeof(in)) ==
+		      HVABI_STATUS_INVALID_PARAMETER, "page %llx was mapped",
+		      (unsigned long long)foreign[i]);
+	}
+	/* A page that was lent belongs to nobody's guest. */
+	uint64_t lent[4] = { id, 0, 0x8003, page(3) };
+
+	CHECK(with_input(HVABI_CALL_MAP_GPA_PAGES, 1, lent, sizeof(lent)) ==
+	      HVABI_STATUS_INVALID_PARAMETER, "a lent page was mapped");
+	back = remove_child(id);
+	take_self_back();
+	CHECK(back, "memory did not come back");
+	return PASS;
+}
+
+static uint64_t random64(void)
+{
+	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ (uint64_t)random();
+}
+
+/* Words that get past first checks more often than noise does. */
+static uint64_t random_word(uint64_t id)
+{
+	switch (random() % 8) {
+	case 0:
+		return id;
+	case 1:
+		return random() % 16;
+	case 2:
+		return 0x8003 | (random() % 2 ? 0x80000000 : 0) | (random() % 2 ? 0xc : 0);
+	case 3:
+		return page(2 + random() % 64);
+	case 4:
+		return 0x10000;
+	case 5:
+		return 1ull << random() % 64;
+	default:
+		return random64();
+	}
+}
+
+static enum ktap_result random_calls(void)
+{
+	unsigned int seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 0) : (unsigned int)time(NULL);
+	unsigned long calls = getenv("CALLS") ? strtoul(getenv("CALLS"), NULL, 0) : 20000;
+	unsigned long done[2] = { 0, 0 };
+	uint64_t id = make_child();
+	bool back;
+
+	ktap_note("seed %u, %lu calls", seed, calls);
+	srandom(seed);
+	CHECK(id, "no child: status %x", hvabi_result_status(call.result));
+	for (unsigned long i = 0; i < calls; i++) {
+		uint16_t code = codes[random() % (sizeof(codes) / sizeof(codes[0]))];
+		uint64_t *words = (uint64_t *)call.input, control;
+
+		/* Lending and life stay in order, or the books at the end could not be kept. */
+		if (code == HVABI_CALL_DEPOSIT_MEMORY || code == HVABI_CALL_WITHDRAW_MEMORY ||
+		    code == HVABI_CALL_CREATE_PARTITION || code == HVABI_CALL_FINALIZE_PARTITION ||
+		    code == HVABI_CALL_DELETE_PARTITION || code == HVABI_CALL_DEBUG_SET_OPTION)
+			continue;
+		/* A state page must be one of ours: the hypervisor writes to it. */
+		for (unsigned int k = 0; k < 8 + (unsigned int)random() % 504; k++)
+			words[k] = random_word(id);
+		if (random() % 4)
+			words[0] = id;
+		if (code == HVABI_CALL_MAP_VP_STATE_PAGE)
+			words[2] = page(50 + random() % 10);
+		control = hvabi_control(code, kind_of(code) == HVABI_KIND_REP ?
+					1 + random() % 500 : 0, 0);
+		if (random() % 16 == 0)
+			control ^= 1ull << (16 + random() % 48);
+		control &= ~HVABI_CONTROL_FAST;
+		done[raw(control, RAWCALL_BLOCK, RAWCALL_BLOCK) == HVABI_STATUS_SUCCESS]++;
+	}
+	ktap_note("%lu refused, %lu accepted", done[0], done[1]);
+	back = remove_child(id);
+	take_self_back();
+	CHECK(back, "memory did not come back");
+	CHECK(done[1] > calls / 200, "hardly any call was accepted: the test tests nothing");
+	return PASS;
+}
+
+static const struct ktap_test tests[] = {
+	{ "reserved bits are refused in every call", reserved_bits },
+	{ "blocks outside the parent's memory are refused", blocks_outside_memory },
+	{ "unknown partitions are refused by every call", wrong_partitions },
+	{ "only the parent's own pages can be lent", deposits_that_are_not_ours },
+	{ "only the parent's own pages can be mapped", maps_that_are_not_ours },
+	{ "random calls change nothing they should not", random_calls },
+};
+
+int main(void)
+{
+	if (system("insmod ./mshv_rawcall.ko")) {
+		printf("Bail out! mshv_rawcall.ko does not load\n");
+		return 1;
+	}
+	device = open("/dev/mshv_rawcall", O_RDWR);
+	if (device < 0) {
+		printf("Bail out! /dev/mshv_rawcall: %s\n", strerror(errno));
+		return 1;
+	}
+	return KTAP_RUN(tests);
+}
