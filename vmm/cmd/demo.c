@@ -56,6 +56,7 @@ static int run(struct demo *demo, int argc, char **argv)
 	unsigned int i, bad = 0, count = 0;
 	double start = host_seconds();
 
+	demo_begin(demo);
 	for (i = 0; i < DEMO_ROWS; i++) {
 		if (!wanted(demo_rows[i].name, argc, argv))
 			continue;
@@ -66,7 +67,7 @@ static int run(struct demo *demo, int argc, char **argv)
 		demo_rows[i].run(demo, &reports[i]);
 		bad += !demo_holds(&reports[i]);
 	}
-	demo_end(demo);
+	demo_finish(demo);
 	printf("\nMovable guest memory: what was shown in %.0f s\n\n", host_seconds() - start);
 	for (i = 0; i < DEMO_ROWS; i++)
 		if (wanted(demo_rows[i].name, argc, argv))

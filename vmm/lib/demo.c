@@ -29,7 +29,7 @@ void demo_progress(struct demo *demo, const char *format, ...)
 	if (!demo->progress)
 		return;
 	va_start(args, format);
-	fputs("     ", demo->progress);
+	fprintf(demo->progress, "[%5.1f s]    ", host_seconds() - demo->started);
 	vfprintf(demo->progress, format, args);
 	fputc('\n', demo->progress);
 	fflush(demo->progress);
@@ -85,6 +85,39 @@ bool demo_holds(const struct demo_report *report)
 		if (!report->check[i].holds)
 			return false;
 	return true;
+}
+
+/* Switches of this machine that would blur the counts, and their values meanwhile. */
+static const char *const switches[DEMO_SWITCHES][2] = {
+	/* Balancing moves pages on its own while they are counted. */
+	{ "/proc/sys/kernel/numa_balancing", "0" },
+	/*
+	 * Pages in the processors' own free lists, many thousands by default, are neither
+	 * free for compaction nor counted as available.
+	 */
+	{ "/proc/sys/vm/percpu_pagelist_high_fraction", "10000" },
+};
+
+void demo_begin(struct demo *demo)
+{
+	unsigned int i;
+
+	demo->started = host_seconds();
+	for (i = 0; i < DEMO_SWITCHES; i++)
+		if (host_read(switches[i][0], demo->saved[i], sizeof(demo->saved[i])) == 0)
+			host_write(switches[i][0], switches[i][1]);
+	/* Without it, swapped pages may come back from the swap cache instead of the disk. */
+	host_enter_cgroup(DEMO_CGROUP);
+}
+
+void demo_finish(struct demo *demo)
+{
+	unsigned int i;
+
+	demo_end(demo);
+	for (i = 0; i < DEMO_SWITCHES; i++)
+		if (*demo->saved[i])
+			host_write(switches[i][0], demo->saved[i]);
 }
 
 void demo_end(struct demo *demo)

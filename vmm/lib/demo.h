@@ -15,15 +15,19 @@
 
 #define DEMO_VPS		2u
 #define DEMO_CHECKS_MAX		24
+#define DEMO_SWITCHES		2
+#define DEMO_CGROUP		"mshv-demo"
 
 struct demo {
 	uint64_t memory_size;		/* of the guest; at least touch_size + 16 MiB */
 	uint64_t touch_size;		/* of that, what it works on; a multiple of 8 MiB */
 	FILE *progress;			/* a line at each step; NULL: none */
+	double started;			/* what progress counts from; set by demo_begin() */
 	struct mshv_session *session;	/* the guest of rows 1 to 5 */
 	bool booted;
 	bool stamped;
 	uint64_t version[DEMO_VPS];	/* of the stamps each processor keeps */
+	char saved[DEMO_SWITCHES][32];	/* the machine's settings before */
 };
 
 struct demo_check {
@@ -47,10 +51,14 @@ struct demo_row {
 #define DEMO_ROWS	7
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
+/* To be called before the first row and after the last; they set and restore switches. */
+void demo_begin(struct demo *demo);
+void demo_finish(struct demo *demo);
+
 /* Whether every check of the row holds (and it was not skipped). */
 bool demo_holds(const struct demo_report *report);
 
-/* Frees what rows have left. */
+/* Ends the guest of rows 1 to 5. */
 void demo_end(struct demo *demo);
 
 /* ---- for the rows ---- */

@@ -13,15 +13,15 @@
 
 typedef unsigned long long ull;
 
-/* All hypercalls made about a guest, but those that only count. */
-static uint64_t hypercalls(const uint64_t *counters)
+/* All hypercalls so far of the whole machine, but those that only count. */
+static uint64_t hypercalls(void)
 {
 	uint64_t sum = 0;
 
-#define X(name, text) sum += counters[HVABI_COUNT_CALL_##name];
+#define X(name, text) sum += demo_total(HVABI_COUNT_CALL_##name);
 	HVABI_DEBUG_CALLS(X)
 #undef X
-	return sum - counters[HVABI_COUNT_CALL_DEBUG_GET_COUNTERS];
+	return sum - demo_total(HVABI_COUNT_CALL_DEBUG_GET_COUNTERS);
 }
 
 static uint64_t guest_faults(const uint64_t *counters)
@@ -51,11 +51,14 @@ static bool create_one(struct demo *demo, struct demo_report *report, uint64_t s
 
 	demo_end(demo);
 	demo->memory_size = size;
-	if (!demo_need_guest(demo, report, 0) || !counters_of(demo, report, counters))
+	*calls = hypercalls();
+	if (!demo_need_guest(demo, report, 0))
+		return false;
+	*calls = hypercalls() - *calls;
+	if (!counters_of(demo, report, counters))
 		return false;
 	if (host_count_pages(mshv_session_memory(demo->session), size, false, &pages))
 		return demo_failed(report, "look at guest memory");
-	*calls = hypercalls(counters);
 	demo_check(report, pages.present == 0 && pages.swapped == 0,
 		   "%llu MiB: no page of guest memory is allocated (%llu)", (ull)(size / MIB),
 		   (ull)pages.present);
@@ -69,9 +72,14 @@ void demo_row_create(struct demo *demo, struct demo_report *report)
 	uint64_t size = demo->memory_size, touch = demo->touch_size, small, large;
 	bool created;
 
-	/* The small guest is only created. */
+	/*
+	 * The small guest is only created. Twice: the first guest after boot makes the parent
+	 * lend the hypervisor memory for its own use, which stays with it.
+	 */
 	demo->touch_size = 8 * MIB;
-	created = create_one(demo, report, 64 * MIB, &small);
+	demo->memory_size = 64 * MIB;
+	created = demo_need_guest(demo, report, 0) &&
+		  create_one(demo, report, 64 * MIB, &small);
 	demo->touch_size = touch;
 	if (!created || !create_one(demo, report, size, &large)) {
 		demo->memory_size = size;
@@ -151,8 +159,6 @@ void demo_row_migrate(struct demo *demo, struct demo_report *report)
 		demo_skip(report, "one NUMA node only");
 		return;
 	}
-	/* Balancing would move pages back on its own while they are counted. */
-	host_write("/proc/sys/kernel/numa_balancing", "0");
 	if (!demo_need_stamps(demo, report) || !counters_of(demo, report, before))
 		return;
 	running = demo_start(demo, report, 0, demo->touch_size / GUEST_PAGE_SIZE);
@@ -172,23 +178,53 @@ void demo_row_migrate(struct demo *demo, struct demo_report *report)
 	demo_counts(report, "%llu stamps checked meanwhile", (ull)work);
 }
 
-/*
- * Leaves free memory in single pages: fills much of it with small pages and frees every
- * second one. The caller unmaps what is returned.
- */
-static void *fragment(size_t size)
+/* Small pages on node 0, of which every second one can be given back. */
+struct filler {
+	char *start;
+	size_t size;
+};
+
+static bool fill(struct filler *f, size_t size)
+{
+	f->start = host_memory_on(0, size);
+	f->size = size;
+	return f->start != NULL;
+}
+
+static void punch(const struct filler *f)
 {
 	size_t at;
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, size, MADV_NOHUGEPAGE);
-	for (at = 0; at < size; at += GUEST_PAGE_SIZE)
-		p[at] = 1;
-	for (at = 0; at < size; at += 2 * GUEST_PAGE_SIZE)
-		madvise(p + at, GUEST_PAGE_SIZE, MADV_DONTNEED);
-	return p;
+	for (at = 0; f->start && at < f->size; at += 2 * GUEST_PAGE_SIZE)
+		madvise(f->start + at, GUEST_PAGE_SIZE, MADV_DONTNEED);
+}
+
+static void unfill(struct filler *f)
+{
+	if (f->start)
+		munmap(f->start, f->size);
+	f->start = NULL;
+}
+
+/*
+ * Compaction moves pages from half-used blocks to half-used blocks further up. So that the
+ * guest's are among the former wherever Linux takes memory from, they are moved away and
+ * back into the holes of a filler that lies between two others, which stay, half used.
+ */
+static bool scatter(uint8_t *start, size_t size, struct filler around[2])
+{
+	struct filler between = { NULL, 0 };
+	struct host_move move;
+	bool done;
+
+	done = fill(&around[0], size) && fill(&between, 2 * size);
+	punch(&between);
+	done = done && host_move(start, size, 1, &move) == 0 &&
+	       host_move(start, size, 0, &move) == 0 && fill(&around[1], size);
+	unfill(&between);
+	punch(&around[0]);
+	punch(&around[1]);
+	return done;
 }
 
 /* Pages that are somewhere else now. */
@@ -203,49 +239,73 @@ static uint64_t frames_changed(const uint64_t *before, const uint64_t *after, ui
 
 void demo_row_compact(struct demo *demo, struct demo_report *report)
 {
-	uint64_t pages = demo->touch_size / GUEST_PAGE_SIZE, moved = 0, work = 0, vm_moved;
-	size_t filler_size = 192 * MIB;
+	uint64_t pages = demo->touch_size / GUEST_PAGE_SIZE, moved, work = 0, all;
+	struct filler around[2] = { { NULL, 0 } };
+	size_t part = demo->touch_size / 8;
 	uint64_t *before, *after;
-	void *filler;
 
+	if (host_nodes() < 2) {
+		demo_skip(report, "one NUMA node only");
+		return;
+	}
 	if (!demo_need_stamps(demo, report))
 		return;
 	before = calloc(pages, sizeof(*before));
 	after = calloc(pages, sizeof(*after));
-	demo_progress(demo, "memory is fragmented");
-	filler = fragment(filler_size);
-	if (before && after && filler &&
-	    demo_start(demo, report, 0, pages)) {
-		demo_progress(demo, "the guest works; Linux compacts all memory");
-		vm_moved = host_stat("/proc/vmstat", "pgmigrate_success");
-		if (host_page_frames(demo_range(demo), demo->touch_size, before) ||
-		    host_compact() ||
-		    host_page_frames(demo_range(demo), demo->touch_size, after))
-			demo_failed(report, "compact");
-		vm_moved = host_stat("/proc/vmstat", "pgmigrate_success") - vm_moved;
-		moved = frames_changed(before, after, pages);
-		demo_check(report, moved > 0, "%llu guest pages moved (%llu in the machine)",
-			   (ull)moved, (ull)vm_moved);
-		demo_counts(report, "%llu guest pages moved of %llu in the machine", (ull)moved,
-			    (ull)vm_moved);
-		demo_stop(demo, report, &work);
-		demo_verify(demo, report, "afterwards");
-		demo_counts(report, "%llu stamps checked meanwhile", (ull)work);
-	} else if (!before || !after || !filler) {
-		demo_check(report, false, "no memory to fragment");
+	if (!before || !after) {
+		demo_check(report, false, "out of memory");
+		goto out;
 	}
-	if (filler)
-		munmap(filler, filler_size);
+	if (!scatter(demo_range(demo) + demo->touch_size - part, part, around)) {
+		demo_failed(report, "fragment memory");
+		goto out;
+	}
+	if (!demo_start(demo, report, 0, pages))
+		goto out;
+	demo_progress(demo, "memory is fragmented; the guest works; Linux compacts all memory");
+	all = host_stat("/proc/vmstat", "pgmigrate_success");
+	if (host_page_frames(demo_range(demo), demo->touch_size, before) || host_compact() ||
+	    host_page_frames(demo_range(demo), demo->touch_size, after))
+		demo_failed(report, "compact");
+	all = host_stat("/proc/vmstat", "pgmigrate_success") - all;
+	moved = frames_changed(before, after, pages);
+	demo_check(report, moved > 0, "%llu guest pages moved (%llu in the machine)",
+		   (ull)moved, (ull)all);
+	demo_stop(demo, report, &work);
+	demo_verify(demo, report, "afterwards");
+	demo_counts(report, "%llu guest pages moved; %llu stamps checked meanwhile", (ull)moved,
+		    (ull)work);
+out:
+	unfill(&around[0]);
+	unfill(&around[1]);
 	free(before);
 	free(after);
 }
 
+/*
+ * Brings a range to disk, and out of the swap cache, too: until then it would be found
+ * again without reading.
+ */
+static bool swap_out(uint8_t *start, size_t size, struct host_pages *where)
+{
+	uint64_t pages = size / GUEST_PAGE_SIZE;
+	unsigned int attempt;
+
+	memset(where, 0, sizeof(*where));
+	for (attempt = 0; attempt < 10 && where->swapped < pages; attempt++)
+		if (host_page_out(start, size) || host_count_pages(start, size, false, where))
+			return false;
+	/* Written pages are freed when the disk is done: ask again. */
+	sync();
+	return host_reclaim(DEMO_CGROUP, size) == 0;
+}
+
 void demo_row_swap(struct demo *demo, struct demo_report *report)
 {
-	uint64_t half = demo->touch_size / 2, pages = half / GUEST_PAGE_SIZE, work = 0, in, out;
+	uint64_t part = demo->touch_size / 8, pages = part / GUEST_PAGE_SIZE, work = 0, in, out;
+	struct host_pages where;
+	unsigned int i;
 	uint8_t *cold;
-	struct host_pages where = { 0 };
-	unsigned int attempt;
 
 	if (host_stat("/proc/meminfo", "SwapTotal") * 1024 < demo->touch_size) {
 		demo_skip(report, "not enough swap");
@@ -253,15 +313,12 @@ void demo_row_swap(struct demo *demo, struct demo_report *report)
 	}
 	if (!demo_need_stamps(demo, report))
 		return;
-	cold = demo_range(demo) + half;
+	cold = demo_range(demo) + demo->touch_size - part;
 	in = host_stat("/proc/vmstat", "pswpin");
 	out = host_stat("/proc/vmstat", "pswpout");
-	demo_verify(demo, report, "before");
-	for (attempt = 0; attempt < 10 && where.swapped < pages; attempt++) {
-		if (host_page_out(cold, half) || host_count_pages(cold, half, false, &where)) {
-			demo_failed(report, "swap out");
-			return;
-		}
+	if (!swap_out(cold, part, &where)) {
+		demo_failed(report, "swap out");
+		return;
 	}
 	out = host_stat("/proc/vmstat", "pswpout") - out;
 	demo_progress(demo, "%llu MiB of it are on disk", (ull)(where.swapped / MIB_PAGES(1)));
@@ -271,16 +328,18 @@ void demo_row_swap(struct demo *demo, struct demo_report *report)
 		   (ull)out);
 	demo_verify(demo, report, "back again");
 	in = host_stat("/proc/vmstat", "pswpin") - in;
-	demo_check(report, in > 0, "%llu pages were read back", (ull)in);
-	/* And once more while it rewrites them: a write must not be lost on the way out. */
-	if (demo_start(demo, report, 0, demo->touch_size / GUEST_PAGE_SIZE)) {
-		for (attempt = 0; attempt < 3; attempt++)
-			if (host_page_out(cold, half / 4))
+	demo_check(report, in >= pages / 2, "%llu pages were read back from it", (ull)in);
+	/* And again while it rewrites them: no write may be lost on the way out. */
+	if (demo_start(demo, report, (demo->touch_size - part) / GUEST_PAGE_SIZE, pages)) {
+		demo_progress(demo, "the guest rewrites that part while it is swapped out again");
+		for (i = 0; i < 2; i++)
+			if (host_page_out(cold, part / 16))
 				demo_failed(report, "swap out");
 		demo_stop(demo, report, &work);
 	}
-	demo_verify(demo, report, "afterwards");
 	demo_counts(report, "%llu pages swapped out, %llu read back", (ull)where.swapped,
 		    (ull)in);
 	demo_counts(report, "%llu stamps checked under further swapping", (ull)work);
+	/* That part has newer stamps than the rest now. */
+	demo->stamped = false;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT		21
 #endif
+#define MPOL_BIND		2
 #define MPOL_MF_MOVE		2
 
 #define CHUNK	512u
@@ -167,6 +169,22 @@ int host_move(void *start, size_t size, unsigned int node, struct host_move *res
 	return 0;
 }
 
+int host_read(const char *file, char *line, size_t size)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return mshv_fail("%s", file);
+	n = read(fd, line, size - 1);
+	close(fd);
+	if (n < 0)
+		return mshv_fail("%s", file);
+	line[n] = 0;
+	line[strcspn(line, "\n")] = 0;
+	return 0;
+}
+
 int host_write(const char *file, const char *text)
 {
 	int fd = open(file, O_WRONLY | O_CLOEXEC);
@@ -191,6 +209,47 @@ int host_page_out(void *start, size_t size)
 	if (madvise(start, size, MADV_PAGEOUT) < 0)
 		return mshv_fail("madvise(MADV_PAGEOUT)");
 	return 0;
+}
+
+#define CGROUPS "/sys/fs/cgroup"
+
+int host_enter_cgroup(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), CGROUPS "/%s", name);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return mshv_fail("%s", path);
+	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.procs", name);
+	return host_write(path, "0");
+}
+
+int host_reclaim(const char *name, size_t size)
+{
+	char path[256], bytes[32];
+
+	snprintf(path, sizeof(path), CGROUPS "/%s/memory.reclaim", name);
+	snprintf(bytes, sizeof(bytes), "%zu", size);
+	/* EAGAIN: it could not reclaim all of that. */
+	if (host_write(path, bytes) && errno != EAGAIN)
+		return -1;
+	return 0;
+}
+
+void *host_memory_on(unsigned int node, size_t size)
+{
+	unsigned long nodes = 1ul << node;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		mshv_fail("map %zu bytes", size);
+		return NULL;
+	}
+	madvise(p, size, MADV_NOHUGEPAGE);
+	/* A kernel without NUMA has one node, and the memory is there anyway. */
+	syscall(SYS_mbind, p, size, MPOL_BIND, &nodes, sizeof(nodes) * 8, 0);
+	memset(p, 1, size);
+	return p;
 }
 
 uint64_t host_stat(const char *file, const char *name)

@@ -58,8 +58,22 @@ int host_compact(void);
 /* Asks Linux to reclaim the range (MADV_PAGEOUT): to swap, as it is anonymous. */
 int host_page_out(void *start, size_t size);
 
+/*
+ * Moves this process into a memory cgroup of its own, below the root of the cgroup2 mount,
+ * so that host_reclaim() reclaims its memory only.
+ */
+int host_enter_cgroup(const char *name);
+/* Asks Linux to reclaim @size bytes of that group. Less may be had: look. */
+int host_reclaim(const char *name, size_t size);
+
 /* A line "NAME VALUE" or "NAME: VALUE ..." of a file such as /proc/vmstat; 0 if not there. */
 uint64_t host_stat(const char *file, const char *name);
+
+/* Fresh anonymous memory of @size bytes in small pages on @node, or NULL. */
+void *host_memory_on(unsigned int node, size_t size);
+
+/* The first line of a file, without its end. */
+int host_read(const char *file, char *line, size_t size);
 
 /* Writes text into a file, such as a switch in /proc/sys. */
 int host_write(const char *file, const char *text);
