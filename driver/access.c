@@ -36,20 +36,17 @@ static u64 access_flags(const struct mshv_gpap_access_bitmap *args)
 	return flags[args->access_type][args->access_op];
 }
 
-/* One step. Return: status; *done pages have their bit in @bits. */
+/* One step, from *done on. Return: status; *done pages have their bit in @bits. */
 static u16 access_batch(struct mshv_partition *partition,
 			const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
 			unsigned long *bits)
 {
 	struct hvabi_input_get_gpa_pages_access_state *input;
 	u8 wanted, *output;
-	u16 status, i;
+	u16 status, i = *done;
 
 	wanted = args->access_type == MSHV_GPAP_ACCESS_TYPE_DIRTY ?
 		 HVABI_GPA_ACCESS_STATE_DIRTY : HVABI_GPA_ACCESS_STATE_ACCESSED;
-	bitmap_zero(bits, MSHV_ACCESS_BATCH);
-	*done = 0;
-
 	input = mshv_hypercall_begin((void **)&output);
 	input->partition_id = partition->id;
 	input->flags = access_flags(args);
@@ -57,11 +54,32 @@ static u16 access_batch(struct mshv_partition *partition,
 	memset(output, 0, pages);
 	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, pages, done, input,
 				     output);
-	for (i = 0; i < *done; i++)
+	for (; i < *done; i++)
 		if (output[i] & wanted)
 			__set_bit(i, bits);
 	mshv_hypercall_end();
 	return status;
+}
+
+/* The same, with memory for a hypervisor that has to split a large map to change the bits of a part of it. */
+static int access_step(struct mshv_partition *partition,
+		       const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
+		       unsigned long *bits)
+{
+	u16 status;
+	int ret;
+
+	bitmap_zero(bits, MSHV_ACCESS_BATCH);
+	*done = 0;
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		status = access_batch(partition, args, gfn, pages, done, bits);
+		if (!mshv_status_needs_memory(status))
+			return mshv_status_errno(status);
+		ret = mshv_deposit_for(partition, status);
+	} while (!ret);
+	return ret;
 }
 
 static int check_args(const struct mshv_gpap_access_bitmap *args)
@@ -90,7 +108,7 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 	DECLARE_BITMAP(bits, MSHV_ACCESS_BATCH);
 	struct mshv_gpap_access_bitmap args;
 	u64 total, at = 0;
-	u16 status, done;
+	u16 done;
 	int ret;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
@@ -101,15 +119,12 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 
 	total = args.page_count;
 	while (!ret && at < total) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		status = access_batch(partition, &args, args.gpap_base + at,
-				      min_t(u64, total - at, MSHV_ACCESS_BATCH), &done, bits);
+		ret = access_step(partition, &args, args.gpap_base + at,
+				  min_t(u64, total - at, MSHV_ACCESS_BATCH), &done, bits);
 		if (copy_to_user(u64_to_user_ptr(args.bitmap_ptr + at / 8), bits,
 				 DIV_ROUND_UP(done, 8)))
 			return -EFAULT;
 		at += done;
-		ret = mshv_status_errno(status);
 		cond_resched();
 	}
 	if (put_user(at, &arg->page_count))

@@ -194,7 +194,7 @@ static enum page_kind page_kind(const struct fault *fault, u64 gfn)
 	return dirtying_is_free(page_folio(hmm_pfn_to_page(pfn))) ? KIND_WRITE : KIND_READ;
 }
 
-/* Page number of the block's first page if Linux maps all of the block by one entry, else 0. */
+/* Page number of the block's first page if Linux maps all of the block by one entry and so shall we, else 0. */
 static u64 large_source(const struct fault *fault)
 {
 	const struct mshv_region *region = fault->region;
@@ -203,6 +203,10 @@ static u64 large_source(const struct fault *fault)
 	u64 source = hmm_pfn_to_page(pfn) ? page_to_pfn(hmm_pfn_to_page(pfn)) - offset : 0;
 
 	if (hmm_pfn_to_map_order(pfn) < MSHV_BLOCK_SHIFT)
+		return 0;
+	/* A large map has one pair of access bits. */
+	if (READ_ONCE(region->partition->tracking) &&
+	    !test_bit(mshv_region_block(region, fault->gfn), region->large))
 		return 0;
 	if (!mshv_block_whole(region, mshv_region_block(region, fault->gfn)))
 		return 0;
@@ -227,6 +231,7 @@ static u16 map_block(struct fault *fault, u64 source)
 /* Map the page and the neighbours with equal rights. region->lock and the busy bit are held, the sequence is valid. */
 static u16 map_run(struct fault *fault)
 {
+	u32 limit = READ_ONCE(fault->vp->partition->tracking) ? 1 : HVABI_MAP_GPA_MAX;
 	struct mshv_vp *vp = fault->vp;
 	u32 count = fault->span.end - fault->span.first;
 	u32 asked = fault->gfn - fault->span.first;
@@ -235,7 +240,7 @@ static u16 map_run(struct fault *fault)
 
 	for (i = 0; i < count; i++)
 		vp->kinds[i] = page_kind(fault, fault->span.first + i);
-	run = mshv_run_around(vp->kinds, count, asked, HVABI_MAP_GPA_MAX, &pages);
+	run = mshv_run_around(vp->kinds, count, asked, limit, &pages);
 
 	fault->large = false;
 	fault->first = fault->span.first + run;

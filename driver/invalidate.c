@@ -78,7 +78,11 @@ static void take_pages(struct mshv_region *region, unsigned long block, u64 gfn,
 	blanked->calls++;
 	blanked->pages += done;
 	if (gfn + done < end) {
-		if (mshv_status_needs_memory(status) && whole) {
+		if (!mshv_status_needs_memory(status)) {
+			mshv_partition_kill(region->partition, gfn + done, status);
+			return;
+		}
+		if (whole) {
 			take_blocks(region, block, 1, blanked);
 			return;
 		}

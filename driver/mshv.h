@@ -73,6 +73,8 @@
  * @initialized: INITIALIZE succeeded; changes under @lock
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set once
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
+ * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): a fault maps no more than it must, because mapping over
+ *	a mapped page loses its bits
  * @regions: struct mshv_region by GFN; changes under @lock, read under RCU
  * @vps: by index; an entry is set once, under @lock, and stays to the end
  * @deposited: pages that belong to the hypervisor
@@ -88,6 +90,7 @@ struct mshv_partition {
 	bool initialized;
 	bool dead;
 	bool finalized;
+	bool tracking;
 	struct maple_tree regions;
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	atomic64_t deposited;

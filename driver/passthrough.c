@@ -90,7 +90,17 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 
 	args->status = status;
 	args->reps = done;
+	if (status != HVABI_STATUS_SUCCESS && partition && READ_ONCE(partition->dead))
+		return -EOWNERDEAD;
 	return ret < 0 ? ret : mshv_status_errno(status);
+}
+
+/* Properties that matter to the driver. */
+static void note_property(struct mshv_partition *partition,
+			  const struct hvabi_input_set_partition_property *input)
+{
+	if (input->property_code == HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING)
+		WRITE_ONCE(partition->tracking, input->property_value & 1);
 }
 
 /**
@@ -98,7 +108,8 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
  * @partition: partition of the descriptor, or NULL for the device
  * @arg: argument
  *
- * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; or the errno of the status.
+ * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; -EOWNERDEAD: the partition was killed; or the
+ * errno of the status.
  */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg)
 {
@@ -124,6 +135,8 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall
 	*(u64 *)input = partition ? partition->id : HVABI_PARTITION_ID_SELF;
 
 	ret = call(&args, partition, input, output);
+	if (!ret && args.code == HVABI_CALL_SET_PARTITION_PROPERTY)
+		note_property(partition, input);
 	if (!ret && output && copy_to_user(u64_to_user_ptr(args.out_ptr), output, args.out_sz))
 		ret = -EFAULT;
 	if (copy_to_user(arg, &args, sizeof(args)))

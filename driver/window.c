@@ -23,20 +23,19 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 {
 	uint64_t block = gfn & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1);
 	uint64_t limit = min_u64(block + MSHV_WINDOW_BLOCK, region_end);
-	uint32_t around = MSHV_WINDOW_AROUND_MIN;
+	uint64_t around = gfn & ~(uint64_t)(MSHV_WINDOW_AROUND - 1);
 	struct mshv_span span;
 
-	if (window->ahead && gfn == window->next)
+	if (window->ahead && gfn == window->next) {
+		/* What lies behind has been served already. */
 		window->ahead = (uint32_t)min_u64(window->ahead * 2ull, MSHV_WINDOW_AHEAD_MAX);
-	else
+		span.first = gfn;
+	} else {
 		window->ahead = 1;
-	if (around < window->ahead)
-		around = window->ahead;
-
-	/* ahead is a power of two, so around is one too. */
-	span.first = max_u64(gfn & ~(uint64_t)(around - 1), region_first);
+		span.first = max_u64(around, region_first);
+	}
 	span.ahead_end = min_u64(gfn + window->ahead, limit);
-	span.end = max_u64(min_u64((gfn & ~(uint64_t)(around - 1)) + around, limit), span.ahead_end);
+	span.end = max_u64(min_u64(around + MSHV_WINDOW_AROUND, limit), span.ahead_end);
 	return span;
 }
 

@@ -18,8 +18,8 @@
 #endif
 
 #define MSHV_WINDOW_BLOCK	HVABI_LARGE_PAGE_PAGES
-/* Smallest "around", in pages: what Linux calls fault-around has this size too. */
-#define MSHV_WINDOW_AROUND_MIN	16u
+/* "around" is an aligned group of this many pages, like fault-around in Linux; a window that is larger goes forward only. */
+#define MSHV_WINDOW_AROUND	16u
 #define MSHV_WINDOW_AHEAD_MAX	MSHV_WINDOW_BLOCK
 
 /**

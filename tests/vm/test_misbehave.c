@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A hypervisor that is short of memory, does calls in pieces, or refuses: laws 2, 3 and 13 of the driver. What it does wrong is
+ * within the ABI, and set at run time by a debug hypercall.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <hvabi/hypercall.h>
+#include <hvabi/memory.h>
+#include <uapi/mshv.h>
+
+#include "ktap.h"
+#include "probe.h"
+
+#define GPA	(1ull << 30)
+#define SIZE	(16 * BLOCK)
+
+static struct probe probe;
+static uint8_t *memory;
+
+static void behave(void)
+{
+	mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_DELAY, 0);
+}
+
+static void tear_down(void)
+{
+	behave();
+	probe_close(&probe);
+	if (memory)
+		munmap(memory, SIZE);
+	memory = NULL;
+}
+
+static enum ktap_result set_up(bool huge)
+{
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, huge);
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	return PASS;
+}
+
+static bool reachable(uint64_t pfn)
+{
+	struct hvabi_output_debug_who_can_reach answer;
+
+	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
+}
+
+#define OPTION(option, value) \
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_##option, value), "%s", mshv_error())
+
+/* Fill, take away every third page, check, remove: everything the driver does with a map. */
+static enum ktap_result work(void)
+{
+	const unsigned int step = 37;
+	uint64_t offset, value, n = 0;
+
+	for (offset = 0; offset < SIZE; offset += step * PAGE)
+		CHECK(probe_write(&probe, GPA + offset, ++n) == PROBE_DONE, "errno %d at 0x%llx",
+		      probe.error, (unsigned long long)offset);
+	for (offset = 0, n = 0; offset < SIZE; offset += step * PAGE) {
+		uint64_t pfn = probe_pfn(memory + offset);
+
+		if (++n % 3)
+			continue;
+		CHECK(!madvise(memory + offset, PAGE, MADV_DONTNEED));
+		CHECK(!reachable(pfn), "0x%llx", (unsigned long long)offset);
+	}
+	for (offset = 0, n = 0; offset < SIZE; offset += step * PAGE) {
+		n++;
+		CHECK(probe_read(&probe, GPA + offset, &value) == PROBE_DONE, "errno %d at 0x%llx",
+		      probe.error, (unsigned long long)offset);
+		CHECK(value == (n % 3 ? n : 0), "0x%llx: %llu", (unsigned long long)offset,
+		      (unsigned long long)value);
+	}
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	for (offset = 0; offset < SIZE; offset += step * PAGE)
+		CHECK(!reachable(probe_pfn(memory + offset)));
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_VMM, "errno %d", probe.error);
+	return PASS;
+}
+
+static enum ktap_result in_pieces(void)
+{
+	unsigned int every;
+
+	for (every = 1; every <= 8; every += 7) {
+		CHECK_PASS(set_up(every == 1));
+		OPTION(PARTIAL_EVERY, every);
+		CHECK_PASS(work());
+		tear_down();
+	}
+	return PASS;
+}
+
+static enum ktap_result short_of_memory(void)
+{
+	unsigned int every;
+
+	for (every = 2; every <= 5; every++) {
+		CHECK_PASS(set_up(every & 1));
+		OPTION(REFUSE_MEMORY_EVERY, every);
+		CHECK_PASS(work());
+		tear_down();
+	}
+	return PASS;
+}
+
+/* Each call that can want memory, at each point of a guest's making. */
+static enum ktap_result short_while_creating(void)
+{
+	unsigned int at;
+
+	for (at = 1; at < 40; at++) {
+		OPTION(REFUSE_MEMORY_AT, at);
+		CHECK_PASS(set_up(false));
+		CHECK(probe_write(&probe, GPA, at) == PROBE_DONE, "errno %d at %u", probe.error, at);
+		tear_down();
+	}
+	return PASS;
+}
+
+static enum ktap_result short_while_pinning(void)
+{
+	long locked = probe_proc("/proc/self/status", "VmLck");
+	uint64_t value;
+	unsigned int at;
+
+	for (at = 1; at < 12; at++) {
+		CHECK(!probe_open(&probe), "%s", mshv_error());
+		memory = probe_memory(SIZE, at & 1);
+		OPTION(REFUSE_MEMORY_AT, at);
+		CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
+		      mshv_error());
+		CHECK(probe_read(&probe, GPA + SIZE - 8, &value) == PROBE_DONE && !value);
+		tear_down();
+		CHECK(probe_proc("/proc/self/status", "VmLck") == locked);
+	}
+	return PASS;
+}
+
+/* A map that fails leaves nothing behind: not the pins, not the count, not the map. */
+static enum ktap_result pinning_refused(void)
+{
+	long locked = probe_proc("/proc/self/status", "VmLck");
+	uint64_t value, pfn;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, false);
+	memset(memory, 1, SIZE);
+	pfn = probe_pfn(memory);
+	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+	OPTION(REFUSE_CALL_AT, 5);
+	CHECK(mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED) && errno == EIO, "%s",
+	      mshv_error());
+	CHECK(probe_proc("/proc/self/status", "VmLck") == locked);
+	CHECK(!reachable(pfn));
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_VMM, "errno %d", probe.error);
+	behave();
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s", mshv_error());
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE && value == 0x0101010101010101ull);
+	return PASS;
+}
+
+/* A fault that is refused: errno and message, and the guest can go on later. */
+static enum ktap_result fault_refused(void)
+{
+	CHECK_PASS(set_up(false));
+	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+	OPTION(REFUSE_CALL_AT, 1);
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_ERROR && probe.error == EIO, "errno %d",
+	      probe.error);
+	CHECK(probe.message.header.message_type == HVABI_MSG_UNMAPPED_GPA ||
+	      probe.message.header.message_type == HVABI_MSG_GPA_INTERCEPT);
+	CHECK(probe_write(&probe, GPA, 2) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(*(uint64_t *)memory == 2);
+	return PASS;
+}
+
+/* The hypervisor wants memory when a page is taken away: there is a reserve, and it is filled again. */
+static enum ktap_result invalidate_short(void)
+{
+	unsigned int i;
+	uint64_t pfn;
+
+	CHECK_PASS(set_up(false));
+	for (i = 0; i < 50; i++) {
+		CHECK(probe_write(&probe, GPA + PAGE, i) == PROBE_DONE, "errno %d, round %u",
+		      probe.error, i);
+		pfn = probe_pfn(memory + PAGE);
+		CHECK(pfn && reachable(pfn));
+		OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+		OPTION(REFUSE_STATUS, HVABI_STATUS_INSUFFICIENT_MEMORY);
+		OPTION(REFUSE_CALL_AT, 1);
+		CHECK(!madvise(memory + PAGE, PAGE, MADV_DONTNEED));
+		CHECK(!reachable(pfn), "round %u", i);
+		behave();
+	}
+	OPTION(REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED);
+	return PASS;
+}
+
+/* It does not give the page back: the guest is lost, and only the guest. */
+static enum ktap_result invalidate_refused(void)
+{
+	struct probe other;
+	uint64_t pfn, value;
+
+	CHECK_PASS(set_up(false));
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_DONE, "errno %d", probe.error);
+	pfn = probe_pfn(memory);
+	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+	OPTION(REFUSE_CALL_AT, 1);
+	CHECK(!madvise(memory, PAGE, MADV_DONTNEED));
+	CHECK(!reachable(pfn));
+	CHECK(!reachable(probe_pfn(memory + BLOCK)));
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_ERROR && probe.error == EOWNERDEAD,
+	      "errno %d", probe.error);
+	CHECK(mshv_region_add(probe.vm, 1ull << 35, memory, SIZE, 0) && errno == EOWNERDEAD);
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	/* The VMM still has its memory. */
+	CHECK(*(uint64_t *)(memory + BLOCK) == 1);
+	behave();
+	CHECK(!probe_open(&other), "%s", mshv_error());
+	CHECK(probe_read(&other, 0x10000, &value) == PROBE_DONE, "errno %d", other.error);
+	probe_close(&other);
+	return PASS;
+}
+
+static enum ktap_result slow(void)
+{
+	CHECK_PASS(set_up(false));
+	OPTION(DELAY, 20000);
+	CHECK_PASS(work());
+	return PASS;
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		{ "calls done in pieces", in_pieces },
+		{ "memory refused again and again", short_of_memory },
+		{ "memory refused while a guest is made", short_while_creating },
+		{ "memory refused while pinning", short_while_pinning },
+		{ "a pinned map refused", pinning_refused },
+		{ "a fault refused", fault_refused },
+		{ "memory wanted by an invalidation", invalidate_short },
+		{ "an invalidation refused kills the guest, no more", invalidate_refused },
+		{ "slow calls", slow },
+	};
+
+	ktap_cleanup = tear_down;
+	return KTAP_RUN(tests);
+}
