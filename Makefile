@@ -30,7 +30,7 @@ part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
 RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G
 
-scripts := rig/fetch rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
+scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
 
 .PHONY: help fetch build run test test-debug shell check clean distclean $(parts)
 
