@@ -30,13 +30,14 @@ part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
 RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G
 
-scripts := rig/fetch rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
+scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
 
-.PHONY: help fetch build run test shell check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug shell check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
 	@echo 'make test       build everything and run the tests (T=name: only that one)'
+	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make build      only build'
 	@echo 'make check      style, sparse and unit tests: what takes seconds'
@@ -68,6 +69,22 @@ run: build
 
 test: build
 	$(Q)tests/run
+
+# The same tests on a kernel that checks everything. What does not depend on the
+# kernel is shared with the ordinary build.
+debug := $(O)/debug
+debug_kernel = $(O)/kernel/debug-$(KVER)
+debug_part = +$(Q)$(MAKE) -C $(1) O=$(debug) KVER=debug KDIR=$(debug_kernel)/headers V=$(V)
+
+test-debug: build
+	$(Q)rig/kernel debug
+	$(Q)mkdir -p $(debug)
+	$(Q)for p in hypervisor bin guest lib vmm pkg; do ln -sfn ../$$p $(debug)/$$p; done
+	$(call debug_part,driver)
+	$(call debug_part,tests)
+	$(Q)O=$(debug) TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
+		VM_ARGS='--kernel $(debug_kernel)/bzImage --modules $(debug_kernel)/modules --driver $(debug)/driver/debug/mshv_movable.ko' \
+		tests/run $(if $(T),,driver hypervisor guest)
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'

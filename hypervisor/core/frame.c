@@ -38,12 +38,12 @@ bool frame_is_parents(u64 pfn)
 	return pfn < table_count && table[pfn].owner == FRAME_PARENT;
 }
 
-bool frame_range_is_parents(u64 pfn, u64 count)
+bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot)
 {
 	if (!range_below(pfn, count, table_count))
 		return false;
 	for (u64 i = 0; i < count; i++)
-		if (table[pfn + i].owner != FRAME_PARENT)
+		if (table[pfn + i].owner != owner || table[pfn + i].pool_slot != slot)
 			return false;
 	return true;
 }

@@ -4,8 +4,8 @@
  * where it is.
  *
  * Laws
- *  - A page belongs to the hypervisor, to the parent, or to the pool of one
- *    partition.  Only the parent's pages can be mapped in a child, named as
+ *  - A page belongs to the hypervisor, to the parent, to the pool of one
+ *    partition, or to one isolated child.  Only the parent's pages can be mapped in an ordinary child, named as
  *    hypercall blocks, or deposited.
  *  - refs counts the mappings of the page in children (512 for each page of
  *    a 2 MiB map: one each) and its uses as a state page.  A page with refs
@@ -24,12 +24,13 @@ enum frame_owner {	/* values: HVABI_DEBUG_OWNER_* */
 	FRAME_HYPERVISOR,
 	FRAME_PARENT,
 	FRAME_POOL,
+	FRAME_EXCLUSIVE,	/* an isolated child's; not in the parent's map */
 };
 
 struct frame {
 	u8 owner;
-	u8 mark;		/* inside DEPOSIT_MEMORY only */
-	u16 pool_slot;		/* partition slot, if owner is FRAME_POOL */
+	u8 mark;		/* inside one hypercall: named already */
+	u16 pool_slot;		/* partition slot, if owner is FRAME_POOL or _EXCLUSIVE */
 	u32 refs;
 };
 
@@ -45,8 +46,8 @@ void frame_set_owner(u64 pfn, u64 count, enum frame_owner owner);
 /* True if the parent owns @pfn. */
 bool frame_is_parents(u64 pfn);
 
-/* True if all of @count pages from @pfn on are the parent's. */
-bool frame_range_is_parents(u64 pfn, u64 count);
+/* True if all of @count pages from @pfn on are @owner's (of @slot, for children). */
+bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot);
 
 /* Add and drop references to @count pages; pages without a frame are passed over. */
 void frame_get(u64 pfn, u64 count);

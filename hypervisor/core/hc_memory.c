@@ -52,7 +52,7 @@ static bool valid_map_flags(u32 flags)
 }
 
 /* True if the parent may put @pfn into a child in this way. */
-static bool valid_source(u64 pfn, const struct extent *e, u32 flags)
+static bool valid_source(const struct partition *p, u64 pfn, const struct extent *e, u32 flags)
 {
 	if (flags & HVABI_MAP_GPA_NO_ACCESS)
 		return !pfn;
@@ -60,7 +60,8 @@ static bool valid_source(u64 pfn, const struct extent *e, u32 flags)
 		return false;
 	if (flags & HVABI_MAP_GPA_NOT_CACHED)
 		return !frame_of(pfn) && !(pfn >= APIC_FIRST && pfn < APIC_END);
-	return frame_range_is_parents(pfn, e->pages);
+	return p->isolated ? frame_range_owned(pfn, e->pages, FRAME_EXCLUSIVE, p->slot) :
+			     frame_range_owned(pfn, e->pages, FRAME_PARENT, 0);
 }
 
 static enum hvabi_debug_counter map_counter(u32 flags)
@@ -89,7 +90,7 @@ u16 hc_map_gpa_pages(struct hypercall *c)
 		return HVABI_STATUS_INVALID_PARAMETER;
 	status = check_extent(&e, in->target_gpa_base, flags & HVABI_MAP_GPA_LARGE_PAGE, c->reps);
 	for (u32 i = first; !status && i < c->limit; i++)
-		if (!valid_source(list[i], &e, flags))
+		if (!valid_source(p, list[i], &e, flags))
 			status = HVABI_STATUS_INVALID_PARAMETER;
 	if (status)
 		return status;

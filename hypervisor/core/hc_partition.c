@@ -9,8 +9,9 @@
 
 /*
  * CREATE_PARTITION (0x0040): an exo partition with intercept message pages.
- * There is no virtual interrupt controller and no isolation here: asking for
- * one is refused rather than ignored.
+ * There is no virtual interrupt controller here: asking for one is refused
+ * rather than ignored.  Isolated children (type SNP) have their memory for
+ * themselves, but it is not encrypted.
  */
 u16 hc_create_partition(struct hypercall *c)
 {
@@ -20,12 +21,14 @@ u16 hc_create_partition(struct hypercall *c)
 			  HVABI_PARTITION_FLAG_GPA_SUPER_PAGES_ENABLED;
 	const struct hvabi_input_create_partition *in = c->in;
 	struct hvabi_output_create_partition *out = c->out;
+	u64 isolation = in->isolation_properties & HVABI_ISOLATION_TYPE_MASK;
 
 	if ((in->flags & needed) != needed || (in->flags & ~known))
 		return HVABI_STATUS_INVALID_PARAMETER;
-	if (in->isolation_properties & HVABI_ISOLATION_TYPE_MASK)
+	if (isolation != HVABI_ISOLATION_TYPE_NONE && isolation != HVABI_ISOLATION_TYPE_SNP)
 		return HVABI_STATUS_INVALID_PARAMETER;
-	return partition_create(c->cpu, in->flags, &out->partition_id);
+	return partition_create(c->cpu, in->flags, isolation != HVABI_ISOLATION_TYPE_NONE,
+				&out->partition_id);
 }
 
 static u16 named_child(struct hypercall *c, struct partition **p)

@@ -54,6 +54,8 @@ static const struct call_handler handlers[] = {
 	CALL(MAP_GPA_PAGES, hc_map_gpa_pages),
 	CALL(UNMAP_GPA_PAGES, hc_unmap_gpa_pages),
 	CALL(GET_GPA_PAGES_ACCESS_STATES, hc_get_gpa_pages_access_states),
+	CALL(ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS, hc_acquire_host_access),
+	CALL(RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS, hc_release_host_access),
 	CALL(CREATE_VP, hc_create_vp),
 	CALL(DELETE_VP, hc_delete_vp),
 	CALL(GET_VP_REGISTERS, hc_get_vp_registers),

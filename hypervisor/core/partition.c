@@ -37,6 +37,11 @@ struct partition *partition_find(u64 id)
 	return id == HVABI_PARTITION_ID_SELF ? &parent : child_find(id);
 }
 
+struct partition *partition_of_slot(u16 slot)
+{
+	return children[slot];
+}
+
 struct partition *child_from_slot(u32 slot)
 {
 	for (; slot < MAX_PARTITIONS; slot++)
@@ -53,7 +58,7 @@ static u16 free_slot(void)
 	return 0;
 }
 
-u16 partition_create(struct cpu *cpu, u64 flags, u64 *id)
+u16 partition_create(struct cpu *cpu, u64 flags, bool isolated, u64 *id)
 {
 	u16 slot = free_slot();
 	struct partition *p;
@@ -69,6 +74,7 @@ u16 partition_create(struct cpu *cpu, u64 flags, u64 *id)
 	p->page = spa;
 	p->slot = slot;
 	p->creation_flags = flags;
+	p->isolated = isolated;
 	pool_init(&p->pool, slot);
 	p->npt = (struct npt){ .pool = &p->pool, .owner = p };
 	children[slot] = p;
@@ -114,7 +120,7 @@ u16 partition_delete(struct partition *p)
 {
 	if (p->state == PARTITION_ACTIVE)
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
-	if (p->pool.deposited)
+	if (p->pool.deposited || p->exclusive_pages)
 		return HVABI_STATUS_OBJECT_IN_USE;
 	children[p->slot] = NULL;
 	pool_put(&parent.pool, p->page);

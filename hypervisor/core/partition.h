@@ -56,6 +56,8 @@ struct intercept {
  * @page, @counters_page: SPA of this structure and of @counters
  * @slot: index in the table of partitions
  * @is_parent: the one that runs Linux; maps are its identity map
+ * @isolated: made with an isolation type: has its memory for itself
+ * @exclusive_pages: released to it and not yet taken back
  * @tlb_generation: moves with each shoot-down; a processor that last entered
  *	with another value flushes
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
@@ -66,8 +68,10 @@ struct partition {
 	u64 creation_flags;
 	u64 tlb_generation;
 	u64 page, counters_page;
+	u64 exclusive_pages;
 	u16 slot;
 	bool is_parent;
+	bool isolated;
 	enum partition_state state;
 	struct pool pool;
 	struct npt npt;
@@ -88,6 +92,9 @@ struct partition *partition_find(u64 id);
 /* The child named @id; NULL if there is none. */
 struct partition *child_find(u64 id);
 
+/* The child in @slot, which must be in use. */
+struct partition *partition_of_slot(u16 slot);
+
 /* Visit all children: the first one with slot >= @slot, or NULL. */
 struct partition *child_from_slot(u32 slot);
 
@@ -95,7 +102,7 @@ struct partition *child_from_slot(u32 slot);
  * Make a child.  Returns a status: INSUFFICIENT_MEMORY if the parent's pool
  * is empty, NO_RESOURCES if there are too many.
  */
-u16 partition_create(struct cpu *cpu, u64 flags, u64 *id);
+u16 partition_create(struct cpu *cpu, u64 flags, bool isolated, u64 *id);
 
 /* CREATED -> ACTIVE.  INSUFFICIENT_MEMORY leaves it CREATED. */
 u16 partition_initialize(struct cpu *cpu, struct partition *p);
@@ -103,7 +110,7 @@ u16 partition_initialize(struct cpu *cpu, struct partition *p);
 /* ACTIVE -> FINALIZED; cannot fail. */
 void partition_finalize(struct cpu *cpu, struct partition *p);
 
-/* Forget the child.  OBJECT_IN_USE while pages of its pool are deposited. */
+/* Forget the child.  OBJECT_IN_USE while it has pages: deposited, or released to it. */
 u16 partition_delete(struct partition *p);
 
 /* True if an intercept of @type with @parameter and @access is installed. */

@@ -68,6 +68,8 @@
 	X(TRANSLATE_VIRTUAL_ADDRESS,	"translate_virtual_address") \
 	X(DISPATCH_VP,			"dispatch_vp") \
 	X(GET_GPA_PAGES_ACCESS_STATES,	"get_gpa_pages_access_states") \
+	X(ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS, "acquire_host_access") \
+	X(RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS, "release_host_access") \
 	X(MAP_VP_STATE_PAGE,		"map_vp_state_page") \
 	X(UNMAP_VP_STATE_PAGE,		"unmap_vp_state_page") \
 	X(GET_PARTITION_PROPERTY_EX,	"get_partition_property_ex") \
@@ -153,6 +155,7 @@ _Static_assert(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
 #define HVABI_DEBUG_OWNER_HYPERVISOR	1
 #define HVABI_DEBUG_OWNER_PARENT	2
 #define HVABI_DEBUG_OWNER_POOL		3	/* deposited */
+#define HVABI_DEBUG_OWNER_EXCLUSIVE	4	/* an isolated child's own */
 
 /**
  * struct hvabi_debug_reach - one mapping of the page in question

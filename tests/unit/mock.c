@@ -87,6 +87,7 @@ static void forget_children(void)
 
 		if (p->state == PARTITION_ACTIVE)
 			partition_finalize(&mock_cpus[0], p);
+		p->exclusive_pages = 0;
 		while (pool_remove(&p->pool))
 			;
 		if (partition_delete(p)) {
@@ -169,12 +170,13 @@ void mock_deposit(uint64_t id, uint64_t pfn, unsigned int count)
 	}
 }
 
-uint64_t mock_child(unsigned int pool)
+static uint64_t make_child(unsigned int pool, uint64_t isolation)
 {
 	struct hvabi_input_create_partition in = {
 		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
 			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
 		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
+		.isolation_properties = isolation,
 	};
 	uint64_t id;
 
@@ -185,6 +187,16 @@ uint64_t mock_child(unsigned int pool)
 	next_pool_page += pool;
 	must(mock_call(HVABI_CALL_INITIALIZE_PARTITION, &id, 8, 0, 0), "initialize");
 	return id;
+}
+
+uint64_t mock_child(unsigned int pool)
+{
+	return make_child(pool, HVABI_ISOLATION_TYPE_NONE);
+}
+
+uint64_t mock_isolated_child(unsigned int pool)
+{
+	return make_child(pool, HVABI_ISOLATION_TYPE_SNP);
 }
 
 uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags)

@@ -45,6 +45,9 @@ void mock_deposit(uint64_t id, uint64_t pfn, unsigned int count);
 /* An active child with a pool of @pool pages, taken from page 512 of the parent on. */
 uint64_t mock_child(unsigned int pool);
 
+/* The same with memory of its own. */
+uint64_t mock_isolated_child(unsigned int pool);
+
 /* One MAP_GPA_PAGES or UNMAP_GPA_PAGES; source pages are @pfn, @pfn + step, ... */
 uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags);
 uint64_t mock_unmap(uint64_t id, uint64_t gfn, uint16_t reps, uint32_t flags);

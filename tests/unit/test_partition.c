@@ -207,6 +207,71 @@ static void memory_refused_at_every_point(void **state)
 	assert_in_range(n, 8, 40);
 }
 
+static uint64_t host_access(uint16_t code, uint64_t id, const uint64_t *pfns, uint16_t count,
+			    uint32_t flags)
+{
+	uint64_t block[512] = { 0 };
+	bool release = code == HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS;
+
+	block[0] = (uint64_t)flags << 32 | (release ? 0 : 3);
+	block[1] = id;
+	memcpy(block + 2, pfns, count * 8u);
+	return mock_call(code, block, 16 + 8u * count, count, 0);
+}
+
+static uint64_t release(uint64_t id, const uint64_t *pfns, uint16_t count, uint32_t flags)
+{
+	return host_access(HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS, id, pfns, count,
+			   flags | HVABI_HOST_ACCESS_MAKE_EXCLUSIVE);
+}
+
+static uint64_t acquire(const uint64_t *pfns, uint16_t count, uint32_t flags)
+{
+	return host_access(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS, 0, pfns, count,
+			   flags | HVABI_HOST_ACCESS_MAKE_SHARED);
+}
+
+static void isolated_memory_is_the_childs_alone(void **state)
+{
+	const uint64_t pages[] = { 1024, 1025 }, twice[] = { 1024, 1024 }, block[] = { 2048 };
+	uint64_t ordinary = mock_child(30), id = mock_isolated_child(30);
+
+	(void)state;
+	/* An isolated child maps only what was released to it; others cannot have it at all. */
+	assert_status(mock_map(id, 0, 1024, 1, RWX), INVALID_PARAMETER);
+	assert_status(release(ordinary, pages, 2, 0), OPERATION_DENIED);
+	assert_status(release(id, twice, 2, 0), INVALID_PARAMETER);
+	assert_true(parent_reaches(1024));
+	memset(platform_phys(1024 << 12), 0x55, 4096);
+	assert_status(release(id, pages, 2, 0), SUCCESS);
+	assert_false(parent_reaches(1024));
+	assert_status(release(id, pages, 1, 0), INVALID_PARAMETER);
+	assert_status(mock_map(ordinary, 0, 1024, 1, RWX), INVALID_PARAMETER);
+	assert_status(mock_map(id, 0, 1024, 2, RWX), SUCCESS);
+	assert_status(deposit(SELF, pages, 1), INVALID_PARAMETER);
+	/* Not back while the child can reach it; then zeroed. */
+	assert_status(acquire(pages, 2, 0), INVALID_PARAMETER);
+	assert_status(mock_unmap(id, 0, 2, 0), SUCCESS);
+	assert_status(mock_call(HVABI_CALL_FINALIZE_PARTITION, &id, 8, 0, 0), SUCCESS);
+	withdraw(id, 64);
+	assert_status(mock_call(HVABI_CALL_DELETE_PARTITION, &id, 8, 0, 0), OBJECT_IN_USE);
+	assert_status(acquire(pages, 2, 0), SUCCESS);
+	assert_true(parent_reaches(1024));
+	assert_int_equal(*(uint64_t *)platform_phys(1024 << 12), 0);
+	assert_status(acquire(pages, 1, 0), INVALID_PARAMETER);
+	assert_status(mock_call(HVABI_CALL_DELETE_PARTITION, &id, 8, 0, 0), SUCCESS);
+
+	/* 2 MiB at once. */
+	id = mock_isolated_child(30);
+	assert_status(release(id, pages + 1, 1, HVABI_HOST_ACCESS_LARGE_PAGE), INVALID_PARAMETER);
+	assert_status(release(id, block, 1, HVABI_HOST_ACCESS_LARGE_PAGE), SUCCESS);
+	assert_false(parent_reaches(2048 + 511));
+	assert_status(mock_map(id, 512, 2048, 1, RWX | LARGE), SUCCESS);
+	assert_status(mock_unmap(id, 512, 1, HVABI_UNMAP_GPA_LARGE_PAGE), SUCCESS);
+	assert_status(acquire(block, 1, HVABI_HOST_ACCESS_LARGE_PAGE), SUCCESS);
+	assert_true(parent_reaches(2048 + 511));
+}
+
 static void who_can_reach(void **state)
 {
 	struct hvabi_input_debug_who_can_reach in = { HVABI_PARTITION_ID_SELF, 1024 };
@@ -240,6 +305,7 @@ int main(void)
 		TEST(ids_are_not_used_again),
 		TEST(finalize_gives_everything_back),
 		TEST(memory_refused_at_every_point),
+		TEST(isolated_memory_is_the_childs_alone),
 		TEST(who_can_reach),
 	};
 
