@@ -64,6 +64,7 @@ tests: $(filter-out tests bench,$(parts))
 bench: $(filter-out bench,$(parts))
 
 run: build
+	@echo 'Booting QEMU, hypervisor, parent partition (some seconds) ...'
 	$(Q)rig/vm $(RUN_VM) -- mshv demo
 
 test: build
