@@ -64,6 +64,7 @@ tests: $(filter-out tests bench,$(parts))
 bench: $(filter-out bench,$(parts))
 
 run: build
+	@echo 'Booting QEMU, hypervisor, parent partition (some seconds) ...'
 	$(Q)rig/vm $(RUN_VM) -- mshv demo
 
 test: build
@@ -87,7 +88,7 @@ test-debug: build
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
-	$(Q)rig/vm $(SHELL_VM) --shell
+	$(Q)rig/vm $(SHELL_VM) --shell || [ $$? -lt 124 ]
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)

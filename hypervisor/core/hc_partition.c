@@ -202,6 +202,16 @@ u16 hc_get_partition_property_ex(struct hypercall *c)
 }
 
 /*
+ * GET_PARTITION_ID (0x0046): the parent has no ACCESS_PARTITION_ID privilege
+ * (an older Linux would write the answer to a wild address), and goes by "self".
+ */
+u16 hc_get_partition_id(struct hypercall *c)
+{
+	(void)c;
+	return HVABI_STATUS_ACCESS_DENIED;
+}
+
+/*
  * INSTALL_INTERCEPT (0x004d): CPUID leaves, MSRs and exceptions.  Ports always
  * exit; MSRs that are switched with the VP never do, and are refused.
  */

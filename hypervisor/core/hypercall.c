@@ -48,6 +48,7 @@ static const struct call_handler handlers[] = {
 	CALL(GET_PARTITION_PROPERTY, hc_get_partition_property),
 	CALL(SET_PARTITION_PROPERTY, hc_set_partition_property),
 	CALL(GET_PARTITION_PROPERTY_EX, hc_get_partition_property_ex),
+	CALL(GET_PARTITION_ID, hc_get_partition_id),
 	CALL(INSTALL_INTERCEPT, hc_install_intercept),
 	CALL(DEPOSIT_MEMORY, hc_deposit_memory),
 	CALL(WITHDRAW_MEMORY, hc_withdraw_memory),

@@ -52,7 +52,7 @@ typedef u16 hypercall_handler(struct hypercall *c);
 
 hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_partition,
 	hc_delete_partition, hc_get_partition_property, hc_set_partition_property,
-	hc_get_partition_property_ex, hc_install_intercept,
+	hc_get_partition_property_ex, hc_get_partition_id, hc_install_intercept,
 	hc_deposit_memory, hc_withdraw_memory, hc_map_gpa_pages, hc_unmap_gpa_pages,
 	hc_get_gpa_pages_access_states,
 	hc_create_vp, hc_delete_vp, hc_get_vp_registers, hc_set_vp_registers,

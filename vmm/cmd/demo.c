@@ -36,18 +36,35 @@ static const char *verdict(const struct demo_report *report)
 	return demo_holds(report) ? "holds" : "FAILS";
 }
 
+static void print_rule(void)
+{
+	printf("---+---------+------------------------------------------------------------------\n");
+}
+
+/* The counts of a row are separated by "; ": one line each. */
+static void print_counts(const char *counts)
+{
+	while (*counts) {
+		int length = (int)strcspn(counts, ";");
+
+		printf("   |         |   %.*s\n", length, counts);
+		counts += length;
+		counts += strspn(counts, "; ");
+	}
+}
+
 static void print_row(unsigned int n, const struct demo_report *report)
 {
 	unsigned int i;
 
-	printf("%2u. %-8s %s\n", n + 1, verdict(report), demo_rows[n].title);
+	printf("%2u | %-7s | %s\n", n + 1, verdict(report), demo_rows[n].title);
 	if (*report->skipped)
-		printf("             %s\n", report->skipped);
-	if (*report->counts)
-		printf("             %s\n", report->counts);
+		print_counts(report->skipped);
+	print_counts(report->counts);
 	for (i = 0; i < report->checks; i++)
 		if (!report->check[i].holds)
-			printf("             NOT: %s\n", report->check[i].text);
+			printf("   |         | NOT: %s\n", report->check[i].text);
+	print_rule();
 }
 
 static int run(struct demo *demo, int argc, char **argv)
@@ -68,7 +85,9 @@ static int run(struct demo *demo, int argc, char **argv)
 		bad += !demo_holds(&reports[i]);
 	}
 	demo_finish(demo);
-	printf("\nMovable guest memory: what was shown in %.0f s\n\n", host_seconds() - start);
+	printf("\nMovable guest memory, shown in %.0f s\n\n", host_seconds() - start);
+	printf(" # | verdict | what is shown, and the counts\n");
+	print_rule();
 	for (i = 0; i < DEMO_ROWS; i++)
 		if (wanted(demo_rows[i].name, argc, argv))
 			print_row(i, &reports[i]);

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The mshv command in the parent: what it prints, how it exits, what it refuses.
+
+n=0 bad=0
+
+# Runs a command line; its exit code and a text of its output must be these.
+check() { # WHAT CODE TEXT COMMAND...
+	what=$1 wanted=$2 text=$3
+	shift 3
+	n=$((n + 1))
+	"$@" >/tmp/cli.out 2>&1
+	got=$?
+	if [ "$got" -eq "$wanted" ] && grep -qF -- "$text" /tmp/cli.out; then
+		echo "ok $n - $what"
+	else
+		sed 's/^/# said: /' /tmp/cli.out | tail -n 5
+		echo "# exit code $got, expected $wanted with '$text'"
+		echo "not ok $n - $what"
+		bad=1
+	fi
+}
+
+echo "KTAP version 1"
+echo "1..22"
+check "--help" 0 "usage: mshv VERB" mshv --help
+check "--version" 0 "mshv " mshv --version
+check "no verb" 2 "usage: mshv VERB" mshv
+check "unknown verb" 2 "mshv: fly: unknown verb" mshv fly
+check "hello" 0 "Hello from the guest: 64 MiB, 1 processor" mshv run hello
+check "memory and processors" 0 "Hello from the guest: 128 MiB, 2 processors" \
+	mshv run -m 128M -c 2 hello
+check "pinned" 0 "Hello from the guest: 16 MiB" mshv run --pinned -m 16M hello
+check "stamps from two processors" 0 "checked 7168 pages" mshv run -m 32M -c 2 stamp
+check "small pages" 0 "checked 7168 pages" mshv run -s -m 32M stamp
+check "bad size" 2 "--memory: not a size: 3x" mshv run -m 3x hello
+check "no whole pages" 2 "--memory: not a size: 65537" mshv run -m 65537 hello
+check "too little memory" 1 "8 MiB to 16 GiB" mshv run -m 1M hello
+check "too many processors" 2 "--cpus: not 1 to 8: 9" mshv run -c 9 hello
+check "no payload" 2 "run: no payload" mshv run
+check "a payload that is not there" 1 "No such file or directory" mshv run nothing
+head -c 5000 /dev/urandom >/tmp/garbage
+check "a payload that is garbage" 1 "no static x86-64 ELF program" mshv run /tmp/garbage
+: >/tmp/empty
+check "an empty payload" 1 "/tmp/empty: empty" mshv run /tmp/empty
+head -c 80 /usr/lib/mshv/hello >/tmp/short
+check "a payload that is cut off" 1 "outside of the file" mshv run /tmp/short
+check "a dynamic program is no payload" 1 "no static x86-64 ELF program" \
+	mshv run /usr/bin/mshv
+check "a row that is not there" 2 "demo: no such row: flying" mshv demo flying
+check "counters" 0 "call.create_partition" mshv hv
+check "counters as JSON" 0 '"exit.cpuid": ' mshv hv --json
+exit "$bad"
