@@ -28,7 +28,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,7 +96,7 @@ static void keep_fd(struct dice *d, int fd)
 static void do_create(struct dice *d)
 {
 	struct mshv_create_partition args = { 0 };
-	int device = open("/dev/mshv", O_RDWR | O_CLOEXEC);
+	int device = open("/dev/mshv", O_RDWR | O_CLOEXEC), fd;
 
 	if (device < 0)
 		return;
@@ -105,7 +104,20 @@ static void do_create(struct dice *d)
 		args.pt_flags = roll(d) & 0x7f;
 	if (one_in(d, 16))
 		args.pt_isolation = below(d, 4);
-	keep_fd(d, ioctl(device, MSHV_CREATE_PARTITION, &args));
+	fd = ioctl(device, MSHV_CREATE_PARTITION, &args);
+	/* Most partitions get far enough to run. */
+	if (fd >= 0 && !one_in(d, 4) && !ioctl(fd, MSHV_INITIALIZE_PARTITION)) {
+		struct mshv_create_vp vp = { .vp_index = (uint32_t)below(d, 4) };
+		struct mshv_user_mem_region reset = {
+			.size = 16 * PAGE, .guest_pfn = 0xffff0,
+			.userspace_addr = (uintptr_t)arena + below(d, ARENA / PAGE - 16) * PAGE,
+			.flags = 3,
+		};
+
+		keep_fd(d, ioctl(fd, MSHV_CREATE_VP, &vp));
+		ioctl(fd, MSHV_SET_GUEST_MEMORY, &reset);
+	}
+	keep_fd(d, fd);
 	if (one_in(d, 8))
 		keep_fd(d, device);
 	else
@@ -151,9 +163,7 @@ static void do_memory(struct dice *d)
 static void do_run(struct dice *d)
 {
 	uint8_t message[256];
-	struct itimerval timer = { .it_value.tv_usec = 1000 + (long)below(d, 20000) };
 
-	setitimer(ITIMER_REAL, &timer, NULL);
 	ioctl(any_fd(d), MSHV_RUN_VP, one_in(d, 32) ? NULL : message);
 }
 
@@ -255,7 +265,6 @@ static void do_fork(struct dice *d)
 		/* The wrong address space: everything must be refused. */
 		for (int i = 0; i < 20; i++) {
 			do_memory(d);
-			do_run(d);
 		}
 		_exit(0);
 	}
@@ -316,7 +325,11 @@ static void worker(unsigned long number)
 	for (long i = 0; i < threads; i++)
 		pthread_create(&thread[i], NULL, worker_thread,
 			       (void *)(uintptr_t)(number * 16 + (unsigned long)i + 1));
-	sleep(2);
+	/* Signals get threads out of guests that run for ever. */
+	for (int i = 0; i < 400; i++) {
+		usleep(5000);
+		pthread_kill(thread[i % threads], SIGALRM);
+	}
 	stop = true;
 	for (long i = 0; i < threads; i++) {
 		/* It may be inside a guest that never stops by itself. */
