@@ -6,8 +6,9 @@
  *	- A query changes nothing. Clearing or setting one bit leaves the other as it is.
  *	- No lock is held, and no page of the hypercall's while user memory is written.
  *
- * Limit: the bits are those of the hypervisor's map. Of a page that Linux took away in the meantime they are gone; a VMM that
- * migrates a guest has to pin it, or to write-protect and watch its own memory too.
+ * Limit: the bits are those of the hypervisor's map. Of a page that Linux took away in the meantime
+ * they are gone; a VMM that migrates a guest has to pin it, or to write-protect and watch its own
+ * memory too.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
@@ -61,7 +62,10 @@ static u16 access_batch(struct mshv_partition *partition,
 	return status;
 }
 
-/* The same, with memory for a hypervisor that has to split a large map to change the bits of a part of it. */
+/*
+ * The same, with memory for a hypervisor that has to split a large map to change the bits of a part
+ * of it.
+ */
 static int access_step(struct mshv_partition *partition,
 		       const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
 		       unsigned long *bits)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Differences between kernels: 6.1 and 6.12 are built, 7.x is prepared. The only place with conditions on the version.
+ * Differences between kernels: 6.1 and 6.12 are built, 7.x is prepared. The only place with
+ * conditions on the version.
  */
 #ifndef MSHV_COMPAT_H
 #define MSHV_COMPAT_H
@@ -16,7 +17,10 @@
 #include <trace/events/ipi.h>
 #endif
 
-/* The kernel has set up the hypercall page. Since 6.17 a static call takes the place of the pointer. */
+/*
+ * The kernel has set up the hypercall page. Since 6.17 a static call takes the place of the
+ * pointer.
+ */
 static inline bool mshv_compat_hypercalls_ready(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)

@@ -3,12 +3,14 @@
  * Memory lent to the hypervisor for its own tables.
  *
  * Laws:
- *	- A deposited page belongs to the hypervisor: it is neither read nor written nor freed until withdrawn. Its struct page
- *	  carries the borrower (page->private), so that a page which the hypervisor invents is not freed either.
+ *	- A deposited page belongs to the hypervisor: it is neither read nor written nor freed until
+ *	  withdrawn. Its struct page carries the borrower (page->private), so that a page which the
+ *	  hypervisor invents is not freed either.
  *	- On a failed deposit only the pages that the hypervisor did not take come back.
  *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
- *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps that it has to split now. It
- *	  may not allocate, so each partition keeps a few pages in reserve; the next fault fills them up again.
+ *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps
+ *	  that it has to split now. It may not allocate, so each partition keeps a few pages in
+ *	  reserve; the next fault fills them up again.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -39,8 +41,8 @@ static atomic64_t *borrower_count(struct mshv_partition *partition)
 }
 
 /*
- * Deposit the pages of a list, at most one hypercall's worth. Those that the hypervisor takes leave the list.
- * Does not sleep. Returns the status.
+ * Deposit the pages of a list, at most one hypercall's worth. Those that the hypervisor takes leave
+ * the list. Does not sleep. Returns the status.
  */
 static u16 deposit_list(struct mshv_partition *partition, struct list_head *list)
 {
@@ -138,11 +140,13 @@ int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
  * @partition: child; NULL: this partition
  * @status: the refusal, one of those mshv_status_needs_memory() knows
  *
- * The hypervisor names no amount, so deposits to a child grow: a large guest needs many pages, a small one few.
+ * The hypervisor names no amount, so deposits to a child grow: a large guest needs many pages, a
+ * small one few.
  *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
- * Return: 0 when the call is worth another try; -ENOMEM also where this partition would have to ask its own parent.
+ * Return: 0 when the call is worth another try; -ENOMEM also where this partition would have to ask
+ * its own parent.
  */
 int mshv_deposit_for(struct mshv_partition *partition, u16 status)
 {
@@ -260,7 +264,8 @@ static void withdraw(struct mshv_partition *partition)
  * mshv_withdraw() - take back what a partition was lent
  * @partition: child, finalized
  *
- * Pages that the hypervisor keeps stay lost: freeing them would let it write to somebody else's memory.
+ * Pages that the hypervisor keeps stay lost: freeing them would let it write to somebody else's
+ * memory.
  *
  * Context: process context. Cannot fail.
  */
@@ -275,7 +280,10 @@ void mshv_withdraw(struct mshv_partition *partition)
 				    partition->id, kept);
 }
 
-/* Take back what this partition was lent, as far as the hypervisor does not use it. At module unload. */
+/*
+ * Take back what this partition was lent, as far as the hypervisor does not use it. At module
+ * unload.
+ */
 void mshv_withdraw_self(void)
 {
 	if (atomic64_read(&mshv_self_deposited))

@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest touched a page that is not mapped, or not with the right it needs: look it up in Linux, map what is there.
+ * A guest touched a page that is not mapped, or not with the right it needs: look it up in Linux,
+ * map what is there.
  *
  * How one fault goes:
- *	1. Look (mmap_lock for reading, HMM): what has Linux around that page, with which rights and map order? Looking never faults.
+ *	1. Look (mmap_lock for reading, HMM): what has Linux around that page, with which rights and
+ *	   map order? Looking never faults.
  *	2. If the page itself is missing or lacks the right, let Linux fault it in, and go to 1.
- *	3. Take region->lock. If a notifier came by since 1, go to 1. Mark dirty what the child will be able to write. Map.
+ *	3. Take region->lock. If a notifier came by since 1, go to 1. Mark dirty what the child will
+ *	   be able to write. Map.
  *	4. If the hypervisor wants memory: drop the lock, deposit, go to 1.
  *
- * Why Linux is asked to fault by fixup_user_fault() and not by HMM: hmm_range_fault() that has to fault one page of a hole faults
- * all pages of the hole that lie in the range; and it faults in a way that userfaultfd and a fatal signal cannot use.
+ * Why Linux is asked to fault by fixup_user_fault() and not by HMM: hmm_range_fault() that has to
+ * fault one page of a hole faults all pages of the hole that lie in the range; and it faults in a
+ * way that userfaultfd and a fatal signal cannot use.
  *
- * A guest write is never forgotten. The child's own dirty bits are gone when a page is unmapped, and Linux's page table entry may be
- * writable and clean (a page swapped in for a read; shmem). So a folio is marked dirty before the child gets it writable, under
- * region->lock with a valid sequence. At that moment the page is mapped in the VMM and stays mapped, because whoever unmaps it
- * calls the notifier first, and that waits for region->lock; this is the guarantee that the page-table lock gives zap_pte_range()
- * when it does the same. Linux cleans a folio in three ways, and each drops the child's map before:
+ * A guest write is never forgotten. The child's own dirty bits are gone when a page is unmapped,
+ * and Linux's page table entry may be writable and clean (a page swapped in for a read; shmem). So
+ * a folio is marked dirty before the child gets it writable, under region->lock with a valid
+ * sequence. At that moment the page is mapped in the VMM and stays mapped, because whoever unmaps
+ * it calls the notifier first, and that waits for region->lock; this is the guarantee that the
+ * page-table lock gives zap_pte_range() when it does the same. Linux cleans a folio in three ways,
+ * and each drops the child's map before:
  *	- Reclaim (swap, shmem): unmaps the folio (notifier) and writes it only after.
- *	- Write-back of files: folio_mkclean() write-protects every shared mapping, notifier first. The next guest write faults, finds
- *	  the entry read-only, and goes through page_mkwrite().
- *	- MADV_FREE: the notifier comes before the entries are cleaned. The next map marks the folio dirty again, and
- *	  reclaim gives up discarding it.
+ *	- Write-back of files: folio_mkclean() write-protects every shared mapping, notifier first.
+ *	  The next guest write faults, finds the entry read-only, and goes through page_mkwrite().
+ *	- MADV_FREE: the notifier comes before the entries are cleaned. The next map marks the folio
+ *	  dirty again, and reclaim gives up discarding it.
  * So between two cleanings the child's map is made anew, and made dirty anew.
  *
- * The price is kept small: a page that the guest only reads is mapped writable only where dirtying costs nothing (dirty already, or
- * anonymous without a copy on swap). Otherwise reading would make Linux write.
+ * The price is kept small: a page that the guest only reads is mapped writable only where dirtying
+ * costs nothing (dirty already, or anonymous without a copy on swap). Otherwise reading would make
+ * Linux write.
  */
 #include <linux/errno.h>
 #include <linux/hmm.h>
@@ -38,7 +45,10 @@
 #include "mshv.h"
 #include "trace.h"
 
-/* A read that faults this often at the same instruction must be a write that the message does not show. */
+/*
+ * A read that faults this often at the same instruction must be a write that the message does not
+ * show.
+ */
 #define MSHV_REPEAT_MAX		8
 /* Deposits for one fault before the hypervisor is taken to be lying. */
 #define MSHV_FAULT_DEPOSITS_MAX	64
@@ -120,7 +130,9 @@ static int check_vma(struct fault *fault, unsigned long address, u64 *ahead_end)
 		return -EFAULT;
 	if (!(vma->vm_flags & (fault->write ? VM_WRITE : VM_READ)))
 		return -EACCES;
-	/* A page that user space has to supply is not worth waiting for before somebody wants it. */
+	/*
+	 * A page that user space has to supply is not worth waiting for before somebody wants it.
+	 */
 	*ahead_end = fault->gfn + 1;
 	if (!userfaultfd_armed(vma))
 		*ahead_end = min(fault->span.ahead_end,
@@ -129,8 +141,8 @@ static int check_vma(struct fault *fault, unsigned long address, u64 *ahead_end)
 }
 
 /*
- * Let Linux fault in the page, and for a guest that goes in sequence those after it that it does not have. Nobody else's page is
- * touched: a neighbour that is present and read-only stays shared.
+ * Let Linux fault in the page, and for a guest that goes in sequence those after it that it does
+ * not have. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
  */
 static int fault_in(struct fault *fault)
 {
@@ -194,7 +206,10 @@ static enum page_kind page_kind(const struct fault *fault, u64 gfn)
 	return dirtying_is_free(page_folio(hmm_pfn_to_page(pfn))) ? KIND_WRITE : KIND_READ;
 }
 
-/* Page number of the block's first page if Linux maps all of the block by one entry and so shall we, else 0. */
+/*
+ * Page number of the block's first page if Linux maps all of the block by one entry and so shall
+ * we, else 0.
+ */
 static u64 large_source(const struct fault *fault)
 {
 	const struct mshv_region *region = fault->region;
@@ -228,7 +243,10 @@ static u16 map_block(struct fault *fault, u64 source)
 	return mshv_region_map_block(fault->region, fault->gfn, source, fault->writable);
 }
 
-/* Map the page and the neighbours with equal rights. region->lock and the busy bit are held, the sequence is valid. */
+/*
+ * Map the page and the neighbours with equal rights. region->lock and the busy bit are held, the
+ * sequence is valid.
+ */
 static u16 map_run(struct fault *fault)
 {
 	u32 limit = READ_ONCE(fault->vp->partition->tracking) ? 1 : HVABI_MAP_GPA_MAX;
@@ -285,7 +303,10 @@ static int map(struct fault *fault, u16 *status)
 	return ret;
 }
 
-/* One look and one attempt. Returns 0 when served, -EAGAIN to try again, or why it cannot be served. */
+/*
+ * One look and one attempt. Returns 0 when served, -EAGAIN to try again, or why it cannot be
+ * served.
+ */
 static int try_fault(struct fault *fault)
 {
 	struct mm_struct *mm = fault->vp->partition->mm;
@@ -317,7 +338,8 @@ static int try_fault(struct fault *fault)
 }
 
 /*
- * The message may call a write a read (accesses of the page-table walker, for example). Then mapping read-only would fault for ever.
+ * The message may call a write a read (accesses of the page-table walker, for example). Then
+ * mapping read-only would fault for ever.
  */
 static bool hidden_write(struct mshv_vp *vp, u64 gfn, u64 rip)
 {
@@ -362,14 +384,15 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 /**
  * mshv_fault() - serve a memory intercept, if it is in a movable region
  * @vp: processor, stopped by it
- * @message: UNMAPPED_GPA or GPA_INTERCEPT: which of the two depends on history that means nothing here
+ * @message: UNMAPPED_GPA or GPA_INTERCEPT: which of the two depends on history that means nothing
+ *   here
  * @served: where to store whether the processor can go on
  *
  * Context: the partition's address space is the caller's; vp->lock is held; may sleep.
  *
- * Return: 0; not served then means that the access is the VMM's business (no region, or a right that the region does not give).
- * -EINTR: a signal; running again faults again. Otherwise why Linux cannot supply the page: -EFAULT, -EHWPOISON, -EACCES,
- * -ENOMEM, or the errno of the hypervisor.
+ * Return: 0; not served then means that the access is the VMM's business (no region, or a right
+ * that the region does not give). -EINTR: a signal; running again faults again. Otherwise why Linux
+ * cannot supply the page: -EFAULT, -EHWPOISON, -EACCES, -ENOMEM, or the errno of the hypervisor.
  */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served)
 {

@@ -4,10 +4,12 @@
  *
  * Laws:
  *	- Nothing here sleeps or allocates: the MMU notifier calls it under region->lock.
- *	- Taking pages away is done by mapping NO_ACCESS over them ("blank"), which is defined whatever stood there before.
- *	  Unmapping is defined only for what is mapped, in the size in which it is mapped, so it comes last (region.c).
+ *	- Taking pages away is done by mapping NO_ACCESS over them ("blank"), which is defined
+ *	  whatever stood there before. Unmapping is defined only for what is mapped, in the size in
+ *	  which it is mapped, so it comes last (region.c).
  *	- On any status the reps reported done took effect, and no others.
- *	- When a call that takes access away returns, no processor uses the old translation any more; the parent relies on it.
+ *	- When a call that takes access away returns, no processor uses the old translation any
+ *	  more; the parent relies on it.
  */
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -95,7 +97,8 @@ u16 mshv_gpa_blank(struct mshv_partition *partition, u64 gfn, bool large, unsign
 /**
  * mshv_gpa_unmap() - remove maps
  * @partition: child
- * @gfn: first guest page; every page must be mapped, NO_ACCESS included, in the size that @large says
+ * @gfn: first guest page; every page must be mapped, NO_ACCESS included, in the size that @large
+ *   says
  * @large: reps are whole blocks, and @gfn is a multiple of 512
  * @reps: reps
  * @done: where to store the reps completed

@@ -3,12 +3,14 @@
  * Hypercalls: the pages they read and write, the calling sequence, and what their status means.
  *
  * Laws:
- *	- Input and output pages are the driver's own, one pair a CPU. The kernel's own pages serve its own calls from any
- *	  context, and an output page exists only for kernels that know they are a parent.
- *	- The pair belongs to whoever has preemption disabled: between mshv_hypercall_begin() and mshv_hypercall_end(). No caller
- *	  is an interrupt handler. Nothing is allocated, so an invalidation can call.
- *	- A rep call that succeeds in part is continued here. One that reports success without progress for long is a failure:
- *	  nothing may spin for ever on a misbehaving hypervisor.
+ *	- Input and output pages are the driver's own, one pair a CPU. The kernel's own pages serve
+ *	  its own calls from any context, and an output page exists only for kernels that know they
+ *	  are a parent.
+ *	- The pair belongs to whoever has preemption disabled: between mshv_hypercall_begin() and
+ *	  mshv_hypercall_end(). No caller is an interrupt handler. Nothing is allocated, so an
+ *	  invalidation can call.
+ *	- A rep call that succeeds in part is continued here. One that reports success without
+ *	  progress for long is a failure: nothing may spin for ever on a misbehaving hypervisor.
  *	- "Insufficient memory" is a value. Who gets it drops his locks, deposits and starts again.
  */
 #include <linux/cpumask.h>
@@ -111,7 +113,8 @@ u16 mshv_hypercall_partition(u16 code, u64 partition_id)
  * @input: input page
  * @output: output page or NULL
  *
- * Context: between mshv_hypercall_begin() and mshv_hypercall_end(), or with pages of the caller's own.
+ * Context: between mshv_hypercall_begin() and mshv_hypercall_end(), or with pages of the caller's
+ * own.
  *
  * Return: status of the last call.
  */

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Linux changes a page table entry of the VMM: the child loses the page before the callback returns.
+ * Linux changes a page table entry of the VMM: the child loses the page before the callback
+ * returns.
  *
  * Laws:
- *	- Never fails, never allocates, never waits: neither for memory nor for anybody who sleeps. All locks from region->lock on
- *	  spin and are held for one hypercall, so the callback keeps its promise for the OOM reaper too (non-blockable).
- *	- Blocks with nothing mapped cost no hypercall. A block that is mapped large goes as a whole, so that no table has to be
- *	  split and no memory is needed; the guest faults the rest again. Neighbouring blocks go in one hypercall.
- *	- If the hypervisor wants memory all the same (it may have joined maps), it gets first the whole block, then the
- *	  partition's reserve. If it refuses still, the partition is killed: its processors have stopped for good when
- *	  the callback returns. Losing one guest is the floor.
+ *	- Never fails, never allocates, never waits: neither for memory nor for anybody who sleeps.
+ *	  All locks from region->lock on spin and are held for one hypercall, so the callback keeps
+ *	  its promise for the OOM reaper too (non-blockable).
+ *	- Blocks with nothing mapped cost no hypercall. A block that is mapped large goes as a
+ *	  whole, so that no table has to be split and no memory is needed; the guest faults the rest
+ *	  again. Neighbouring blocks go in one hypercall.
+ *	- If the hypervisor wants memory all the same (it may have joined maps), it gets first the
+ *	  whole block, then the partition's reserve. If it refuses still, the partition is killed:
+ *	  its processors have stopped for good when the callback returns. Losing one guest is the
+ *	  floor.
  *
- * Why the lock may be dropped between two steps: the sequence number was set under it. From then on no fault that looked before can
- * map (mmu_interval_read_retry()), and none that comes later gets past mmu_interval_read_begin() before the
- * invalidation ends. So what was taken away stays away.
+ * Why the lock may be dropped between two steps: the sequence number was set under it. From then on
+ * no fault that looked before can map (mmu_interval_read_retry()), and none that comes later gets
+ * past mmu_interval_read_begin() before the invalidation ends. So what was taken away stays away.
  */
 #include <linux/bitmap.h>
 #include <linux/lockdep.h>
@@ -89,12 +93,18 @@ static void take_pages(struct mshv_region *region, unsigned long block, u64 gfn,
 		if (!take_away(region, gfn + done, false, end - gfn - done, blanked))
 			return;
 	}
-	/* Nothing is left of an unaligned head or tail. A whole block is "blank" only by a large map. */
+	/*
+	 * Nothing is left of an unaligned head or tail. A whole block is "blank" only by a large
+	 * map.
+	 */
 	if (gfn == first && end == last_end && !whole)
 		clear_bit(block, region->mapped);
 }
 
-/* The block can go as a whole: it lies in the region, and either all of it is wanted or it is one map. */
+/*
+ * The block can go as a whole: it lies in the region, and either all of it is wanted or it is one
+ * map.
+ */
 static bool goes_whole(struct mshv_region *region, unsigned long block, u64 gfn, u64 end)
 {
 	u64 first = mshv_block_gfn(region, block);
@@ -114,7 +124,8 @@ static bool goes_whole(struct mshv_region *region, unsigned long block, u64 gfn,
  *
  * Context: holds region->lock for writing; does not sleep.
  *
- * Return: page to go on with; @end or more when nothing is left. After each step the child reaches nothing below that page.
+ * Return: page to go on with; @end or more when nothing is left. After each step the child reaches
+ * nothing below that page.
  */
 u64 mshv_region_blank_step(struct mshv_region *region, u64 gfn, u64 end,
 			   struct mshv_blanked *blanked)
@@ -196,9 +207,10 @@ const struct mmu_interval_notifier_ops mshv_region_notifier_ops = {
 };
 
 /*
- * Tell lockdep once, at module load, that region->lock is taken in memory reclaim. Without this it would find out only when
- * reclaim happens to meet a region, on the machine of a user; with it any allocation under the lock is reported at
- * once. fs_reclaim_acquire() is not exported without lockdep.
+ * Tell lockdep once, at module load, that region->lock is taken in memory reclaim. Without this it
+ * would find out only when reclaim happens to meet a region, on the machine of a user; with it any
+ * allocation under the lock is reported at once. fs_reclaim_acquire() is not exported without
+ * lockdep.
  */
 void mshv_invalidate_prime_lockdep(void)
 {

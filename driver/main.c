@@ -3,10 +3,12 @@
  * Module: where it may load, and /dev/mshv.
  *
  * Laws:
- *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition create children, and says in
- *	  the kernel log why it does not. A stock kernel that takes itself for an ordinary guest is enough.
+ *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition
+ *	  create children, and says in the kernel log why it does not. A stock kernel that takes
+ *	  itself for an ordinary guest is enough.
  *	- One driver owns /dev/mshv. The kernel's own, if it is there, was first.
- *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing behind.
+ *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing
+ *	  behind.
  */
 #include <linux/errno.h>
 #include <linux/fs.h>
@@ -56,7 +58,7 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case MSHV_CREATE_PARTITION:
 		return ioctl_create_partition((void __user *)arg);
 	case MSHV_ROOT_HVCALL:
-		return mshv_ioctl_hvcall(NULL, (void __user *)arg);
+		return mshv_ioctl_hvcall(NULL, false, (void __user *)arg);
 	}
 	return -ENOTTY;
 }
@@ -74,7 +76,9 @@ static struct miscdevice device = {
 	.mode = 0600,
 };
 
-/* Registering a second device of one name fails too, but not before the kernel log shows a stack. */
+/*
+ * Registering a second device of one name fails too, but not before the kernel log shows a stack.
+ */
 static bool device_taken(void)
 {
 	struct path path;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * mshv_movable: guest memory on the Microsoft Hypervisor that Linux may move. Objects and the calls between files.
+ * mshv_movable: guest memory on the Microsoft Hypervisor that Linux may move. Objects and the calls
+ * between files.
  *
- * The driver keeps one promise above all: Linux is the truth. A page is mapped in a child partition only while Linux maps it
- * in the VMM, and never with more rights. The files tell how:
+ * The driver keeps one promise above all: Linux is the truth. A page is mapped in a child partition
+ * only while Linux maps it in the VMM, and never with more rights. The files tell how:
  *
  *	main.c		module, load checks, /dev/mshv
  *	partition.c	a child partition: create, initialize, kill, destroy
@@ -19,12 +20,13 @@
  *	passthrough.c	MSHV_ROOT_HVCALL
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
- * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock, then the lock bit of
- * a block, then partition->reserve_lock. From region->lock on all are spinning: the MMU notifier takes them, also where it may
- * not sleep. No allocation, user access, page fault or deposit of new memory happens under a spinning lock.
+ * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock,
+ * then the lock bit of a block, then partition->reserve_lock. From region->lock on all are
+ * spinning: the MMU notifier takes them, also where it may not sleep. No allocation, user access,
+ * page fault or deposit of new memory happens under a spinning lock.
  *
- * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. blank, to make pages inaccessible by mapping
- * NO_ACCESS over them. last is inclusive, end is exclusive.
+ * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. blank, to make pages
+ * inaccessible by mapping NO_ACCESS over them. last is inclusive, end is exclusive.
  */
 #ifndef MSHV_H
 #define MSHV_H
@@ -71,10 +73,11 @@
  * @mm: the address space that created it; mm_count is held, mm_users is not
  * @lock: serialises the partition ioctls. Never taken by the MMU notifier
  * @initialized: INITIALIZE succeeded; changes under @lock
- * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set once
+ * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
+ *   once
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
- * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): a fault maps no more than it must, because mapping over
- *	a mapped page loses its bits
+ * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): a fault maps no more than it
+ *	must, because mapping over a mapped page loses its bits
  * @regions: struct mshv_region by GFN; changes under @lock, read under RCU
  * @vps: by index; an entry is set once, under @lock, and stays to the end
  * @deposited: pages that belong to the hypervisor
@@ -110,8 +113,8 @@ struct mshv_partition {
  * @lock: serialises the VP ioctls; held while the processor runs
  * @pages: state pages by MSHV_VP_MMAP_OFFSET_*
  * @page_returned: the hypervisor does not write to that page any more
- * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests partition->dead, the killing
- *	side stores dead before it reads it (full barriers between)
+ * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
+ *	partition->dead, the killing side stores dead before it reads it (full barriers between)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @window: how sequential its faults are
  * @repeat: how often in a row it faulted on @repeat_gfn in the same way
@@ -150,9 +153,10 @@ struct mshv_vp {
  * @hva: address of the first page
  * @writable: guest may write
  * @executable: guest may execute
- * @pinned: pages are pinned and mapped for the life of the region; @notifier, @lock and the bitmaps are not used
+ * @pinned: pages are pinned and mapped for the life of the region; @notifier is not used
  * @notifier: tells when Linux changes a page table entry in [hva, hva + pages)
- * @lock: taken for reading to map (with the lock bit of the block), for writing to take away. The MMU notifier's lock
+ * @lock: taken for reading to map (with the lock bit of the block), for writing to take away. The
+ *   MMU notifier's lock
  * @removed: no map may be made any more; changes under @lock held for writing
  * @known: bit per block: something was mapped here, so the hypervisor has to unmap it in the end
  * @mapped: bit per block: the child may reach pages here
@@ -168,8 +172,8 @@ struct mshv_vp {
  *	  1     1      0	small	unmapped, NO_ACCESS or a 4 KiB map
  *	  1     1      1	large	part of one 2 MiB map
  *
- * Only these exist. small may hold with nothing mapped; the others are exact. Blocks that stick out of the region (unaligned
- * head and tail) are never large.
+ * Only these exist. small may hold with nothing mapped; the others are exact. Blocks that stick out
+ * of the region (unaligned head and tail) are never large.
  */
 struct mshv_region {
 	struct mshv_partition *partition;
@@ -301,7 +305,8 @@ int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
 
 /* passthrough.c */
-long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg);
+long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
+		       struct mshv_root_hvcall __user *arg);
 
 /* access.c */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,

@@ -3,14 +3,16 @@
  * A child partition: its life, and how it ends.
  *
  * Laws:
- *	- A partition lives as long as a partition or VP descriptor of it. It belongs to the address space that created it; a process
- *	  that got the descriptor from there can close it and little else.
- *	- Destroy never fails. In this order, each step safe after any failure before: no processor runs (each descriptor holds a
- *	  reference) and processors are deleted; regions blanked, unmapped, their notifiers removed, unpinned; finalized;
- *	  deposits withdrawn; deleted.
- *	- Kill is for the one case in which the hypervisor does not give a page back: no processor of the partition runs any more when
- *	  it returns, and none ever will, so nothing reaches the page whatever the hypervisor still maps. This needs no help of
- *	  the hypervisor. Then everything is dropped by FINALIZE.
+ *	- A partition lives as long as a partition or VP descriptor of it. It belongs to the address
+ *	  space that created it; a process that got the descriptor from there can close it and
+ *	  little else.
+ *	- Destroy never fails. In this order, each step safe after any failure before: no processor
+ *	  runs (each descriptor holds a reference) and processors are deleted; regions blanked,
+ *	  unmapped, their notifiers removed, unpinned; finalized; deposits withdrawn; deleted.
+ *	- Kill is for the one case in which the hypervisor does not give a page back: no processor
+ *	  of the partition runs any more when it returns, and none ever will, so nothing reaches the
+ *	  page whatever the hypervisor still maps. This needs no help of the hypervisor. Then
+ *	  everything is dropped by FINALIZE.
  */
 #include <linux/anon_inodes.h>
 #include <linux/errno.h>
@@ -31,8 +33,9 @@
  * mshv_partition_stop() - wait until no processor of a dead partition runs
  * @partition: dead
  *
- * A processor that is being dispatched has preemption disabled and interrupts enabled; an interrupt ends its run, and it sees
- * "dead" before it runs again. It takes no lock in between, so spinning is bounded.
+ * A processor that is being dispatched has preemption disabled and interrupts enabled; an interrupt
+ * ends its run, and it sees "dead" before it runs again. It takes no lock in between, so spinning
+ * is bounded.
  *
  * Context: any but interrupts; does not sleep; interrupts enabled.
  */
@@ -197,7 +200,7 @@ static long partition_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	/* These change nothing of ours and may take long: not under the lock. */
 	switch (cmd) {
 	case MSHV_ROOT_HVCALL:
-		return mshv_ioctl_hvcall(partition, (void __user *)arg);
+		return mshv_ioctl_hvcall(partition, false, (void __user *)arg);
 	case MSHV_GET_GPAP_ACCESS_BITMAP:
 		return mshv_ioctl_access_bitmap(partition, (void __user *)arg);
 	}

@@ -3,7 +3,8 @@
  * MSHV_ROOT_HVCALL: hypercalls that a VMM makes itself, from a list.
  *
  * Laws:
- *	- The list is the policy: nothing that maps, deposits or creates. The driver knows what it maps only if nobody else does.
+ *	- The list is the policy: nothing that maps, deposits or creates. The driver knows what it
+ *	  maps only if nobody else does.
  *	- The partition id in the input is the driver's; a VMM cannot name another partition.
  *	- Both pages are cleared first: no stale kernel memory goes either way.
  *	- Status and completed reps go back whatever happens; output on success only.
@@ -22,28 +23,29 @@
 /* Which descriptors may make a call. */
 #define ON_DEVICE	BIT(0)
 #define ON_PARTITION	BIT(1)
+#define ON_VP		BIT(2)
 
 static const struct {
 	u16 code;
 	u8 on;
 } allowed[] = {
-	{ HVABI_CALL_GET_PARTITION_PROPERTY,		ON_DEVICE | ON_PARTITION },
-	{ HVABI_CALL_GET_PARTITION_PROPERTY_EX,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_GET_PARTITION_PROPERTY,		ON_DEVICE | ON_PARTITION | ON_VP },
+	{ HVABI_CALL_GET_PARTITION_PROPERTY_EX,		ON_DEVICE | ON_PARTITION | ON_VP },
 	{ HVABI_CALL_SET_PARTITION_PROPERTY,		ON_PARTITION },
-	{ HVABI_CALL_INSTALL_INTERCEPT,			ON_PARTITION },
-	{ HVABI_CALL_GET_VP_REGISTERS,			ON_PARTITION },
-	{ HVABI_CALL_SET_VP_REGISTERS,			ON_PARTITION },
-	{ HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS,		ON_PARTITION },
-	{ HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT,		ON_PARTITION },
-	{ HVABI_CALL_REGISTER_INTERCEPT_RESULT,		ON_PARTITION },
-	{ HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT,		ON_PARTITION },
-	{ HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES,	ON_PARTITION },
-	{ HVABI_CALL_SIGNAL_EVENT_DIRECT,		ON_PARTITION },
-	{ HVABI_CALL_POST_MESSAGE_DIRECT,		ON_PARTITION },
-	{ HVABI_CALL_GET_VP_CPUID_VALUES,		ON_PARTITION },
+	{ HVABI_CALL_INSTALL_INTERCEPT,			ON_PARTITION | ON_VP },
+	{ HVABI_CALL_GET_VP_REGISTERS,			ON_PARTITION | ON_VP },
+	{ HVABI_CALL_SET_VP_REGISTERS,			ON_PARTITION | ON_VP },
+	{ HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_REGISTER_INTERCEPT_RESULT,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES,	ON_PARTITION | ON_VP },
+	{ HVABI_CALL_SIGNAL_EVENT_DIRECT,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_POST_MESSAGE_DIRECT,		ON_PARTITION | ON_VP },
+	{ HVABI_CALL_GET_VP_CPUID_VALUES,		ON_PARTITION | ON_VP },
 	/* The bundled hypervisor only; the Microsoft Hypervisor answers INVALID_HYPERCALL_CODE. */
-	{ HVABI_CALL_DEBUG_GET_COUNTERS,		ON_DEVICE | ON_PARTITION },
-	{ HVABI_CALL_DEBUG_WHO_CAN_REACH,		ON_DEVICE | ON_PARTITION },
+	{ HVABI_CALL_DEBUG_GET_COUNTERS,		ON_DEVICE | ON_PARTITION | ON_VP },
+	{ HVABI_CALL_DEBUG_WHO_CAN_REACH,		ON_DEVICE | ON_PARTITION | ON_VP },
 	{ HVABI_CALL_DEBUG_GET_OPTION,			ON_DEVICE },
 	{ HVABI_CALL_DEBUG_SET_OPTION,			ON_DEVICE },
 };
@@ -58,9 +60,9 @@ static bool may_call(u16 code, u8 on)
 	return false;
 }
 
-static int check_args(const struct mshv_root_hvcall *args, struct mshv_partition *partition)
+static int check_args(const struct mshv_root_hvcall *args, u8 on)
 {
-	if (!may_call(args->code, partition ? ON_PARTITION : ON_DEVICE))
+	if (!may_call(args->code, on))
 		return -EINVAL;
 	if (args->status || memchr_inv(args->rsvd, 0, sizeof(args->rsvd)))
 		return -EINVAL;
@@ -106,20 +108,25 @@ static void note_property(struct mshv_partition *partition,
 /**
  * mshv_ioctl_hvcall() - MSHV_ROOT_HVCALL
  * @partition: partition of the descriptor, or NULL for the device
+ * @vp: it is a processor's descriptor, which does not restrict the call to that processor
  * @arg: argument
  *
- * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; -EOWNERDEAD: the partition was killed; or the
- * errno of the status.
+ * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; -EOWNERDEAD: the
+ * partition was killed; or the errno of the status.
  */
-long mshv_ioctl_hvcall(struct mshv_partition *partition, struct mshv_root_hvcall __user *arg)
+long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
+		       struct mshv_root_hvcall __user *arg)
 {
+	u8 on = vp ? ON_VP : ON_PARTITION;
 	struct mshv_root_hvcall args;
 	void *input, *output = NULL;
 	int ret;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	ret = check_args(&args, partition);
+	if (!partition)
+		on = ON_DEVICE;
+	ret = check_args(&args, on);
 	if (ret)
 		return ret;
 

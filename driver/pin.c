@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinned regions: all pages faulted, pinned and mapped when the region is made, for the life of the region.
+ * Pinned regions: all pages faulted, pinned and mapped when the region is made, for the life of the
+ * region.
  *
  * Laws:
  *	- Counted against RLIMIT_MEMLOCK of the VMM before the first page is pinned.
  *	- All or nothing: a short pin or a failed map is undone, and the errno says why.
- *	- Pages that the child could write are marked dirty when they are unpinned; the child does not reach them any more then. If
- *	  the hypervisor keeps a map all the same, the partition has been killed: its processors do not run.
+ *	- Pages that the child could write are marked dirty when they are unpinned; the child does
+ *	  not reach them any more then. If the hypervisor keeps a map all the same, the partition
+ *	  has been killed: its processors do not run.
  *	- The per-page memory (8 bytes) is the price of pinning; movable regions have none.
  */
 #include <linux/errno.h>
@@ -60,7 +62,10 @@ static u64 pin(struct mshv_region *region, int *error)
 	return done;
 }
 
-/* The block's pages are 512 in a row and aligned: pinned as they are, one map may hold them whatever Linux's page table does. */
+/*
+ * The block's pages are 512 in a row and aligned: pinned as they are, one map may hold them
+ * whatever Linux's page table does.
+ */
 static bool block_contiguous(struct mshv_region *region, u64 gfn)
 {
 	struct page **pages = region->pinned_pages + (gfn - region->gfn);
@@ -75,7 +80,9 @@ static bool block_contiguous(struct mshv_region *region, u64 gfn)
 	return true;
 }
 
-/* Map what the region has of one block. Nobody else maps here: the region is not in the tree yet. */
+/*
+ * Map what the region has of one block. Nobody else maps here: the region is not in the tree yet.
+ */
 static u16 map_one(struct mshv_region *region, u64 gfn, u64 end, u64 *sources)
 {
 	unsigned long block = mshv_region_block(region, gfn);
@@ -128,7 +135,8 @@ static int map_all(struct mshv_region *region)
  *
  * Context: the region's address space is the caller's; partition->lock is held.
  *
- * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; or the errno of the hypervisor.
+ * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; or the
+ * errno of the hypervisor.
  */
 int mshv_region_pin(struct mshv_region *region)
 {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: a GFN range bound to an HVA range of the VMM, and what the hypervisor knows of its blocks.
+ * Regions: a GFN range bound to an HVA range of the VMM, and what the hypervisor knows of its
+ * blocks.
  *
  * Laws:
  *	- Making a region costs no hypercall, and memory for four bits a block: 256 KiB for 1 TiB.
- *	- The HVA range is only a range. What is mapped there, by how many VMAs and with holes or not, is asked at each fault; an
- *	  interval notifier tells of every change.
- *	- A region is reachable through the tree (RCU) and by references. "removed" is set under region->lock before anything is
- *	  taken away, so a fault in flight can map nothing afterwards; the last reference frees memory and does nothing else.
- *	- Removal: leave the tree, set removed, blank all that is mapped, unmap all that is known, leave the notifier, unpin. The
- *	  notifier goes last because until then Linux may take a page away that the child still reaches. No step
- *	  can fail: what cannot be blanked kills the partition, what cannot be unmapped stays inaccessible.
+ *	- The HVA range is only a range. What is mapped there, by how many VMAs and with holes or
+ *	  not, is asked at each fault; an interval notifier tells of every change.
+ *	- A region is reachable through the tree (RCU) and by references. "removed" is set under
+ *	  region->lock before anything is taken away, so a fault in flight can map nothing
+ *	  afterwards; the last reference frees memory and does nothing else.
+ *	- Removal: leave the tree, set removed, blank all that is mapped, unmap all that is known,
+ *	  leave the notifier, unpin. The notifier goes last because until then Linux may take a page
+ *	  away that the child still reaches. No step can fail: what cannot be blanked kills the
+ *	  partition, what cannot be unmapped stays inaccessible.
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>
@@ -63,8 +66,8 @@ u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *source
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	/*
-	 * Linux does not split a large entry behind our back, so this does not happen today. If it did, the hypervisor would
-	 * have to split the map, and the state of the block must not lie.
+	 * Linux does not split a large entry behind our back, so this does not happen today. If it
+	 * did, the hypervisor would have to split the map, and the state of the block must not lie.
 	 */
 	if (test_bit(block, region->large)) {
 		status = mshv_gpa_blank(region->partition, mshv_block_gfn(region, block), true, 1,
@@ -172,8 +175,9 @@ static struct mshv_region *region_alloc(struct mshv_partition *partition,
 }
 
 /*
- * Unmap a run of blank blocks, or what the region has of one at its end. Returns the block to go on with.
- * Nothing is reachable here any more, so a refusal costs the hypervisor's memory and nobody's safety.
+ * Unmap a run of blank blocks, or what the region has of one at its end. Returns the block to go on
+ * with. Nothing is reachable here any more, so a refusal costs the hypervisor's memory and nobody's
+ * safety.
  */
 static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 {
@@ -181,6 +185,7 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 	struct mshv_partition *partition = region->partition;
 	unsigned long end = block + 1;
 	unsigned int reps, done;
+	bool again = false;
 	bool large;
 	u64 gfn;
 	u16 status;
@@ -206,8 +211,16 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 		reps -= done;
 		if (status == HVABI_STATUS_SUCCESS)
 			continue;
-		if (!mshv_status_needs_memory(status) || mshv_deposit_for(partition, status))
+		if (mshv_status_needs_memory(status)) {
+			if (mshv_deposit_for(partition, status))
+				break;
+			continue;
+		}
+		/* A map that failed half way may have split a large blank: make it one again. */
+		if (again || !large ||
+		    mshv_gpa_blank(partition, gfn, large, reps, &done) != HVABI_STATUS_SUCCESS)
 			break;
+		again = true;
 	}
 	return end;
 }
@@ -248,8 +261,8 @@ static void region_destroy(struct mshv_region *region)
 }
 
 /*
- * There must be memory at the first address, and no device memory anywhere: it has no pages that could move, and mapping
- * device memory by the numbers in a VMA needs checks that do not exist yet.
+ * There must be memory at the first address, and no device memory anywhere: it has no pages that
+ * could move, and mapping device memory by the numbers in a VMA needs checks that do not exist yet.
  */
 static int check_vmas(unsigned long start, unsigned long end)
 {
@@ -293,8 +306,8 @@ static int check_args(const struct mshv_user_mem_region *args)
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory; -ENOMEM; -EINTR; pinned regions also what
- * pinning and mapping return.
+ * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory; -ENOMEM; -EINTR; pinned
+ * regions also what pinning and mapping return.
  */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {

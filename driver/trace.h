@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the system "mshv". Names and fields are stable: tools may rely on them. Units are pages of 4 KiB; statuses
- * are those of the hypervisor (hvabi/status.h), results are 0 or a negative errno.
+ * Tracepoints of the system "mshv". Names and fields are stable: tools may rely on them. Units are
+ * pages of 4 KiB; statuses are those of the hypervisor (hvabi/status.h), results are 0 or a
+ * negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM mshv

@@ -3,17 +3,20 @@
  * Virtual processors: create, run, state pages.
  *
  * Laws:
- *	- A processor runs on the CPU of the thread that calls MSHV_RUN_VP, with preemption off and interrupts on: an interrupt of
- *	  that CPU ends the run, and the loop then looks after what Linux wants (the root scheduler's contract).
- *	- Only a thread of the address space that created the partition runs it: faults are served from that address space, and while
- *	  such a thread is in here the address space cannot end.
- *	- A dead partition is not dispatched. The processor announces its CPU before it looks, so that whoever kills can wait.
- *	- The intercept message stays valid until the next dispatch, but user space can write to its page: the driver decides
- *	  from a copy.
- *	- The hypervisor writes to the state pages until it was told to stop, or was finalized. Otherwise they are never freed.
+ *	- A processor runs on the CPU of the thread that calls MSHV_RUN_VP, with preemption off and
+ *	  interrupts on: an interrupt of that CPU ends the run, and the loop then looks after what
+ *	  Linux wants (the root scheduler's contract).
+ *	- Only a thread of the address space that created the partition runs it: faults are served
+ *	  from that address space, and while such a thread is in here the address space cannot end.
+ *	- A dead partition is not dispatched. The processor announces its CPU before it looks, so
+ *	  that whoever kills can wait.
+ *	- The intercept message stays valid until the next dispatch, but user space can write to its
+ *	  page: the driver decides from a copy.
+ *	- The hypervisor writes to the state pages until it was told to stop, or was finalized.
+ *	  Otherwise they are never freed.
  *
- * Limits until the synthetic interrupt controller is served: no scheduler signal arrives when a blocked processor could run
- * again, so a blocked one is dispatched again after 1 to 16 ms.
+ * Limits until the synthetic interrupt controller is served: no scheduler signal arrives when a
+ * blocked processor could run again, so a blocked one is dispatched again after 1 to 16 ms.
  */
 #include <linux/anon_inodes.h>
 #include <linux/errno.h>
@@ -49,7 +52,9 @@ static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *resu
 
 	input = mshv_hypercall_begin((void **)&output);
 	WRITE_ONCE(vp->cpu, smp_processor_id());
-	/* Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees our CPU. */
+	/*
+	 * Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees our CPU.
+	 */
 	smp_mb();
 	dead = READ_ONCE(partition->dead);
 	if (!dead) {
@@ -93,8 +98,9 @@ static int vp_clear_suspend(struct mshv_vp *vp)
 }
 
 /*
- * What Linux wants of the thread between two runs. Work that is done on the way to user mode (task work, rseq, memory cgroup
- * throttling) is not open to modules: -EINTR takes the thread there, and the VMM comes back.
+ * What Linux wants of the thread between two runs. Work that is done on the way to user mode (task
+ * work, rseq, memory cgroup throttling) is not open to modules: -EINTR takes the thread there, and
+ * the VMM comes back.
  */
 static int vp_parent_work(void)
 {
@@ -195,7 +201,7 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		ret = ioctl_run_vp(vp, (void __user *)arg);
 		break;
 	case MSHV_ROOT_HVCALL:
-		ret = mshv_ioctl_hvcall(vp->partition, (void __user *)arg);
+		ret = mshv_ioctl_hvcall(vp->partition, true, (void __user *)arg);
 		break;
 	}
 	mutex_unlock(&vp->lock);
@@ -266,7 +272,9 @@ static int map_state_page(struct mshv_vp *vp, unsigned int which)
 	}
 	ret = mshv_call(vp->partition, HVABI_CALL_MAP_VP_STATE_PAGE, &input, sizeof(input),
 			&output, sizeof(output));
-	/* The page to use is the hypervisor's choice: one we can see, and ours if we offered ours. */
+	/*
+	 * The page to use is the hypervisor's choice: one we can see, and ours if we offered ours.
+	 */
 	if (!ret && (!pfn_valid(output.map_location) ||
 		     (page && pfn_to_page(output.map_location) != page))) {
 		/* It writes somewhere we do not know. Keep our page out of use for good. */
@@ -353,7 +361,8 @@ static int vp_create(struct mshv_vp *vp)
 
 	ret = mshv_deposit(vp->partition, MSHV_DEPOSIT_VP);
 	if (!ret)
-		ret = mshv_call(vp->partition, HVABI_CALL_CREATE_VP, &input, sizeof(input), NULL, 0);
+		ret = mshv_call(vp->partition, HVABI_CALL_CREATE_VP, &input, sizeof(input), NULL,
+				0);
 	if (ret)
 		return ret;
 	for (i = 0; i < MSHV_VP_PAGES && !ret; i++)

@@ -4,9 +4,10 @@
  *
  * Laws:
  *	- The window lies inside one block and inside the region, and contains the page asked for.
- *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs a walk, never memory.
- *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in sequence. It starts at the
- *	  page asked for.
+ *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs
+ *	  a walk, never memory.
+ *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in
+ *	  sequence. It starts at the page asked for.
  */
 #ifndef MSHV_WINDOW_H
 #define MSHV_WINDOW_H
@@ -18,7 +19,10 @@
 #endif
 
 #define MSHV_WINDOW_BLOCK	HVABI_LARGE_PAGE_PAGES
-/* "around" is an aligned group of this many pages, like fault-around in Linux; a window that is larger goes forward only. */
+/*
+ * "around" is an aligned group of this many pages, like fault-around in Linux; a window that is
+ * larger goes forward only.
+ */
 #define MSHV_WINDOW_AROUND	16u
 #define MSHV_WINDOW_AHEAD_MAX	MSHV_WINDOW_BLOCK
 
@@ -36,7 +40,8 @@ struct mshv_window {
  * struct mshv_span - GFNs that one fault serves
  * @first: first page to look at
  * @end: page after the last one to look at
- * @ahead_end: page after the last one Linux may be asked to allocate; first <= gfn < ahead_end <= end
+ * @ahead_end: page after the last one Linux may be asked to allocate; first <= gfn < ahead_end <=
+ *   end
  */
 struct mshv_span {
 	uint64_t first;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How a partition sees the hypervisor: CPUID leaves, privilege bits and synthetic model specific registers.
+ * How a partition sees the hypervisor: CPUID leaves, privilege bits and synthetic model specific
+ * registers.
  */
 #ifndef HVABI_CPUID_H
 #define HVABI_CPUID_H
@@ -114,7 +115,9 @@
 #define HVABI_MSR_TSC_EMULATION_STATUS	0x40000108u
 #define HVABI_MSR_TSC_INVARIANT_CONTROL	0x40000118u
 
-/* GUEST_OS_ID, HYPERCALL, REFERENCE_TSC and the SynIC pages: bit 0 enable, bits 12-63 page number. */
+/*
+ * GUEST_OS_ID, HYPERCALL, REFERENCE_TSC and the SynIC pages: bit 0 enable, bits 12-63 page number.
+ */
 #define HVABI_MSR_PAGE_ENABLE		1ull
 #define HVABI_MSR_HYPERCALL_LOCKED	2ull
 

@@ -2,13 +2,14 @@
 /*
  * Hypercalls: the control word, the result word and the call codes.
  *
- * A memory call has RCX = control, RDX = address of the input block, R8 = address of the output block, and returns the
- * result word in RAX. A fast call has up to 16 bytes of input in RDX and R8 instead. Blocks are 8-byte aligned and
- * do not cross a page; an unused address is 0.
+ * A memory call has RCX = control, RDX = address of the input block, R8 = address of the output
+ * block, and returns the result word in RAX. A fast call has up to 16 bytes of input in RDX and R8
+ * instead. Blocks are 8-byte aligned and do not cross a page; an unused address is 0.
  *
- * A rep call processes a list. "Reps completed" is absolute (rep start + reps done by this call); success with fewer
- * reps than asked is normal and the caller goes on from there; on an error the completed reps stay done. Element i
- * of a list stands at header + i * element size whatever the rep start is.
+ * A rep call processes a list. "Reps completed" is absolute (rep start + reps done by this call);
+ * success with fewer reps than asked is normal and the caller goes on from there; on an error the
+ * completed reps stay done. Element i of a list stands at header + i * element size whatever the
+ * rep start is.
  */
 #ifndef HVABI_HYPERCALL_H
 #define HVABI_HYPERCALL_H
@@ -45,7 +46,8 @@
 #define HVABI_KIND_VARHEAD		5	/* memory, no reps, variable header */
 
 /*
- * X(name, code, kind, input header bytes, input element bytes, output header bytes, output element bytes)
+ * X(name, code, kind, input header bytes, input element bytes, output header bytes, output element
+ * bytes)
  *
  * The output bytes of GET_PARTITION_PROPERTY_EX and GET_VP_STATE are the most there can be.
  */

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hypercalls on memory: the deposit pool of a partition, the guest physical map and its access bits.
+ * Hypercalls on memory: the deposit pool of a partition, the guest physical map and its access
+ * bits.
  *
- * A GFN never mapped, or unmapped, gives the message UNMAPPED_GPA; one mapped without the right that the access
- * needs, or mapped NO_ACCESS, gives GPA_INTERCEPT. Mapping over a mapping replaces it. When a call that takes access
- * away returns, no processor uses the old translation.
+ * A GFN never mapped, or unmapped, gives the message UNMAPPED_GPA; one mapped without the right
+ * that the access needs, or mapped NO_ACCESS, gives GPA_INTERCEPT. Mapping over a mapping replaces
+ * it. When a call that takes access away returns, no processor uses the old translation.
  */
 #ifndef HVABI_MEMORY_H
 #define HVABI_MEMORY_H
 
 #include "types.h"
 
-/* DEPOSIT_MEMORY: the pages belong to the hypervisor until withdrawn; the depositor must not touch them. */
+/*
+ * DEPOSIT_MEMORY: the pages belong to the hypervisor until withdrawn; the depositor must not touch
+ * them.
+ */
 struct hvabi_deposit_memory {
 	uint64_t partition_id;		/* receiver: a child, or self */
 	uint64_t gpa_page_list[];	/* page numbers of the caller */
@@ -25,8 +29,8 @@ HVABI_ASSERT_AT(struct hvabi_deposit_memory, gpa_page_list, 8);
 _Static_assert(HVABI_DEPOSIT_MAX == 511, "pages in one deposit");
 
 /*
- * WITHDRAW_MEMORY: output is a list of page numbers, one per completed rep, also when the status is not success.
- * Ends with NO_RESOURCES.
+ * WITHDRAW_MEMORY: output is a list of page numbers, one per completed rep, also when the status is
+ * not success. Ends with NO_RESOURCES.
  */
 struct hvabi_input_withdraw_memory {
 	uint64_t partition_id;
@@ -95,8 +99,8 @@ HVABI_ASSERT_AT(struct hvabi_input_unmap_gpa_pages, padding, 20);
 #define HVABI_GPA_ACCESS_SET_DIRTY	0x8ull
 
 /*
- * GET_GPA_PAGES_ACCESS_STATES: rep i is GFN hv_gpa_page_number + i. The output is one byte per rep: the bits as they
- * were before the flags took effect.
+ * GET_GPA_PAGES_ACCESS_STATES: rep i is GFN hv_gpa_page_number + i. The output is one byte per rep:
+ * the bits as they were before the flags took effect.
  */
 struct hvabi_input_get_gpa_pages_access_state {
 	uint64_t partition_id;

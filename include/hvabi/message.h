@@ -2,9 +2,9 @@
 /*
  * Messages: what stops a virtual processor and tells its parent why.
  *
- * A message is 256 bytes: a 16-byte header and up to 240 bytes of payload. Under the root scheduler it stands in the
- * intercept message page of the processor (VP_STATE_PAGE_INTERCEPT_MESSAGE), complete before the dispatch call returns and
- * unchanged until the processor is dispatched again.
+ * A message is 256 bytes: a 16-byte header and up to 240 bytes of payload. Under the root scheduler
+ * it stands in the intercept message page of the processor (VP_STATE_PAGE_INTERCEPT_MESSAGE),
+ * complete before the dispatch call returns and unchanged until the processor is dispatched again.
  */
 #ifndef HVABI_MESSAGE_H
 #define HVABI_MESSAGE_H

@@ -2,8 +2,8 @@
 /*
  * Hypercalls on partitions: creation, life cycle, properties, intercepts.
  *
- * Life: CREATE -> (early properties) -> INITIALIZE -> VPs, memory -> FINALIZE (drops VPs and every mapping; deposits
- * become withdrawable) -> WITHDRAW until NO_RESOURCES -> DELETE.
+ * Life: CREATE -> (early properties) -> INITIALIZE -> VPs, memory -> FINALIZE (drops VPs and every
+ * mapping; deposits become withdrawable) -> WITHDRAW until NO_RESOURCES -> DELETE.
  */
 #ifndef HVABI_PARTITION_H
 #define HVABI_PARTITION_H
@@ -22,7 +22,10 @@
 /* What Linux asks for: major 6, minor 9. */
 #define HVABI_COMPATIBILITY_VERSION	0x609u
 
-/* hvabi_input_create_partition::isolation_properties: bits 0-4 type, 5-6 host type, 12-63 shared boundary page. */
+/*
+ * hvabi_input_create_partition::isolation_properties: bits 0-4 type, 5-6 host type, 12-63 shared
+ * boundary page.
+ */
 #define HVABI_ISOLATION_TYPE_MASK	0x1full
 #define HVABI_ISOLATION_TYPE_NONE	0u
 #define HVABI_ISOLATION_TYPE_VBS	1u
@@ -186,7 +189,10 @@ HVABI_ASSERT_AT(struct hvabi_output_property_bank, bank, 8);
 #define HVABI_INTERCEPT_ACCESS_MASK_WRITE	0x2u
 #define HVABI_INTERCEPT_ACCESS_MASK_EXECUTE	0x4u
 
-/* hvabi_input_install_intercept::intercept_type, hvabi_input_register_intercept_result::intercept_type */
+/*
+ * hvabi_input_install_intercept::intercept_type,
+ * hvabi_input_register_intercept_result::intercept_type
+ */
 #define HVABI_INTERCEPT_TYPE_IO_PORT		0u
 #define HVABI_INTERCEPT_TYPE_MSR		1u
 #define HVABI_INTERCEPT_TYPE_CPUID		2u
@@ -214,7 +220,10 @@ HVABI_ASSERT_AT(struct hvabi_input_install_intercept, access_type, 8);
 HVABI_ASSERT_AT(struct hvabi_input_install_intercept, intercept_type, 12);
 HVABI_ASSERT_AT(struct hvabi_input_install_intercept, intercept_parameter, 16);
 
-/* REGISTER_INTERCEPT_RESULT, CPUID form: result = (value & mask) | (hypervisor's value & ~mask), per register. */
+/*
+ * REGISTER_INTERCEPT_RESULT, CPUID form: result = (value & mask) | (hypervisor's value & ~mask),
+ * per register.
+ */
 struct hvabi_input_register_intercept_result {
 	uint64_t partition_id;
 	uint32_t vp_index;

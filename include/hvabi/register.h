@@ -2,8 +2,9 @@
 /*
  * Names and values of virtual processor registers, as GET/SET_VP_REGISTERS use them.
  *
- * A value is 16 bytes; scalars use the low ones, the rest is 0. Registers of a call are processed in order, and a sequence
- * may be inconsistent half way: consistency counts when the processor is dispatched.
+ * A value is 16 bytes; scalars use the low ones, the rest is 0. Registers of a call are processed
+ * in order, and a sequence may be inconsistent half way: consistency counts when the processor is
+ * dispatched.
  */
 #ifndef HVABI_REGISTER_H
 #define HVABI_REGISTER_H

@@ -2,8 +2,8 @@
 /*
  * Hypercall status codes: bits 0-15 of the result word (hypercall.h).
  *
- * One list, HVABI_STATUS_LIST(X), feeds the enumeration and whoever needs the names (counters, traces, dumps).
- * X(name, code).
+ * One list, HVABI_STATUS_LIST(X), feeds the enumeration and whoever needs the names (counters,
+ * traces, dumps). X(name, code).
  */
 #ifndef HVABI_STATUS_H
 #define HVABI_STATUS_H

@@ -4,10 +4,12 @@
  *
  * Laws of include/hvabi:
  *   - Everything here is layout and numbers. No policy, no state, nothing that needs a library.
- *   - The same text compiles in the kernel, in freestanding C (the bundled hypervisor) and in user space.
- *   - Every structure has its size and the offset of every field pinned by a static assertion, so a compiler,
- *     a flag or a later edit cannot move a field unseen.
- *   - Structures have natural alignment where the ABI has it; __packed stands only where it does not.
+ *   - The same text compiles in the kernel, in freestanding C (the bundled hypervisor) and in user
+ *     space.
+ *   - Every structure has its size and the offset of every field pinned by a static assertion, so a
+ *     compiler, a flag or a later edit cannot move a field unseen.
+ *   - Structures have natural alignment where the ABI has it; __packed stands only where it does
+ *     not.
  *   - Bit-fields are given as masks: their place must not depend on the compiler.
  *   - All numbers are little-endian. "Page number" always counts 4 KiB pages.
  */

@@ -143,7 +143,10 @@ HVABI_ASSERT_AT(struct hvabi_input_unmap_vp_state_page, reserved0, 15);
 
 #define HVABI_REGISTER_PAGE_VERSION		1u
 
-/* State page type 0. Valid while the VP is stopped by an intercept; from cr0 on the parent only reads. */
+/*
+ * State page type 0. Valid while the VP is stopped by an intercept; from cr0 on the parent only
+ * reads.
+ */
 struct hvabi_vp_register_page {
 	uint16_t version;
 	uint8_t isvalid;
@@ -230,7 +233,10 @@ HVABI_ASSERT_AT(struct hvabi_input_translate_virtual_address, padding, 12);
 HVABI_ASSERT_AT(struct hvabi_input_translate_virtual_address, control_flags, 16);
 HVABI_ASSERT_AT(struct hvabi_input_translate_virtual_address, gva_page, 24);
 
-/* hvabi_output_translate_virtual_address::result_code; a failed walk is a result, the status is SUCCESS. */
+/*
+ * hvabi_output_translate_virtual_address::result_code; a failed walk is a result, the status is
+ * SUCCESS.
+ */
 #define HVABI_TRANSLATE_SUCCESS			0u
 #define HVABI_TRANSLATE_PAGE_NOT_PRESENT	1u
 #define HVABI_TRANSLATE_PRIVILEGE_VIOLATION	2u

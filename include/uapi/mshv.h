@@ -2,12 +2,13 @@
 /*
  * /dev/mshv: what a virtual machine monitor asks of the driver.
  *
- * Numbers and layouts are those of Linux, so that a VMM written for the kernel's own driver runs unchanged; additions of
- * this driver are marked "extension" and use bits that Linux refuses.
+ * Numbers and layouts are those of Linux, so that a VMM written for the kernel's own driver runs
+ * unchanged; additions of this driver are marked "extension" and use bits that Linux refuses.
  *
- * Objects: the device makes partitions, a partition makes virtual processors; each is a file descriptor (O_CLOEXEC). A child
- * descriptor keeps its parent object alive. A partition belongs to the address space that created it: SET_GUEST_MEMORY and RUN_VP
- * from another address space answer EPERM.
+ * Objects: the device makes partitions, a partition makes virtual processors; each is a file
+ * descriptor (O_CLOEXEC). A child descriptor keeps its parent object alive. A partition belongs to
+ * the address space that created it: SET_GUEST_MEMORY and RUN_VP from another address space answer
+ * EPERM.
  */
 #ifndef MSHV_UAPI_MSHV_H
 #define MSHV_UAPI_MSHV_H
@@ -56,7 +57,8 @@ struct mshv_create_partition {
 #define MSHV_NUM_CPU_FEATURES_BANKS	2
 
 /**
- * struct mshv_create_partition_v2 - argument of MSHV_CREATE_PARTITION with MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES
+ * struct mshv_create_partition_v2 - argument of MSHV_CREATE_PARTITION with
+ * MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES
  * @pt_flags: as above
  * @pt_isolation: as above
  * @pt_num_cpu_fbanks: MSHV_NUM_CPU_FEATURES_BANKS
@@ -103,7 +105,8 @@ struct mshv_root_hvcall {
  * struct mshv_create_vp - argument of MSHV_CREATE_VP
  * @vp_index: below MSHV_VP_MAX
  *
- * Returns a VP descriptor. EEXIST: the index is in use. EINVAL: out of range, or the partition is not initialized.
+ * Returns a VP descriptor. EEXIST: the index is in use. EINVAL: out of range, or the partition is
+ * not initialized.
  */
 struct mshv_create_vp {
 	__u32 vp_index;
@@ -129,13 +132,15 @@ enum {
  * @flags: mask of 1 << MSHV_SET_MEM_BIT_*
  * @rsvd: zero
  *
- * Maps a region, or with UNMAP removes one: then the triple must match one region exactly and the other flags are ignored.
- * A region is movable: nothing is allocated or mapped before the guest touches it, and Linux goes on moving, swapping and
- * sharing its pages. With MSHV_SET_MEM_PINNED all pages are faulted, pinned and mapped at once, and counted against RLIMIT_MEMLOCK.
+ * Maps a region, or with UNMAP removes one: then the triple must match one region exactly and the
+ * other flags are ignored. A region is movable: nothing is allocated or mapped before the guest
+ * touches it, and Linux goes on moving, swapping and sharing its pages. With MSHV_SET_MEM_PINNED
+ * all pages are faulted, pinned and mapped at once, and counted against RLIMIT_MEMLOCK.
  *
- * EEXIST: overlaps a region. EINVAL: size, alignment or flags; map: nothing is mapped at the address; unmap: the triple does not
- * match. ENOENT: no region at @guest_pfn. EOPNOTSUPP: device memory. ENOMEM: memory, or RLIMIT_MEMLOCK. EPERM: not the
- * address space that created the partition.
+ * EEXIST: overlaps a region. EINVAL: size, alignment or flags; map: nothing is mapped at the
+ * address; unmap: the triple does not match. ENOENT: no region at @guest_pfn. EOPNOTSUPP: device
+ * memory. ENOMEM: memory, or RLIMIT_MEMLOCK. EPERM: not the address space that created the
+ * partition.
  */
 struct mshv_user_mem_region {
 	__u64 size;
@@ -165,7 +170,8 @@ enum {
  * @rsvd: zero
  * @page_count: pages to look at; out: pages done
  * @gpap_base: first guest page number
- * @bitmap_ptr: address of (page_count + 7) / 8 bytes for the answer, one bit a page, the lowest first
+ * @bitmap_ptr: address of (page_count + 7) / 8 bytes for the answer, one bit a page, the lowest
+ *   first
  */
 struct mshv_gpap_access_bitmap {
 	__u8 access_type;
@@ -180,10 +186,11 @@ struct mshv_gpap_access_bitmap {
  * struct mshv_run_vp - argument of MSHV_RUN_VP
  * @msg_buf: the hypervisor's message that stopped the processor (struct hvabi_message)
  *
- * Faults in regions are served by the driver and not seen here. When a fault cannot be served, the message is copied all the
- * same and the errno says why: EFAULT nothing mapped at the address, EHWPOISON, ENOMEM, EACCES the region or its mapping lacks
- * the right. EINTR: a signal, no message. EOWNERDEAD: the partition was killed because the hypervisor refused to give back
- * a page; it can only be closed. EPERM: not the address space that created the partition.
+ * Faults in regions are served by the driver and not seen here. When a fault cannot be served, the
+ * message is copied all the same and the errno says why: EFAULT nothing mapped at the address,
+ * EHWPOISON, ENOMEM, EACCES the region or its mapping lacks the right. EINTR: a signal, no message.
+ * EOWNERDEAD: the partition was killed because the hypervisor refused to give back a page; it can
+ * only be closed. EPERM: not the address space that created the partition.
  */
 struct mshv_run_vp {
 	__u8 msg_buf[256];
@@ -243,7 +250,10 @@ struct mshv_user_irq_table {
 	struct mshv_user_irq_entry entries[];
 };
 
-/* Page of the VP descriptor to mmap (shared, one page each); the offset is this times the page size. */
+/*
+ * Page of the VP descriptor to mmap (shared, one page each); the offset is this times the page
+ * size.
+ */
 enum {
 	MSHV_VP_MMAP_OFFSET_REGISTERS,
 	MSHV_VP_MMAP_OFFSET_INTERCEPT_MESSAGE,

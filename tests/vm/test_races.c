@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -334,8 +335,86 @@ static enum ktap_result removing(void)
 	return PASS;
 }
 
-int main(void)
+/*
+ * Pages that are replaced between a fault's look at the page table and its map. The guest goes through a block in order; its
+ * thread runs only when nobody else wants the processor. The thread that replaces pages just ahead of it comes at any moment:
+ * also when the look lets go of the page table, for which it waits (preempt=full on the kernel's command line).
+ */
+static volatile uint64_t in_place[512];
+static volatile unsigned int guest_at;
+
+static void on_first_cpu(void)
 {
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void *read_idly(void *arg)
+{
+	struct sched_param none = { };
+	struct probe *probe = arg;
+	uint64_t value, least, odd = 0;
+	unsigned int i;
+
+	on_first_cpu();
+	sched_setscheduler(0, SCHED_IDLE, &none);
+	for (i = 0; !stop; i = (i + 1) % 512) {
+		guest_at = i;
+		least = in_place[i];
+		if (probe_read(probe, (1ull << 30) + i * PAGE, &value) != PROBE_DONE ||
+		    value < least) {
+			if (!odd++)
+				ktap_note("page %u: read %llu (errno %d), in place was %llu", i,
+					  (unsigned long long)value, probe->error,
+					  (unsigned long long)least);
+		}
+	}
+	return (void *)(uintptr_t)odd;
+}
+
+static enum ktap_result preempted(void)
+{
+	uint8_t *memory = probe_memory(BLOCK, false);
+	unsigned int seed = time(NULL), i, page;
+	struct probe probe;
+	pthread_t thread;
+	void *odd;
+
+	ktap_note("seed %u", seed);
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	for (i = 0; i < 512; i++)
+		*(uint64_t *)(memory + i * PAGE) = in_place[i] = 1;
+	CHECK(!mshv_region_add(probe.vm, 1ull << 30, memory, BLOCK, 0), "%s", mshv_error());
+	stop = false;
+	on_first_cpu();
+	CHECK(!pthread_create(&thread, NULL, read_idly, &probe));
+	for (i = 0; i < 20000; i++) {
+		uint64_t *fresh = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		CHECK(fresh != MAP_FAILED);
+		page = (guest_at + rand_r(&seed) % 8) % 512;
+		*fresh = in_place[page] + 1;
+		usleep(rand_r(&seed) % 500);
+		CHECK(mremap(fresh, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     memory + page * PAGE) == memory + page * PAGE);
+		in_place[page]++;
+	}
+	stop = true;
+	pthread_join(thread, &odd);
+	CHECK(!odd, "%lu stale reads", (unsigned long)(uintptr_t)odd);
+	probe_close(&probe);
+	return PASS;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ktap_test preemption[] = {
+		{ "a page replaced while its fault is preempted", preempted },
+	};
 	static const struct ktap_test tests[] = {
 		{ "a processor spins on a page that is replaced", spinning },
 		{ "swapping", swapping },
@@ -347,5 +426,7 @@ int main(void)
 	};
 
 	ktap_cleanup = tear_down;
+	if (argc > 1 && !strcmp(argv[1], "preemption"))
+		return KTAP_RUN(preemption);
 	return KTAP_RUN(tests);
 }
