@@ -122,6 +122,7 @@ static int partition_release(struct inode *inode, struct file *file)
 
 static long partition_initialize(struct mshv_partition *partition)
 {
+	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
@@ -136,8 +137,8 @@ static long partition_initialize(struct mshv_partition *partition)
 			partition->initialized = true;
 			return 0;
 		}
-		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) :
-							 mshv_status_errno(status);
+		ret = mshv_status_needs_memory(status) ?
+		      mshv_deposit_for(partition, status, &tries) : mshv_status_errno(status);
 	}
 	/* The descriptor stays usable: another try starts from the same state. */
 	mshv_withdraw(partition);
