@@ -285,8 +285,8 @@ void mshv_withdraw(struct mshv_partition *partition)
 }
 
 /*
- * Take back what this partition was lent, as far as the hypervisor does not use it. At module
- * unload.
+ * Take back what this partition itself was lent, as far as the hypervisor does not use it. A call
+ * of somebody else that is just about to use it is refused once more and deposits again.
  */
 void mshv_withdraw_self(void)
 {

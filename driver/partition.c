@@ -100,6 +100,8 @@ static void partition_destroy(struct kref *kref)
 	}
 	mshv_withdraw(partition);
 	mshv_hypercall_partition(HVABI_CALL_DELETE_PARTITION, partition->id);
+	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
+	mshv_withdraw_self();
 
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
