@@ -50,8 +50,6 @@
  * show.
  */
 #define MSHV_REPEAT_MAX		8
-/* Deposits for one fault before the hypervisor is taken to be lying. */
-#define MSHV_FAULT_DEPOSITS_MAX	64
 
 /* What a page of the window is good for. */
 enum page_kind {
@@ -331,9 +329,7 @@ static int try_fault(struct fault *fault)
 		return ret;
 	if (!mshv_status_needs_memory(status))
 		return mshv_status_errno(status);
-	if (fault->deposits++ >= MSHV_FAULT_DEPOSITS_MAX)
-		return -ENOMEM;
-	ret = mshv_deposit_for(fault->vp->partition, status);
+	ret = mshv_deposit_for(fault->vp->partition, status, &fault->deposits);
 	return ret ? ret : -EAGAIN;
 }
 

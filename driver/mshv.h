@@ -64,6 +64,8 @@
 /* Further deposits grow from the first to the second figure, in pages. */
 #define MSHV_DEPOSIT_MIN	16
 #define MSHV_DEPOSIT_MAX	256
+/* Deposits for one call before the hypervisor is taken to want no end of memory. */
+#define MSHV_DEPOSIT_TRIES	64
 /* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
 #define MSHV_RESERVE_PAGES	16
 
@@ -250,7 +252,7 @@ int mshv_call(struct mshv_partition *memory_for, u16 code,
 
 /* deposit.c */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
-int mshv_deposit_for(struct mshv_partition *partition, u16 status);
+int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries);
 bool mshv_deposit_reserve(struct mshv_partition *partition);
 int mshv_reserve_fill(struct mshv_partition *partition);
 void mshv_reserve_free(struct mshv_partition *partition);

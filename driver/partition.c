@@ -100,6 +100,8 @@ static void partition_destroy(struct kref *kref)
 	}
 	mshv_withdraw(partition);
 	mshv_hypercall_partition(HVABI_CALL_DELETE_PARTITION, partition->id);
+	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
+	mshv_withdraw_self();
 
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
@@ -122,6 +124,7 @@ static int partition_release(struct inode *inode, struct file *file)
 
 static long partition_initialize(struct mshv_partition *partition)
 {
+	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
@@ -136,8 +139,8 @@ static long partition_initialize(struct mshv_partition *partition)
 			partition->initialized = true;
 			return 0;
 		}
-		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) :
-							 mshv_status_errno(status);
+		ret = mshv_status_needs_memory(status) ?
+		      mshv_deposit_for(partition, status, &tries) : mshv_status_errno(status);
 	}
 	/* The descriptor stays usable: another try starts from the same state. */
 	mshv_withdraw(partition);

@@ -109,6 +109,7 @@ static u16 map_one(struct mshv_region *region, u64 gfn, u64 end, u64 *sources)
 static int map_all(struct mshv_region *region)
 {
 	u64 gfn = region->gfn, end;
+	unsigned int tries = 0;
 	u64 *sources;
 	u16 status;
 	int ret = 0;
@@ -120,12 +121,14 @@ static int map_all(struct mshv_region *region)
 		end = min(round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES,
 			  mshv_region_end(region));
 		status = map_one(region, gfn, end, sources);
-		if (status == HVABI_STATUS_SUCCESS)
+		if (status == HVABI_STATUS_SUCCESS) {
 			gfn = end;
-		else if (mshv_status_needs_memory(status))
-			ret = mshv_deposit_for(region->partition, status);
-		else
+			tries = 0;
+		} else if (mshv_status_needs_memory(status)) {
+			ret = mshv_deposit_for(region->partition, status, &tries);
+		} else {
 			ret = mshv_status_errno(status);
+		}
 		cond_resched();
 	}
 	kfree(sources);
