@@ -158,6 +158,18 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter)
 	return counters[counter];
 }
 
+int64_t probe_lent(void)
+{
+	static uint64_t counters[HVABI_COUNT_MAX];
+	int64_t pages = 0;
+	unsigned int cpu;
+
+	for (cpu = 0; !mshv_processor_counters(cpu, counters); cpu++)
+		pages += (int64_t)(counters[HVABI_COUNT_PAGE_DEPOSITED] -
+				   counters[HVABI_COUNT_PAGE_WITHDRAWN]);
+	return pages;
+}
+
 void *probe_memory(uint64_t size, bool huge)
 {
 	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,

@@ -46,6 +46,9 @@ enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value
 /* Map calls, NO_ACCESS included, and everything else: a counter of the hypervisor for this guest. */
 uint64_t probe_counter(struct probe *probe, unsigned int counter);
 
+/* Pages that the hypervisor has of all partitions: what was deposited and not withdrawn. */
+int64_t probe_lent(void);
+
 /* Bytes of anonymous memory, aligned to 2 MiB; with huge pages, or without. */
 void *probe_memory(uint64_t size, bool huge);
 
