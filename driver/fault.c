@@ -370,8 +370,12 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		/* Any signal: let the guest fault again after it. */
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
-	if (!ret && fault.pages)
+	if (!ret && fault.pages) {
 		mshv_window_served(&vp->window, fault.first + fault.pages);
+		mshv_count(region, fault.large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
+			   fault.pages);
+	}
+	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault.retries);
 	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
 		    fault.large, fault.writable, fault.retries, ret);
 	return ret;
@@ -410,6 +414,7 @@ int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *se
 	ret = serve(vp, region, gfn, access, intercept->header.rip);
 	*served = !ret;
 out:
+	mshv_count_fault(region, ret, *served);
 	mshv_region_put(region);
 	return ret;
 }

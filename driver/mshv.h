@@ -19,6 +19,7 @@
  *	deposit.c	memory lent to the hypervisor
  *	hypercall.c	pages and calling sequence of hypercalls
  *	passthrough.c	MSHV_ROOT_HVCALL
+ *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
  * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock,
@@ -49,6 +50,7 @@
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
+#include "stats.h"
 #include "window.h"
 
 #define pr_fmt_mshv		"mshv: "
@@ -86,6 +88,7 @@
  * @vps: by index; an entry is set once, under @lock, and stays to the end
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
+ * @stats: counters, of all its regions that ever were
  * @reserve_lock: protects @reserve and @reserve_count
  * @reserve: pages for invalidations, linked by page->lru
  */
@@ -103,6 +106,7 @@ struct mshv_partition {
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	atomic64_t deposited;
 	unsigned int next_deposit;
+	struct mshv_partition_stats stats;
 	spinlock_t reserve_lock;
 	struct list_head reserve;
 	unsigned int reserve_count;
@@ -167,6 +171,7 @@ struct mshv_vp {
  * @mapped: bit per block: the child may reach pages here
  * @large: bit per block: one 2 MiB map
  * @busy: bit per block: lock of a mapper (bit spin lock)
+ * @stats: counters
  * @pinned_pages: pages of a pinned region; NULL for one that the hypervisor kept
  *
  * States of a block, and what may hold in the hypervisor:
@@ -199,6 +204,7 @@ struct mshv_region {
 	unsigned long *large;
 	unsigned long *busy;
 
+	struct mshv_region_stats stats;
 	struct page **pinned_pages;
 };
 
@@ -316,6 +322,14 @@ void mshv_host_access_acquire(struct mshv_region *region, u64 pages);
 /* passthrough.c */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		       struct mshv_root_hvcall __user *arg);
+
+/* stats.c */
+struct seq_file;
+void mshv_count(struct mshv_region *region, enum mshv_stat stat, u64 n);
+void mshv_count_partition(struct mshv_partition *partition, enum mshv_stat stat, u64 n);
+void mshv_count_fault(struct mshv_region *region, int ret, bool served);
+void mshv_count_invalidation(struct mshv_region *region, enum mmu_notifier_event event, u64 pages);
+void mshv_partition_show_fdinfo(struct seq_file *m, struct file *file);
 
 /* access.c */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,

@@ -218,6 +218,7 @@ static const struct file_operations partition_fops = {
 	.owner = THIS_MODULE,
 	.release = partition_release,
 	.unlocked_ioctl = partition_ioctl,
+	.show_fdinfo = mshv_partition_show_fdinfo,
 	.llseek = noop_llseek,
 };
 
