@@ -93,6 +93,7 @@ shell: build
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
 	$(Q)shellcheck -s dash rig/init
+	$(Q)mandoc -Tlint -Wwarning docs/man/*.[0-9]
 	+$(Q)set -e; for p in $(parts); do \
 		! grep -q '^check:' $$p/Makefile || \
 		$(MAKE) -C $$p O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V) check; \

@@ -7,8 +7,7 @@
 #include "ktap.h"
 #include "stamper.h"
 
-/* Emulated machines are slow, and this one may be busy. */
-#define PATIENCE	120
+unsigned int stamper_patience = 120;
 
 static int failed(const char *what)
 {
@@ -70,7 +69,7 @@ static int await(struct stamper *s)
 
 	for (vp = 0; vp < STAMPER_VPS; vp++) {
 		volatile struct guest_mailbox *box = mshv_session_mailbox(s->session, vp);
-		int status = mshv_session_wait(s->session, vp, PATIENCE);
+		int status = mshv_session_wait(s->session, vp, stamper_patience);
 
 		if (status == GUEST_STATUS_OK)
 			continue;
@@ -140,7 +139,7 @@ uint64_t stamper_work(struct stamper *s)
 int stamper_await(struct stamper *s, uint64_t pages)
 {
 	uint64_t target = stamper_work(s) + pages;
-	time_t deadline = time(NULL) + PATIENCE;
+	time_t deadline = time(NULL) + stamper_patience;
 
 	while (stamper_work(s) < target) {
 		if (time(NULL) > deadline) {

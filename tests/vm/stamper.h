@@ -14,6 +14,9 @@
 #define STAMPER_VPS	2u
 #define STAMPER_GPA	(8ull << 20)	/* the range's guest address */
 
+/* Seconds to wait for a guest: emulated machines are slow, and may be busy. */
+extern unsigned int stamper_patience;
+
 struct stamper {
 	struct mshv_session *session;
 	uint8_t *memory;		/* the range in this process, aligned to 2 MiB */
