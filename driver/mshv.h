@@ -14,6 +14,7 @@
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	invalidate.c	Linux takes a page away: the child loses it first
  *	pin.c		pinned regions
+ *	host_access.c	memory that an isolated child has for itself
  *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
  *	deposit.c	memory lent to the hypervisor
  *	hypercall.c	pages and calling sequence of hypercalls
@@ -74,6 +75,7 @@
  * @id: the hypervisor's name for it
  * @mm: the address space that created it; mm_count is held, mm_users is not
  * @lock: serialises the partition ioctls. Never taken by the MMU notifier
+ * @isolated: its memory is its own (host_access.c)
  * @initialized: INITIALIZE succeeded; changes under @lock
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
  *   once
@@ -92,6 +94,7 @@ struct mshv_partition {
 	u64 id;
 	struct mm_struct *mm;
 	struct mutex lock;
+	bool isolated;
 	bool initialized;
 	bool dead;
 	bool finalized;
@@ -164,7 +167,7 @@ struct mshv_vp {
  * @mapped: bit per block: the child may reach pages here
  * @large: bit per block: one 2 MiB map
  * @busy: bit per block: lock of a mapper (bit spin lock)
- * @pinned_pages: pages of a pinned region
+ * @pinned_pages: pages of a pinned region; NULL for one that the hypervisor kept
  *
  * States of a block, and what may hold in the hypervisor:
  *
@@ -305,6 +308,10 @@ void mshv_invalidate_prime_lockdep(void);
 /* pin.c */
 int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
+
+/* host_access.c */
+int mshv_host_access_release(struct mshv_region *region, u64 *released);
+void mshv_host_access_acquire(struct mshv_region *region, u64 pages);
 
 /* passthrough.c */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,

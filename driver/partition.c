@@ -242,6 +242,8 @@ static int hypervisor_create(const struct mshv_create_partition_v2 *args, u64 *i
 		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
 		.disabled_processor_features = { args->pt_cpu_fbanks[0], args->pt_cpu_fbanks[1] },
 		.disabled_processor_xsave_features = args->pt_disabled_xsave,
+		/* The numbers are the same. */
+		.isolation_properties = args->pt_isolation,
 	};
 	unsigned int i;
 	int ret;
@@ -279,6 +281,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	spin_lock_init(&partition->reserve_lock);
 	INIT_LIST_HEAD(&partition->reserve);
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
+	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 
 	ret = hypervisor_create(args, &partition->id);
 	if (ret) {

@@ -319,6 +319,9 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 	ret = check_args(args);
 	if (ret)
 		return ret;
+	/* No silent exception: who isolates a guest says that its memory is pinned. */
+	if (partition->isolated && !(args->flags & MSHV_SET_MEM_PINNED))
+		return -EINVAL;
 	if (mt_find(&partition->regions, &index, last))
 		return -EEXIST;
 	region = region_alloc(partition, args);

@@ -35,6 +35,8 @@ enum probe_outcome {
 
 /* Returns 0, or -1 with mshv_error() set. Close also after a failure. */
 int probe_open(struct probe *probe);
+/* With memory of its own; the boot memory is the caller's to unmap, in probe->boot. */
+int probe_open_isolated(struct probe *probe);
 void probe_close(struct probe *probe);
 
 /* One 8-byte access by the guest. A retried access (EINTR) is not seen. */

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What guest memory may be made of. Each kind is mapped into the range of a guest at work (stamper.h), so every test also shows a
+ * region over several mappings; single accesses (probe.h) show what one page does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <host.h>
+
+#include "ktap.h"
+#include "probe.h"
+#include "stamper.h"
+
+#define GPA		(1ull << 30)
+#define SIZE		(4 * BLOCK)	/* of a probe's region */
+#define RANGE		(8 * BLOCK)	/* of a guest at work */
+#define DISK		"/mnt/disk"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+
+static struct stamper guest;
+static struct probe probe;
+static uint8_t *memory;		/* the probe's region */
+static uint64_t memory_size;
+static int file = -1;
+static void *window;		/* another look at the file */
+static uint64_t window_size;
+
+#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
+#define GUEST_WRITES(gpa, value) \
+	CHECK(probe_write(&probe, gpa, value) == PROBE_DONE, "errno %d", probe.error)
+#define GUEST_READS(gpa, expected) \
+	do { \
+		uint64_t seen; \
+		CHECK(probe_read(&probe, gpa, &seen) == PROBE_DONE, "errno %d", probe.error); \
+		CHECK(seen == (expected), "0x%llx at 0x%llx", (unsigned long long)seen, \
+		      (unsigned long long)(gpa)); \
+	} while (0)
+
+static void tear_down(void)
+{
+	stamper_close(&guest);
+	if (probe.vm)
+		probe_close(&probe);
+	if (memory)
+		munmap(memory, memory_size);
+	if (window)
+		munmap(window, window_size);
+	if (file >= 0)
+		close(file);
+	memory = NULL;
+	window = NULL;
+	file = -1;
+}
+
+static bool reachable(uint64_t pfn)
+{
+	struct hvabi_output_debug_who_can_reach answer;
+
+	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
+}
+
+static bool shell(const char *command)
+{
+	int status = system(command);
+
+	if (status)
+		ktap_note("%s: status 0x%x", command, status);
+	return status == 0;
+}
+
+/* A block file system, once. */
+static enum ktap_result disk(void)
+{
+	static bool mounted;
+
+	if (!mounted && (!shell("modprobe loop && modprobe ext4") ||
+			 !shell("mkdir -p " DISK " && truncate -s 64M /tmp/image &&"
+				" losetup /dev/loop0 /tmp/image &&"
+				" mke2fs -b 4096 /dev/loop0 >/dev/null &&"
+				" mount -t ext4 /dev/loop0 " DISK)))
+		return ktap_skip("no ext4 on a loop device");
+	mounted = true;
+	return PASS;
+}
+
+static enum ktap_result open_file(const char *path, uint64_t size)
+{
+	file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(file >= 0, "%s: %s", path, strerror(errno));
+	CHECK(!unlink(path) && !ftruncate(file, size), "%s", strerror(errno));
+	return PASS;
+}
+
+static enum ktap_result open_memfd(uint64_t size, unsigned int flags)
+{
+	file = syscall(SYS_memfd_create, "guest", flags);
+	CHECK(file >= 0, "%s", strerror(errno));
+	CHECK(!ftruncate(file, size), "%s", strerror(errno));
+	return PASS;
+}
+
+/* A guest at work on @file. */
+static enum ktap_result work_on_file(int flags)
+{
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(mmap(guest.memory, RANGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file, 0) ==
+	      guest.memory, "%s", strerror(errno));
+	CHECK(!stamper_fill(&guest));
+	CHECK(!stamper_start(&guest));
+	return PASS;
+}
+
+/* A probe's region over @file. */
+static enum ktap_result probe_file(int flags, int protection, unsigned int region_flags)
+{
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = mmap(NULL, SIZE, protection, flags, file, 0);
+	memory_size = SIZE;
+	CHECK(memory != MAP_FAILED, "%s", strerror(errno));
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, region_flags), "%s", mshv_error());
+	return PASS;
+}
+
+static enum ktap_result probe_anonymous(bool huge)
+{
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, huge);
+	memory_size = SIZE;
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	return PASS;
+}
+
+/* The guest has stopped: the file has what it wrote, page for page. */
+static enum ktap_result file_is_right(void)
+{
+	static uint8_t page[PAGE];
+	uint64_t i;
+
+	for (i = 0; i < RANGE / PAGE; i++) {
+		CHECK(pread(file, page, PAGE, i * PAGE) == (ssize_t)PAGE, "%s", strerror(errno));
+		CHECK(stamper_right(&guest, page, i));
+	}
+	return PASS;
+}
+
+/* Shared memory moves from node to node, to swap and back. */
+static enum ktap_result shared_memory(void)
+{
+	struct host_move move;
+	unsigned int round;
+
+	CHECK_PASS(work_on_file(MAP_SHARED));
+	for (round = 0; round < 6; round++) {
+		if (host_nodes() > 1)
+			CHECK(!host_move(guest.memory, RANGE, !(round & 1), &move), "%s", mshv_error());
+		CHECK(!host_page_out(guest.memory + round % 4 * BLOCK, BLOCK), "%s", mshv_error());
+		CHECK(!stamper_await(&guest, RANGE / PAGE / 4));
+	}
+	CHECK(!stamper_stop(&guest));
+	return file_is_right();
+}
+
+static enum ktap_result memfd(void)
+{
+	CHECK_PASS(open_memfd(RANGE, 0));
+	return shared_memory();
+}
+
+static enum ktap_result tmpfs_shared(void)
+{
+	CHECK_PASS(open_file("/tmp/guest", RANGE));
+	return shared_memory();
+}
+
+/*
+ * Write-back makes pages clean and read-only behind the guest's back, over and over; the guest's next write has to make
+ * them dirty again. In the end the disk is what counts.
+ */
+static enum ktap_result ext4_shared(void)
+{
+	uint64_t written = host_stat("/proc/vmstat", "nr_written");
+	unsigned int round;
+
+	CHECK_PASS(disk());
+	CHECK_PASS(open_file(DISK "/guest", RANGE));
+	CHECK_PASS(work_on_file(MAP_SHARED));
+	for (round = 0; round < 8; round++) {
+		CHECK(!fdatasync(file), "%s", strerror(errno));
+		if (round & 1)
+			CHECK(!msync(guest.memory, RANGE, MS_SYNC), "%s", strerror(errno));
+		CHECK(!stamper_await(&guest, RANGE / PAGE / 4));
+	}
+	CHECK(!stamper_stop(&guest));
+	written = host_stat("/proc/vmstat", "nr_written") - written;
+	CHECK(written > RANGE / PAGE, "%llu pages were written back",
+	      (unsigned long long)written);
+	/* Out of the page table and out of the page cache: the pages come from the disk. */
+	CHECK(!fdatasync(file));
+	CHECK(!madvise(guest.memory, RANGE, MADV_DONTNEED));
+	CHECK(!posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED));
+	CHECK(!host_write("/proc/sys/vm/drop_caches", "1"));
+	CHECK_PASS(file_is_right());
+	CHECK(!stamper_check(&guest));
+	return PASS;
+}
+
+static enum ktap_result private_file(const char *path)
+{
+	static uint8_t page[PAGE], original[PAGE];
+	uint64_t i;
+
+	memset(original, 0x33, PAGE);
+	CHECK_PASS(open_file(path, RANGE));
+	for (i = 0; i < RANGE / PAGE; i++)
+		CHECK(pwrite(file, original, PAGE, i * PAGE) == (ssize_t)PAGE);
+	CHECK_PASS(work_on_file(MAP_PRIVATE));
+	CHECK(!fdatasync(file));
+	CHECK(!host_write("/proc/sys/vm/drop_caches", "1"));
+	CHECK(!host_page_out(guest.memory, RANGE));
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!stamper_stop(&guest));
+	/* The copies are the guest's, the file is as it was. */
+	for (i = 0; i < RANGE / PAGE; i++) {
+		CHECK(pread(file, page, PAGE, i * PAGE) == (ssize_t)PAGE);
+		CHECK(!memcmp(page, original, PAGE), "page %llu", (unsigned long long)i);
+	}
+	return PASS;
+}
+
+static enum ktap_result ext4_private(void)
+{
+	CHECK_PASS(disk());
+	return private_file(DISK "/guest");
+}
+
+static enum ktap_result tmpfs_private(void)
+{
+	return private_file("/tmp/guest");
+}
+
+/* A guest that reads a private file uses the page cache's page; its first write makes a copy. */
+static enum ktap_result file_pages_shared(void)
+{
+	uint64_t i, same = 0, value = 0x1111;
+
+	CHECK_PASS(disk());
+	CHECK_PASS(open_file(DISK "/guest", SIZE));
+	for (i = 0; i < SIZE / PAGE; i++)
+		CHECK(pwrite(file, &value, 8, i * PAGE) == 8);
+	CHECK_PASS(probe_file(MAP_PRIVATE, PROT_READ | PROT_WRITE, 0));
+	window = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, file, 0);
+	window_size = SIZE;
+	CHECK(window != MAP_FAILED);
+	for (i = 0; i < 64; i++) {
+		GUEST_READS(GPA + i * PAGE, 0x1111);
+		same += *(volatile uint64_t *)((uint8_t *)window + i * PAGE) == 0x1111 &&
+			probe_pfn(memory + i * PAGE) == probe_pfn((uint8_t *)window + i * PAGE);
+	}
+	CHECK(same == 64, "%llu of 64 are the page cache's", (unsigned long long)same);
+	GUEST_WRITES(GPA + 5 * PAGE, 2);
+	CHECK(probe_pfn(memory + 5 * PAGE) != probe_pfn((uint8_t *)window + 5 * PAGE));
+	CHECK(*(volatile uint64_t *)((uint8_t *)window + 5 * PAGE) == 0x1111);
+	GUEST_READS(GPA + 5 * PAGE, 2);
+	/* Reading through the file's other pages goes on as it was. */
+	GUEST_READS(GPA + 6 * PAGE, 0x1111);
+	CHECK(probe_pfn(memory + 6 * PAGE) == probe_pfn((uint8_t *)window + 6 * PAGE));
+	return PASS;
+}
+
+/* Firmware: a read-only mapping of a file that cannot even be written. */
+static enum ktap_result read_only_mapping(void)
+{
+	uint64_t value = 0x7777;
+
+	CHECK_PASS(disk());
+	CHECK_PASS(open_file(DISK "/guest", SIZE));
+	CHECK(pwrite(file, &value, 8, 3 * PAGE) == 8);
+	CHECK_PASS(probe_file(MAP_SHARED, PROT_READ, MSHV_MEMORY_READ_ONLY));
+	GUEST_READS(GPA + 3 * PAGE, 0x7777);
+	GUEST_READS(GPA + 4 * PAGE, 0);
+	CHECK(probe_write(&probe, GPA + 3 * PAGE, 1) == PROBE_VMM);
+	CHECK(pread(file, &value, 8, 3 * PAGE) == 8 && value == 0x7777);
+	return PASS;
+}
+
+/* ---- large pages ---- */
+
+static enum ktap_result hugetlb(const char *size, unsigned int memfd_flags, uint64_t bytes)
+{
+	uint64_t maps, free_before, i;
+	char path[128], line[32];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%skB/free_hugepages", size);
+	if (host_read(path, line, sizeof(line)) || strtoull(line, NULL, 10) * (strtoull(size, NULL, 10)
+	    << 10) < bytes)
+		return ktap_skip("no free huge pages of %s KiB", size);
+	free_before = strtoull(line, NULL, 10);
+	CHECK_PASS(open_memfd(bytes, memfd_flags));
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	memory_size = bytes;
+	CHECK(memory != MAP_FAILED, "%s", strerror(errno));
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, bytes, 0), "%s", mshv_error());
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
+	for (i = 0; i < 8; i++)
+		GUEST_WRITES(GPA + i * BLOCK / 4 + i * PAGE, i + 1);
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_2M) - maps >= 2, "%llu large maps",
+	      (unsigned long long)(probe_counter(&probe, HVABI_COUNT_MAP_2M) - maps));
+	for (i = 0; i < 8; i++)
+		CHECK(WORD(i * BLOCK / 4 + i * PAGE) == i + 1);
+	WORD(BLOCK + 8) = 0x99;
+	GUEST_READS(GPA + BLOCK + 8, 0x99);
+	/* Punched: Linux frees the huge page, nobody reaches it; what comes next is zeros. */
+	i = probe_pfn(memory);
+	CHECK(i && reachable(i));
+	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes), "%s",
+	      strerror(errno));
+	CHECK(!reachable(i));
+	CHECK(!host_read(path, line, sizeof(line)) && strtoull(line, NULL, 10) == free_before);
+	GUEST_READS(GPA, 0);
+	return PASS;
+}
+
+static enum ktap_result hugetlb_2m(void)
+{
+	if (host_write("/proc/sys/vm/nr_hugepages", "8"))
+		return ktap_skip("no hugetlb");
+	return hugetlb("2048", MFD_HUGETLB | 21u << 26, 4 * BLOCK);
+}
+
+static enum ktap_result hugetlb_1g(void)
+{
+	return hugetlb("1048576", MFD_HUGETLB | 30u << 26, 1ull << 30);
+}
+
+/* Huge pages migrate, too. */
+static enum ktap_result hugetlb_at_work(void)
+{
+	struct host_move move = { .moved = 0 };
+	unsigned int round;
+
+	if (host_write("/proc/sys/vm/nr_hugepages", "24") ||
+	    host_stat("/proc/meminfo", "HugePages_Free") < 16)
+		return ktap_skip("no free huge pages");
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(mmap(guest.memory, RANGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED, -1, 0) == guest.memory,
+	      "%s", strerror(errno));
+	CHECK(!stamper_fill(&guest));
+	CHECK(!stamper_start(&guest));
+	for (round = 0; round < 4 && host_nodes() > 1; round++) {
+		CHECK(!host_move(guest.memory, RANGE, !(round & 1), &move));
+		CHECK(!stamper_await(&guest, RANGE / PAGE / 4));
+	}
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!stamper_stop(&guest));
+	ktap_note("%llu pages on the last node asked for", (unsigned long long)move.moved);
+	stamper_close(&guest);
+	host_write("/proc/sys/vm/nr_hugepages", "0");
+	return PASS;
+}
+
+static enum ktap_result mthp(void)
+{
+	static const char stats[] = THP "hugepages-64kB/stats/anon_fault_alloc";
+	char before[32], after[32];
+
+	if (host_read(stats, before, sizeof(before)) ||
+	    host_write(THP "hugepages-64kB/enabled", "always"))
+		return ktap_skip("this kernel has no huge pages of 64 KiB");
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	host_write(THP "hugepages-2048kB/enabled", "never");
+	CHECK(!stamper_fill(&guest));
+	host_write(THP "hugepages-2048kB/enabled", "inherit");
+	host_write(THP "hugepages-64kB/enabled", "never");
+	CHECK(!host_read(stats, after, sizeof(after)));
+	ktap_note("%lld folios of 64 KiB", atoll(after) - atoll(before));
+	CHECK(atoll(after) - atoll(before) >= (long long)(RANGE / (64 << 10) / 2));
+	CHECK(!stamper_start(&guest));
+	CHECK(!madvise(guest.memory + 3 * PAGE, PAGE, MADV_PAGEOUT));
+	CHECK(!host_page_out(guest.memory + BLOCK, BLOCK));
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!stamper_stop(&guest));
+	return PASS;
+}
+
+/* ---- madvise and friends ---- */
+
+/* A page that was given free and then written by the guest is not free. */
+static enum ktap_result madv_free(void)
+{
+	uint64_t offset, kept = 0;
+
+	CHECK_PASS(probe_anonymous(false));
+	for (offset = 0; offset < 2 * BLOCK; offset += PAGE)
+		GUEST_WRITES(GPA + offset, 1);
+	CHECK(!madvise(memory, 2 * BLOCK, MADV_FREE));
+	for (offset = 0; offset < BLOCK; offset += PAGE)
+		GUEST_WRITES(GPA + offset, 2);
+	CHECK(!host_page_out(memory, 2 * BLOCK));
+	usleep(100000);
+	CHECK(!host_page_out(memory, 2 * BLOCK));
+	for (offset = 0; offset < BLOCK; offset += PAGE)
+		GUEST_READS(GPA + offset, 2);
+	for (; offset < 2 * BLOCK; offset += PAGE) {
+		uint64_t value;
+
+		CHECK(probe_read(&probe, GPA + offset, &value) == PROBE_DONE);
+		CHECK(value <= 1, "0x%llx", (unsigned long long)value);
+		kept += value;
+	}
+	ktap_note("%llu of the 512 pages given free were still there", (unsigned long long)kept);
+	CHECK(kept < 512, "MADV_FREE freed nothing");
+	return PASS;
+}
+
+static enum ktap_result madv_cold(void)
+{
+	unsigned int round;
+
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(!stamper_fill(&guest) && !stamper_start(&guest));
+	for (round = 0; round < 20; round++) {
+		CHECK(!madvise(guest.memory + round % 7 * BLOCK + round * PAGE, BLOCK, MADV_COLD));
+		CHECK(!stamper_await(&guest, 100));
+	}
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!stamper_stop(&guest));
+	return PASS;
+}
+
+/* Small pages become a huge one on request: the guest gets its large map back. */
+static enum ktap_result madv_collapse(void)
+{
+	uint64_t offset, maps;
+
+	CHECK_PASS(probe_anonymous(false));
+	for (offset = 0; offset < BLOCK; offset += PAGE)
+		GUEST_WRITES(GPA + offset, offset + 1);
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
+	CHECK(!madvise(memory, SIZE, MADV_HUGEPAGE));
+	if (madvise(memory, BLOCK, MADV_COLLAPSE))
+		return ktap_skip("MADV_COLLAPSE: %s", strerror(errno));
+	for (offset = 0; offset < BLOCK; offset += PAGE)
+		GUEST_READS(GPA + offset, offset + 1);
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_2M) == maps + 1, "%llu large maps",
+	      (unsigned long long)(probe_counter(&probe, HVABI_COUNT_MAP_2M) - maps));
+	GUEST_WRITES(GPA + 8, 7);
+	CHECK(WORD(8) == 7 && WORD(0) == 1);
+	return PASS;
+}
+
+/* Memory that is there before the guest touches it is mapped with few faults; memory that is not is not brought in. */
+static enum ktap_result madv_populate(void)
+{
+	uint64_t faults, offset, pfn;
+
+	CHECK_PASS(probe_anonymous(false));
+	if (madvise(memory, BLOCK, MADV_POPULATE_WRITE))
+		return ktap_skip("MADV_POPULATE_WRITE: %s", strerror(errno));
+	pfn = probe_pfn(memory + 9 * PAGE);
+	CHECK(pfn);
+	faults = probe_counter(&probe, HVABI_COUNT_EXIT_NPF_UNMAPPED) +
+		 probe_counter(&probe, HVABI_COUNT_EXIT_NPF_ACCESS);
+	for (offset = 0; offset < BLOCK; offset += PAGE)
+		GUEST_WRITES(GPA + offset, offset + 1);
+	faults = probe_counter(&probe, HVABI_COUNT_EXIT_NPF_UNMAPPED) +
+		 probe_counter(&probe, HVABI_COUNT_EXIT_NPF_ACCESS) - faults;
+	ktap_note("%llu faults for 512 populated pages", (unsigned long long)faults);
+	CHECK(faults <= 32, "%llu faults", (unsigned long long)faults);
+	CHECK(probe_pfn(memory + 9 * PAGE) == pfn, "the page that was there is used");
+	/* Read: zero pages, which stay shared when the guest reads, and not when it writes. */
+	CHECK(!madvise(memory + BLOCK, BLOCK, MADV_POPULATE_READ), "%s", strerror(errno));
+	pfn = probe_pfn(memory + BLOCK);
+	CHECK(pfn && pfn == probe_pfn(memory + BLOCK + PAGE), "the zero page");
+	GUEST_READS(GPA + BLOCK, 0);
+	CHECK(probe_pfn(memory + BLOCK) == pfn);
+	GUEST_WRITES(GPA + BLOCK, 1);
+	CHECK(probe_pfn(memory + BLOCK) != pfn);
+	GUEST_READS(GPA + BLOCK + PAGE, 0);
+	return PASS;
+}
+
+static enum ktap_result hole_punched(void)
+{
+	uint64_t pfn, value;
+
+	CHECK_PASS(open_memfd(SIZE, 0));
+	CHECK_PASS(probe_file(MAP_SHARED, PROT_READ | PROT_WRITE, 0));
+	GUEST_WRITES(GPA + 7 * PAGE, 1);
+	GUEST_WRITES(GPA + 8 * PAGE, 2);
+	pfn = probe_pfn(memory + 7 * PAGE);
+	CHECK(pfn && reachable(pfn));
+	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 7 * PAGE, PAGE), "%s",
+	      strerror(errno));
+	CHECK(!reachable(pfn), "the page punched out");
+	GUEST_READS(GPA + 7 * PAGE, 0);
+	GUEST_READS(GPA + 8 * PAGE, 2);
+	/* Cut off: an error as for any program; grown again: zeros. */
+	GUEST_WRITES(GPA + BLOCK, 3);
+	pfn = probe_pfn(memory + BLOCK);
+	CHECK(pfn && reachable(pfn));
+	CHECK(!ftruncate(file, BLOCK));
+	CHECK(!reachable(pfn), "the page cut off");
+	CHECK(probe_read(&probe, GPA + BLOCK, &value) == PROBE_ERROR, "read beyond the end");
+	CHECK(probe.error == EFAULT, "errno %d", probe.error);
+	GUEST_READS(GPA + 8 * PAGE, 2);
+	CHECK(!ftruncate(file, SIZE));
+	GUEST_READS(GPA + BLOCK, 0);
+	return PASS;
+}
+
+/* Locked pages are not reclaimed, and still move. */
+static enum ktap_result locked(void)
+{
+	struct host_pages pages;
+	struct host_move move;
+
+	CHECK(!stamper_open(&guest, RANGE, MSHV_MEMORY_SMALL));
+	CHECK(!stamper_fill(&guest));
+	CHECK(!mlock(guest.memory, RANGE), "%s", strerror(errno));
+	CHECK(probe_proc("/proc/self/status", "VmLck") >= (long)(RANGE >> 10));
+	CHECK(!stamper_start(&guest));
+	host_page_out(guest.memory, RANGE);
+	CHECK(!host_count_pages(guest.memory, RANGE, false, &pages));
+	CHECK(pages.present == RANGE / PAGE, "%llu of %llu present",
+	      (unsigned long long)pages.present, (unsigned long long)(RANGE / PAGE));
+	if (host_nodes() > 1) {
+		CHECK(!host_move(guest.memory, RANGE, 1, &move));
+		CHECK(move.moved > RANGE / PAGE / 2, "%llu moved", (unsigned long long)move.moved);
+	}
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!munlock(guest.memory, RANGE));
+	CHECK(!host_page_out(guest.memory, BLOCK));
+	CHECK(!stamper_await(&guest, RANGE / PAGE / 2));
+	CHECK(!stamper_stop(&guest));
+	return PASS;
+}
+
+/* One region over memory of four kinds, a guest at work on all of them. */
+static enum ktap_result patchwork(void)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+
+	CHECK_PASS(disk());
+	CHECK_PASS(open_file(DISK "/guest", 2 * BLOCK));
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(mmap(guest.memory + BLOCK + 3 * PAGE, BLOCK, rw, MAP_SHARED | MAP_FIXED, file,
+		   5 * PAGE) != MAP_FAILED);
+	CHECK(mmap(guest.memory + 3 * BLOCK - PAGE, BLOCK, rw, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+		   -1, 0) != MAP_FAILED);
+	CHECK(mmap(guest.memory + 5 * BLOCK, BLOCK, rw, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED);
+	CHECK(!stamper_fill(&guest));
+	CHECK(!stamper_start(&guest));
+	CHECK(!fdatasync(file));
+	CHECK(!host_page_out(guest.memory, RANGE));
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!fdatasync(file));
+	CHECK(!stamper_await(&guest, RANGE / PAGE));
+	CHECK(!stamper_stop(&guest));
+	return PASS;
+}
+
+int main(int argc, char **argv)
+{
+	/* It wants a machine of its own: see tests.cfg. */
+	static const struct ktap_test gigantic[] = {
+		{ "hugetlb, 1 GiB", hugetlb_1g },
+	};
+	static const struct ktap_test tests[] = {
+		{ "memfd, moved and swapped", memfd },
+		{ "tmpfs file, shared", tmpfs_shared },
+		{ "tmpfs file, private", tmpfs_private },
+		{ "ext4 file, shared: write-back loses nothing", ext4_shared },
+		{ "ext4 file, private: the file stays as it was", ext4_private },
+		{ "pages of a file stay shared until written", file_pages_shared },
+		{ "read-only mapping of a file", read_only_mapping },
+		{ "several kinds of memory in one region", patchwork },
+		{ "hugetlb, 2 MiB", hugetlb_2m },
+		{ "hugetlb, 2 MiB, a guest at work", hugetlb_at_work },
+		{ "huge pages of 64 KiB", mthp },
+		{ "MADV_FREE", madv_free },
+		{ "MADV_COLD", madv_cold },
+		{ "MADV_COLLAPSE", madv_collapse },
+		{ "MADV_POPULATE_READ and _WRITE", madv_populate },
+		{ "hole punch and truncate", hole_punched },
+		{ "mlock", locked },
+	};
+
+	ktap_cleanup = tear_down;
+	host_write("/proc/sys/kernel/numa_balancing", "0");
+	if (argc > 1 && !strcmp(argv[1], "gigantic"))
+		return KTAP_RUN(gigantic);
+	return KTAP_RUN(tests);
+}
