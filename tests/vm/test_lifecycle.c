@@ -190,7 +190,7 @@ static enum ktap_result outlived(void)
 {
 	struct mshv_user_mem_region region = { .size = PAGE, .guest_pfn = 1 << 20, .flags = 1 };
 	int64_t before = probe_lent();
-	int status, fd, sync[2];
+	int status, fd, i, sync[2];
 	uint64_t pfn = 0;
 	struct hvabi_output_debug_who_can_reach answer;
 	struct probe probe;
@@ -235,8 +235,10 @@ static enum ktap_result outlived(void)
 	CHECK(read(sync[0], &byte, 1) == 1, "no answer");
 	CHECK(byte == 'k', "r: page still reachable, m: memory accepted, w: processor runs: %c", byte);
 	close(sync[0]);
-	usleep(300000);
 	munmap(page, PAGE);
+	/* The heir goes when it has answered. */
+	for (i = 0; i < 100 && probe_lent() != before; i++)
+		usleep(50000);
 	CHECK(probe_lent() == before, "%lld pages lent, before %lld", (long long)probe_lent(),
 	      (long long)before);
 	return PASS;
