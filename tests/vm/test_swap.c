@@ -74,14 +74,30 @@ static bool swapped(const void *address)
 	return pagemap(address) >> 62 & 1;
 }
 
-/* To swap, all of it; the first attempt may only take it off the list of recently used pages. */
+static void forget_swap_cache(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "3", 1) != 1)
+		perror("drop_caches");
+	close(fd);
+}
+
+/*
+ * To swap, all of it. The first attempt may only take it off the list of recently used pages; and
+ * pages wait in lists of the other processor, where reclaim does not see them, until somebody drains
+ * those, as dropping caches does.
+ */
 static bool page_out(uint8_t *start, uint64_t size)
 {
 	uint64_t offset;
 	int i;
 
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 100; i++) {
 		bool all = true;
+
+		if (i % 8 == 7)
+			forget_swap_cache();
 
 		if (madvise(start, size, MADV_PAGEOUT))
 			return false;
@@ -92,15 +108,6 @@ static bool page_out(uint8_t *start, uint64_t size)
 		usleep(20000);
 	}
 	return false;
-}
-
-static void forget_swap_cache(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, "3", 1) != 1)
-		perror("drop_caches");
-	close(fd);
 }
 
 static enum ktap_result no_swap(void)
