@@ -70,6 +70,7 @@ static int access_step(struct mshv_partition *partition,
 		       const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
 		       unsigned long *bits)
 {
+	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
@@ -81,7 +82,7 @@ static int access_step(struct mshv_partition *partition,
 		status = access_batch(partition, args, gfn, pages, done, bits);
 		if (!mshv_status_needs_memory(status))
 			return mshv_status_errno(status);
-		ret = mshv_deposit_for(partition, status);
+		ret = mshv_deposit_for(partition, status, &tries);
 	} while (!ret);
 	return ret;
 }

@@ -139,19 +139,23 @@ int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
  * mshv_deposit_for() - lend what a call was refused for
  * @partition: child; NULL: this partition
  * @status: the refusal, one of those mshv_status_needs_memory() knows
+ * @tries: how often this has been done for the call; starts at 0, is increased here
  *
- * The hypervisor names no amount, so deposits to a child grow: a large guest needs many pages, a
- * small one few.
+ * The hypervisor names no amount, so deposits grow: a large guest needs many pages, a small one
+ * few. There is an end to it: a hypervisor that refuses for ever does not get all memory there is.
  *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
  * Return: 0 when the call is worth another try; -ENOMEM also where this partition would have to ask
  * its own parent.
  */
-int mshv_deposit_for(struct mshv_partition *partition, u16 status)
+int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries)
 {
-	unsigned int pages = 1;
+	/* To this partition itself from one page on: what it needs is small. */
+	unsigned int pages = 1U << min(*tries, 6U);
 
+	if ((*tries)++ >= MSHV_DEPOSIT_TRIES)
+		return -ENOMEM;
 	switch (status) {
 	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
 		return deposit(partition, 8, 3);
@@ -281,8 +285,8 @@ void mshv_withdraw(struct mshv_partition *partition)
 }
 
 /*
- * Take back what this partition was lent, as far as the hypervisor does not use it. At module
- * unload.
+ * Take back what this partition itself was lent, as far as the hypervisor does not use it. A call
+ * of somebody else that is just about to use it is refused once more and deposits again.
  */
 void mshv_withdraw_self(void)
 {

@@ -50,8 +50,6 @@
  * show.
  */
 #define MSHV_REPEAT_MAX		8
-/* Deposits for one fault before the hypervisor is taken to be lying. */
-#define MSHV_FAULT_DEPOSITS_MAX	64
 
 /* What a page of the window is good for. */
 enum page_kind {
@@ -331,9 +329,7 @@ static int try_fault(struct fault *fault)
 		return ret;
 	if (!mshv_status_needs_memory(status))
 		return mshv_status_errno(status);
-	if (fault->deposits++ >= MSHV_FAULT_DEPOSITS_MAX)
-		return -ENOMEM;
-	ret = mshv_deposit_for(fault->vp->partition, status);
+	ret = mshv_deposit_for(fault->vp->partition, status, &fault->deposits);
 	return ret ? ret : -EAGAIN;
 }
 
@@ -374,8 +370,12 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		/* Any signal: let the guest fault again after it. */
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
-	if (!ret && fault.pages)
+	if (!ret && fault.pages) {
 		mshv_window_served(&vp->window, fault.first + fault.pages);
+		mshv_count(region, fault.large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
+			   fault.pages);
+	}
+	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault.retries);
 	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
 		    fault.large, fault.writable, fault.retries, ret);
 	return ret;
@@ -414,6 +414,7 @@ int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *se
 	ret = serve(vp, region, gfn, access, intercept->header.rip);
 	*served = !ret;
 out:
+	mshv_count_fault(region, ret, *served);
 	mshv_region_put(region);
 	return ret;
 }

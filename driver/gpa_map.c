@@ -37,6 +37,8 @@ static u16 map_batch(struct mshv_partition *partition, u64 gfn, u32 flags, const
 		memset(input->source_gpa_page_list, 0, reps * sizeof(u64));
 	status = mshv_hypercall_reps(HVABI_CALL_MAP_GPA_PAGES, reps, done, input, NULL);
 	mshv_hypercall_end();
+	mshv_count_partition(partition, pages ? MSHV_STAT_MAP_CALLS : MSHV_STAT_BLANK_CALLS, 1);
+	mshv_count_partition(partition, pages ? MSHV_STAT_MAP_REPS : MSHV_STAT_BLANK_REPS, *done);
 	trace_map(partition->id, gfn, flags, reps, *done, status);
 	return status;
 }
@@ -127,6 +129,8 @@ u16 mshv_gpa_unmap(struct mshv_partition *partition, u64 gfn, bool large, unsign
 		status = mshv_hypercall_reps(HVABI_CALL_UNMAP_GPA_PAGES, batch, &batch_done, input,
 					     NULL);
 		mshv_hypercall_end();
+		mshv_count_partition(partition, MSHV_STAT_UNMAP_CALLS, 1);
+		mshv_count_partition(partition, MSHV_STAT_UNMAP_REPS, batch_done);
 		trace_unmap(partition->id, gfn + ((u64)*done << shift), large, batch,
 				 batch_done, status);
 		*done += batch_done;

@@ -193,6 +193,7 @@ int mshv_status_errno(u16 status)
 int mshv_call(struct mshv_partition *memory_for, u16 code, const void *input, size_t input_size,
 	      void *output, size_t output_size)
 {
+	unsigned int tries = 0;
 	void *in, *out;
 	u64 result;
 	u16 status;
@@ -212,8 +213,12 @@ int mshv_call(struct mshv_partition *memory_for, u16 code, const void *input, si
 			return -EOPNOTSUPP;
 		if (!mshv_status_needs_memory(status))
 			return mshv_status_errno(status);
-		ret = mshv_deposit_for(memory_for, status);
-		if (ret)
-			return ret;
+		ret = mshv_deposit_for(memory_for, status, &tries);
+		if (!ret)
+			continue;
+		/* What did not help is not left behind. A child's comes back with the child. */
+		if (!memory_for)
+			mshv_withdraw_self();
+		return ret;
 	}
 }

@@ -197,6 +197,7 @@ static bool region_invalidate(struct mmu_interval_notifier *notifier,
 	mshv_region_blank(region, gfn, end, may_sleep, &blanked);
 	write_unlock(&region->lock);
 
+	mshv_count_invalidation(region, range->event, blanked.pages);
 	trace_invalidate(region->partition->id, gfn, end - gfn, range->event, may_sleep,
 			 blanked.pages, blanked.calls);
 	return true;

@@ -30,13 +30,18 @@
 /* The hypervisor writes VP state to pages that we choose. */
 bool mshv_overlay_pages;
 
+static bool known_isolation(u64 isolation)
+{
+	return isolation == MSHV_PT_ISOLATION_NONE || isolation == MSHV_PT_ISOLATION_SNP;
+}
+
 static long ioctl_create_partition(const void __user *arg)
 {
 	struct mshv_create_partition_v2 args = { };
 
 	if (copy_from_user(&args, arg, sizeof(struct mshv_create_partition)))
 		return -EFAULT;
-	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || args.pt_isolation != MSHV_PT_ISOLATION_NONE)
+	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || !known_isolation(args.pt_isolation))
 		return -EINVAL;
 	if (!(args.pt_flags & BIT_ULL(MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES)))
 		return mshv_partition_create(&args);
@@ -44,7 +49,7 @@ static long ioctl_create_partition(const void __user *arg)
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
 	/* Read again: user space may have changed it. */
-	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || args.pt_isolation != MSHV_PT_ISOLATION_NONE ||
+	if (args.pt_flags & ~MSHV_PT_FLAGS_MASK || !known_isolation(args.pt_isolation) ||
 	    args.pt_num_cpu_fbanks != MSHV_NUM_CPU_FEATURES_BANKS ||
 	    memchr_inv(args.pt_rsvd, 0, sizeof(args.pt_rsvd)) ||
 	    memchr_inv(args.pt_rsvd1, 0, sizeof(args.pt_rsvd1)))

@@ -14,10 +14,12 @@
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	invalidate.c	Linux takes a page away: the child loses it first
  *	pin.c		pinned regions
+ *	host_access.c	memory that an isolated child has for itself
  *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
  *	deposit.c	memory lent to the hypervisor
  *	hypercall.c	pages and calling sequence of hypercalls
  *	passthrough.c	MSHV_ROOT_HVCALL
+ *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
  * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock,
@@ -48,6 +50,7 @@
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
+#include "stats.h"
 #include "window.h"
 
 #define pr_fmt_mshv		"mshv: "
@@ -63,6 +66,8 @@
 /* Further deposits grow from the first to the second figure, in pages. */
 #define MSHV_DEPOSIT_MIN	16
 #define MSHV_DEPOSIT_MAX	256
+/* Deposits for one call before the hypervisor is taken to want no end of memory. */
+#define MSHV_DEPOSIT_TRIES	64
 /* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
 #define MSHV_RESERVE_PAGES	16
 
@@ -72,6 +77,7 @@
  * @id: the hypervisor's name for it
  * @mm: the address space that created it; mm_count is held, mm_users is not
  * @lock: serialises the partition ioctls. Never taken by the MMU notifier
+ * @isolated: its memory is its own (host_access.c)
  * @initialized: INITIALIZE succeeded; changes under @lock
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
  *   once
@@ -82,6 +88,7 @@
  * @vps: by index; an entry is set once, under @lock, and stays to the end
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
+ * @stats: counters, of all its regions that ever were
  * @reserve_lock: protects @reserve and @reserve_count
  * @reserve: pages for invalidations, linked by page->lru
  */
@@ -90,6 +97,7 @@ struct mshv_partition {
 	u64 id;
 	struct mm_struct *mm;
 	struct mutex lock;
+	bool isolated;
 	bool initialized;
 	bool dead;
 	bool finalized;
@@ -98,6 +106,7 @@ struct mshv_partition {
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	atomic64_t deposited;
 	unsigned int next_deposit;
+	struct mshv_partition_stats stats;
 	spinlock_t reserve_lock;
 	struct list_head reserve;
 	unsigned int reserve_count;
@@ -162,7 +171,8 @@ struct mshv_vp {
  * @mapped: bit per block: the child may reach pages here
  * @large: bit per block: one 2 MiB map
  * @busy: bit per block: lock of a mapper (bit spin lock)
- * @pinned_pages: pages of a pinned region
+ * @stats: counters
+ * @pinned_pages: pages of a pinned region; NULL for one that the hypervisor kept
  *
  * States of a block, and what may hold in the hypervisor:
  *
@@ -194,6 +204,7 @@ struct mshv_region {
 	unsigned long *large;
 	unsigned long *busy;
 
+	struct mshv_region_stats stats;
 	struct page **pinned_pages;
 };
 
@@ -247,7 +258,7 @@ int mshv_call(struct mshv_partition *memory_for, u16 code,
 
 /* deposit.c */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
-int mshv_deposit_for(struct mshv_partition *partition, u16 status);
+int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries);
 bool mshv_deposit_reserve(struct mshv_partition *partition);
 int mshv_reserve_fill(struct mshv_partition *partition);
 void mshv_reserve_free(struct mshv_partition *partition);
@@ -304,9 +315,21 @@ void mshv_invalidate_prime_lockdep(void);
 int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
 
+/* host_access.c */
+int mshv_host_access_release(struct mshv_region *region, u64 *released);
+void mshv_host_access_acquire(struct mshv_region *region, u64 pages);
+
 /* passthrough.c */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		       struct mshv_root_hvcall __user *arg);
+
+/* stats.c */
+struct seq_file;
+void mshv_count(struct mshv_region *region, enum mshv_stat stat, u64 n);
+void mshv_count_partition(struct mshv_partition *partition, enum mshv_stat stat, u64 n);
+void mshv_count_fault(struct mshv_region *region, int ret, bool served);
+void mshv_count_invalidation(struct mshv_region *region, enum mmu_notifier_event event, u64 pages);
+void mshv_partition_show_fdinfo(struct seq_file *m, struct file *file);
 
 /* access.c */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,

@@ -100,6 +100,8 @@ static void partition_destroy(struct kref *kref)
 	}
 	mshv_withdraw(partition);
 	mshv_hypercall_partition(HVABI_CALL_DELETE_PARTITION, partition->id);
+	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
+	mshv_withdraw_self();
 
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
@@ -122,6 +124,7 @@ static int partition_release(struct inode *inode, struct file *file)
 
 static long partition_initialize(struct mshv_partition *partition)
 {
+	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
@@ -136,8 +139,8 @@ static long partition_initialize(struct mshv_partition *partition)
 			partition->initialized = true;
 			return 0;
 		}
-		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) :
-							 mshv_status_errno(status);
+		ret = mshv_status_needs_memory(status) ?
+		      mshv_deposit_for(partition, status, &tries) : mshv_status_errno(status);
 	}
 	/* The descriptor stays usable: another try starts from the same state. */
 	mshv_withdraw(partition);
@@ -215,6 +218,7 @@ static const struct file_operations partition_fops = {
 	.owner = THIS_MODULE,
 	.release = partition_release,
 	.unlocked_ioctl = partition_ioctl,
+	.show_fdinfo = mshv_partition_show_fdinfo,
 	.llseek = noop_llseek,
 };
 
@@ -239,6 +243,8 @@ static int hypervisor_create(const struct mshv_create_partition_v2 *args, u64 *i
 		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
 		.disabled_processor_features = { args->pt_cpu_fbanks[0], args->pt_cpu_fbanks[1] },
 		.disabled_processor_xsave_features = args->pt_disabled_xsave,
+		/* The numbers are the same. */
+		.isolation_properties = args->pt_isolation,
 	};
 	unsigned int i;
 	int ret;
@@ -276,6 +282,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	spin_lock_init(&partition->reserve_lock);
 	INIT_LIST_HEAD(&partition->reserve);
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
+	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 
 	ret = hypervisor_create(args, &partition->id);
 	if (ret) {

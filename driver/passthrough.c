@@ -80,6 +80,7 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 		void *output)
 {
 	u16 status, done = 0;
+	unsigned int tries = 0;
 	int ret;
 
 	do {
@@ -87,7 +88,9 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 			return -EINTR;
 		/* A simple call is the case of no reps. */
 		status = mshv_hypercall_reps(args->code, args->reps, &done, input, output);
-		ret = mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) : 1;
+		ret = 1;
+		if (mshv_status_needs_memory(status))
+			ret = mshv_deposit_for(partition, status, &tries);
 	} while (!ret);
 
 	args->status = status;

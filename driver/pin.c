@@ -9,6 +9,7 @@
  *	- Pages that the child could write are marked dirty when they are unpinned; the child does
  *	  not reach them any more then. If the hypervisor keeps a map all the same, the partition
  *	  has been killed: its processors do not run.
+ *	- Pages of an isolated partition are given to it in between (host_access.c).
  *	- The per-page memory (8 bytes) is the price of pinning; movable regions have none.
  */
 #include <linux/errno.h>
@@ -25,13 +26,15 @@
 
 static void unpin(struct mshv_region *region, u64 pages)
 {
-	u64 done = 0;
+	struct page **list = region->pinned_pages;
+	u64 done = 0, end;
 
 	while (done < pages) {
-		u64 batch = min_t(u64, pages - done, MSHV_PIN_BATCH);
-
-		unpin_user_pages_dirty_lock(region->pinned_pages + done, batch, region->writable);
-		done += batch;
+		/* A page that was not given back stays as it is. */
+		for (end = done; end < pages && end - done < MSHV_PIN_BATCH && list[end]; end++)
+			;
+		unpin_user_pages_dirty_lock(list + done, end - done, region->writable);
+		done = end + (end < pages && !list[end]);
 		cond_resched();
 	}
 }
@@ -106,6 +109,7 @@ static u16 map_one(struct mshv_region *region, u64 gfn, u64 end, u64 *sources)
 static int map_all(struct mshv_region *region)
 {
 	u64 gfn = region->gfn, end;
+	unsigned int tries = 0;
 	u64 *sources;
 	u16 status;
 	int ret = 0;
@@ -117,12 +121,14 @@ static int map_all(struct mshv_region *region)
 		end = min(round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES,
 			  mshv_region_end(region));
 		status = map_one(region, gfn, end, sources);
-		if (status == HVABI_STATUS_SUCCESS)
+		if (status == HVABI_STATUS_SUCCESS) {
 			gfn = end;
-		else if (mshv_status_needs_memory(status))
-			ret = mshv_deposit_for(region->partition, status);
-		else
+			tries = 0;
+		} else if (mshv_status_needs_memory(status)) {
+			ret = mshv_deposit_for(region->partition, status, &tries);
+		} else {
 			ret = mshv_status_errno(status);
+		}
 		cond_resched();
 	}
 	kfree(sources);
@@ -142,7 +148,7 @@ int mshv_region_pin(struct mshv_region *region)
 {
 	struct mm_struct *mm = region->partition->mm;
 	struct mshv_blanked blanked = { };
-	u64 pinned = 0;
+	u64 pinned = 0, released = 0;
 	int ret;
 
 	region->pinned_pages = kvcalloc(region->pages, sizeof(*region->pinned_pages),
@@ -155,6 +161,8 @@ int mshv_region_pin(struct mshv_region *region)
 
 	pinned = pin(region, &ret);
 	trace_pin(region->partition->id, region->gfn, region->pages, pinned, ret);
+	if (!ret && region->partition->isolated)
+		ret = mshv_host_access_release(region, &released);
 	if (!ret)
 		ret = map_all(region);
 	if (!ret)
@@ -163,6 +171,7 @@ int mshv_region_pin(struct mshv_region *region)
 	write_lock(&region->lock);
 	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
 	write_unlock(&region->lock);
+	mshv_host_access_acquire(region, released);
 	unpin(region, pinned);
 	account_locked_vm(mm, region->pages, false);
 out_free:
@@ -173,6 +182,8 @@ out_free:
 /* The child does not reach the pages any more. Cannot fail. */
 void mshv_region_unpin(struct mshv_region *region)
 {
+	if (region->partition->isolated)
+		mshv_host_access_acquire(region, region->pages);
 	unpin(region, region->pages);
 	account_locked_vm(region->partition->mm, region->pages, false);
 	kvfree(region->pinned_pages);

@@ -184,7 +184,7 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 	unsigned long last = mshv_region_blocks(region);
 	struct mshv_partition *partition = region->partition;
 	unsigned long end = block + 1;
-	unsigned int reps, done;
+	unsigned int reps, done, tries = 0;
 	bool again = false;
 	bool large;
 	u64 gfn;
@@ -212,7 +212,7 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 		if (status == HVABI_STATUS_SUCCESS)
 			continue;
 		if (mshv_status_needs_memory(status)) {
-			if (mshv_deposit_for(partition, status))
+			if (mshv_deposit_for(partition, status, &tries))
 				break;
 			continue;
 		}
@@ -319,6 +319,9 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 	ret = check_args(args);
 	if (ret)
 		return ret;
+	/* No silent exception: who isolates a guest says that its memory is pinned. */
+	if (partition->isolated && !(args->flags & MSHV_SET_MEM_PINNED))
+		return -EINVAL;
 	if (mt_find(&partition->regions, &index, last))
 		return -EEXIST;
 	region = region_alloc(partition, args);

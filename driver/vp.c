@@ -42,7 +42,8 @@ static const u16 page_types[MSHV_VP_PAGES] = {
 };
 
 /* Return: 0 or an errno; *result is valid with 0. */
-static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *result)
+static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *result,
+		       unsigned int *tries)
 {
 	struct mshv_partition *partition = vp->partition;
 	struct hvabi_output_dispatch_vp *output;
@@ -74,11 +75,14 @@ static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *resu
 
 	if (dead)
 		return -EOWNERDEAD;
-	if (status == HVABI_STATUS_SUCCESS)
+	if (status == HVABI_STATUS_SUCCESS) {
 		vp->intercepted = false;
-	else if (READ_ONCE(partition->dead))
+		*tries = 0;
+		return 0;
+	}
+	if (READ_ONCE(partition->dead))
 		return -EOWNERDEAD;
-	return mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status) :
+	return mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status, tries) :
 						  mshv_status_errno(status);
 }
 
@@ -138,7 +142,7 @@ static void copy_message(struct mshv_vp *vp)
  */
 static int vp_run(struct mshv_vp *vp, bool *deliver)
 {
-	unsigned int ms = MSHV_BLOCKED_MS_MIN;
+	unsigned int ms = MSHV_BLOCKED_MS_MIN, tries = 0;
 	struct hvabi_output_dispatch_vp out;
 	bool served;
 	int ret;
@@ -149,7 +153,7 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 		if (ret)
 			return ret;
 		memset(&out, 0, sizeof(out));
-		ret = vp_dispatch(vp, &out);
+		ret = vp_dispatch(vp, &out, &tries);
 		if (ret)
 			return ret;
 		if (out.dispatch_state == HVABI_DISPATCH_STATE_BLOCKED) {

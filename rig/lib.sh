@@ -65,7 +65,7 @@ log_trouble() {
 	BEGIN { after = 25; left = 0; found = 0 }
 	{ text = $0; sub(/^\[[^]]*\][ ]*/, "", text) }
 	text ~ /^WARNING: / || text ~ /WARNING: CPU/ || text ~ /BUG: / ||
-	text ~ /^Oops/ || text ~ /kernel BUG at/ || text ~ /general protection fault/ ||
+	text ~ /^Oops/ || text ~ /kernel BUG at/ || text ~ /^(Oops: )?general protection fault/ ||
 	text ~ /INFO: (possible|inconsistent|trying to register|task .* blocked)/ ||
 	text ~ /possible (circular|recursive|irq lock|deadlock)/ ||
 	text ~ /suspicious RCU usage/ ||

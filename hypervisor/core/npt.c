@@ -267,17 +267,6 @@ u16 npt_split_to(struct npt_change *change, u64 gfn, u32 level)
 	return walk_to(change, gfn, level, false, &slot);
 }
 
-bool npt_block_empty(const struct npt *npt, u64 gfn)
-{
-	struct npt_iter it;
-	u64 end = gfn + BLOCK_PAGES;
-
-	for (npt_iter_begin(&it, npt, gfn); it.gfn < end; npt_iter_next(&it))
-		if (npt_iter_entry(&it))
-			return false;
-	return true;
-}
-
 static void destroy_table(struct npt *npt, u64 spa, u32 level)
 {
 	u64 *table = platform_phys(spa);

@@ -145,9 +145,6 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry);
  */
 u16 npt_split_to(struct npt_change *change, u64 gfn, u32 level);
 
-/* True if all 512 entries below the level-2 entry of @gfn are absent or it is a 2 MiB hole. */
-bool npt_block_empty(const struct npt *npt, u64 gfn);
-
 /* Give the whole tree back to the pool, root included.  No processor may use it any more. */
 void npt_destroy(struct npt *npt);
 

@@ -40,6 +40,12 @@ enum {
 enum {
 	MSHV_PT_ISOLATION_NONE,
 	MSHV_PT_ISOLATION_COUNT,
+	/*
+	 * Extension: the child has its memory for itself. All its regions must be pinned, explicitly
+	 * (MSHV_SET_MEM_PINNED, else EINVAL), and the VMM cannot touch them until they are removed:
+	 * it gets a SIGSEGV. What was in the memory before is what the child finds.
+	 */
+	MSHV_PT_ISOLATION_SNP = 2,
 };
 
 /**

@@ -51,6 +51,18 @@ static void build_boot(uint8_t *boot)
 	memcpy(boot + CODE_WRITE, code_write, sizeof(code_write));
 }
 
+static int boot_vcpu(struct probe *probe)
+{
+	probe->vcpu = mshv_vcpu_create(probe->vm, 0);
+	if (!probe->vcpu)
+		return -1;
+	/* Long mode as for a payload, with tables of our own. */
+	if (mshv_boot_vcpu(probe->vcpu, CODE_READ) ||
+	    mshv_set_register(probe->vcpu, HVABI_REG_CR3, PML4))
+		return -1;
+	return 0;
+}
+
 int probe_open(struct probe *probe)
 {
 	memset(probe, 0, sizeof(*probe));
@@ -61,14 +73,21 @@ int probe_open(struct probe *probe)
 	if (!probe->boot)
 		return -1;
 	build_boot(probe->boot);
-	probe->vcpu = mshv_vcpu_create(probe->vm, 0);
-	if (!probe->vcpu)
+	return boot_vcpu(probe);
+}
+
+int probe_open_isolated(struct probe *probe)
+{
+	memset(probe, 0, sizeof(*probe));
+	probe->vm = mshv_vm_create_isolated();
+	probe->boot = probe_memory(BOOT_SIZE, false);
+	if (!probe->vm || !probe->boot)
 		return -1;
-	/* Long mode as for a payload, with tables of our own. */
-	if (mshv_boot_vcpu(probe->vcpu, CODE_READ) ||
-	    mshv_set_register(probe->vcpu, HVABI_REG_CR3, PML4))
+	/* From the call on it is the guest's alone. */
+	build_boot(probe->boot);
+	if (mshv_region_add(probe->vm, 0, probe->boot, BOOT_SIZE, MSHV_MEMORY_PINNED))
 		return -1;
-	return 0;
+	return boot_vcpu(probe);
 }
 
 void probe_close(struct probe *probe)
@@ -137,6 +156,18 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter)
 		exit(1);
 	}
 	return counters[counter];
+}
+
+int64_t probe_lent(void)
+{
+	static uint64_t counters[HVABI_COUNT_MAX];
+	int64_t pages = 0;
+	unsigned int cpu;
+
+	for (cpu = 0; !mshv_processor_counters(cpu, counters); cpu++)
+		pages += (int64_t)(counters[HVABI_COUNT_PAGE_DEPOSITED] -
+				   counters[HVABI_COUNT_PAGE_WITHDRAWN]);
+	return pages;
 }
 
 void *probe_memory(uint64_t size, bool huge)

@@ -35,6 +35,8 @@ enum probe_outcome {
 
 /* Returns 0, or -1 with mshv_error() set. Close also after a failure. */
 int probe_open(struct probe *probe);
+/* With memory of its own; the boot memory is the caller's to unmap, in probe->boot. */
+int probe_open_isolated(struct probe *probe);
 void probe_close(struct probe *probe);
 
 /* One 8-byte access by the guest. A retried access (EINTR) is not seen. */
@@ -43,6 +45,9 @@ enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value
 
 /* Map calls, NO_ACCESS included, and everything else: a counter of the hypervisor for this guest. */
 uint64_t probe_counter(struct probe *probe, unsigned int counter);
+
+/* Pages that the hypervisor has of all partitions: what was deposited and not withdrawn. */
+int64_t probe_lent(void);
 
 /* Bytes of anonymous memory, aligned to 2 MiB; with huge pages, or without. */
 void *probe_memory(uint64_t size, bool huge);

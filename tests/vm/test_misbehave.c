@@ -117,6 +117,26 @@ static enum ktap_result short_of_memory(void)
 	return PASS;
 }
 
+/* There is no end to what the hypervisor wants: an error, in finite time, and what it got comes back. */
+static enum ktap_result no_end_of_memory(void)
+{
+	int64_t lent = probe_lent();
+
+	OPTION(REFUSE_MEMORY_EVERY, 1);
+	CHECK(probe_open(&probe) && errno == ENOMEM, "%s", mshv_error());
+	behave();
+	CHECK_PASS(set_up(false));
+	OPTION(REFUSE_MEMORY_EVERY, 1);
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_ERROR && probe.error == ENOMEM, "errno %d",
+	      probe.error);
+	behave();
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
+	tear_down();
+	CHECK(probe_lent() == lent, "%lld pages lent, before %lld", (long long)probe_lent(),
+	      (long long)lent);
+	return PASS;
+}
+
 /* Each call that can want memory, at each point of a guest's making. */
 static enum ktap_result short_while_creating(void)
 {
@@ -252,6 +272,7 @@ int main(void)
 	static const struct ktap_test tests[] = {
 		{ "calls done in pieces", in_pieces },
 		{ "memory refused again and again", short_of_memory },
+		{ "memory refused for ever", no_end_of_memory },
 		{ "memory refused while a guest is made", short_while_creating },
 		{ "memory refused while pinning", short_while_pinning },
 		{ "a pinned map refused", pinning_refused },

@@ -15,6 +15,8 @@ static const struct verb {
 } verbs[] = {
 	{ "run", cmd_run, "run a guest payload and show its console" },
 	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
+	{ "stat", cmd_stat, "show the driver's counters of each partition" },
+	{ "regions", cmd_regions, "list guest memory regions, their kind and what is mapped" },
 	{ "hv", cmd_hv, "show the counters of the bundled hypervisor" },
 };
 

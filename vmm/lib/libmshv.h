@@ -41,6 +41,12 @@ const char *mshv_error(void);
 struct mshv_vm *mshv_vm_create(void);
 
 /*
+ * The same, but the guest has its memory for itself: all of it must be added as pinned, and from
+ * then on this process cannot touch it.
+ */
+struct mshv_vm *mshv_vm_create_isolated(void);
+
+/*
  * Destroys the partition and frees its memory. Every processor must have been destroyed.
  * NULL is fine.
  */

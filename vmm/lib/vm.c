@@ -44,12 +44,12 @@ int mshv_device(void)
 	return answer;
 }
 
-struct mshv_vm *mshv_vm_create(void)
+static struct mshv_vm *create(uint64_t isolation)
 {
 	/* Payloads have no use for an APIC, and the bundled hypervisor has none to give. */
 	struct mshv_create_partition args = {
 		.pt_flags = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
-		.pt_isolation = MSHV_PT_ISOLATION_NONE,
+		.pt_isolation = isolation,
 	};
 	struct mshv_vm *vm = calloc(1, sizeof(*vm));
 	int device = open_device();
@@ -74,6 +74,16 @@ free:
 		close(device);
 	free(vm);
 	return NULL;
+}
+
+struct mshv_vm *mshv_vm_create(void)
+{
+	return create(MSHV_PT_ISOLATION_NONE);
+}
+
+struct mshv_vm *mshv_vm_create_isolated(void)
+{
+	return create(MSHV_PT_ISOLATION_SNP);
 }
 
 static void free_region(struct region *r)

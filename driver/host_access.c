@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host access: the memory of an isolated partition is the child's alone.
+ *
+ * Laws:
+ *	- All regions of an isolated partition are pinned (region.c): a page that Linux cannot even
+ *	  read cannot be moved, swapped or merged.
+ *	- Access is given up after the pages are pinned and before they are mapped; it is taken back
+ *	  after they are unmapped and before they are unpinned.
+ *	- A page that the hypervisor does not give back stays pinned for ever: Linux would die of
+ *	  touching it. Losing the page is the floor; the kernel log says how many.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include <hvabi/memory.h>
+
+#include "mshv.h"
+
+#define MSHV_HOST_ACCESS_MAX \
+	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_modify_sparse_spa_page_host_access)) / sizeof(u64))
+
+static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags, u64 partition_id,
+		 u16 *done)
+{
+	struct hvabi_input_modify_sparse_spa_page_host_access *input;
+	u16 status, i;
+
+	input = mshv_hypercall_begin(NULL);
+	input->host_access = access;
+	input->flags = flags;
+	input->partition_id = partition_id;
+	for (i = 0; i < reps; i++)
+		input->spa_page_list[i] = page_to_pfn(pages[i]);
+	*done = 0;
+	status = mshv_hypercall_reps(code, reps, done, input, NULL);
+	mshv_hypercall_end();
+	return status;
+}
+
+/**
+ * mshv_host_access_release() - give the pages of a region to its isolated partition
+ * @region: pinned, nothing of it mapped
+ * @released: where to store how many pages, from the first on, are the child's now
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0 or the errno of the hypervisor; then some pages may have been given all the same.
+ */
+int mshv_host_access_release(struct mshv_region *region, u64 *released)
+{
+	u16 status = HVABI_STATUS_SUCCESS, done;
+
+	*released = 0;
+	while (*released < region->pages) {
+		status = batch(HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS,
+			       region->pinned_pages + *released,
+			       min_t(u64, region->pages - *released, MSHV_HOST_ACCESS_MAX), 0,
+			       HVABI_HOST_ACCESS_MAKE_EXCLUSIVE, region->partition->id, &done);
+		*released += done;
+		if (status != HVABI_STATUS_SUCCESS)
+			return mshv_status_errno(status);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * mshv_host_access_acquire() - take pages back
+ * @region: nothing of it is mapped
+ * @pages: how many, from the first on, were released
+ *
+ * Pages that do not come back are dropped from region->pinned_pages: nobody unpins them.
+ *
+ * Context: process context, may sleep. Cannot fail.
+ */
+void mshv_host_access_acquire(struct mshv_region *region, u64 pages)
+{
+	u64 at = 0, lost = 0;
+	u16 status, done;
+
+	while (at < pages) {
+		status = batch(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS,
+			       region->pinned_pages + at,
+			       min_t(u64, pages - at, MSHV_HOST_ACCESS_MAX),
+			       HVABI_HOST_ACCESS_READABLE | HVABI_HOST_ACCESS_WRITABLE,
+			       HVABI_HOST_ACCESS_MAKE_SHARED, 0, &done);
+		at += done;
+		if (status != HVABI_STATUS_SUCCESS) {
+			/* The call is refused as a whole if one page is: find out which. */
+			status = batch(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS,
+				       region->pinned_pages + at, 1,
+				       HVABI_HOST_ACCESS_READABLE | HVABI_HOST_ACCESS_WRITABLE,
+				       HVABI_HOST_ACCESS_MAKE_SHARED, 0, &done);
+			if (status != HVABI_STATUS_SUCCESS) {
+				region->pinned_pages[at] = NULL;
+				lost++;
+			}
+			at++;
+		}
+		cond_resched();
+	}
+	if (lost)
+		pr_err_ratelimited(pr_fmt_mshv "partition %llu: %llu pages not given back, lost until reboot\n",
+				   region->partition->id, lost);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The driver's statistics of all partitions that this user may see, from /proc/PID/fdinfo
+ * (docs/stats.md).
+ */
+#ifndef MSHV_CMD_FDINFO_H
+#define MSHV_CMD_FDINFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct stat_value {
+	char key[40];
+	uint64_t value;
+};
+
+/* Words stay words: "movable", "rwx"; numbers are in @values. */
+struct stat_region {
+	uint64_t gfn, pages, hva;
+	char kind[16], rights[8];
+	struct stat_value *values;
+	unsigned int count;
+};
+
+struct stat_partition {
+	uint64_t id;
+	pid_t pid;
+	char command[32];
+	char state[16];
+	struct stat_value *values;
+	unsigned int count;
+	struct stat_region *regions;
+	unsigned int region_count;
+};
+
+/*
+ * Reads all partitions, or those of one process (@pid not 0), each once however many descriptors
+ * there are. Returns their number, -1 if /proc cannot be read or there is no such process. A process
+ * that may not be looked into is passed over.
+ */
+int stat_read(pid_t pid, struct stat_partition **partitions);
+void stat_free(struct stat_partition *partitions, int count);
+
+/* A value by its key, 0 if it is not there. */
+uint64_t stat_value(const struct stat_value *values, unsigned int count, const char *key);
+
+/* A string for JSON, quotes included. */
+void stat_print_json_string(const char *text);
+
+#endif

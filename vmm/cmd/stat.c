@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mshv stat: what the driver counted, for every partition that the user may see; once, or line
+ * after line with what happened in between. In the manner of kvm_stat.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "fdinfo.h"
+
+static const char usage[] =
+	"usage: mshv stat [options]\n"
+	"\n"
+	"Shows the driver's counters of each partition: faults, maps, invalidations.\n"
+	"\n"
+	"  -1, --once          once, all counters (the default)\n"
+	"  -l, --log           a line every interval, of what happened meanwhile\n"
+	"  -s, --set-delay SEC interval of --log (default 1)\n"
+	"  -n, --count N       end after N lines of --log\n"
+	"  -p, --pid PID       only partitions of this process\n"
+	"  -z, --skip-zero     leave out counters that are zero\n"
+	"      --json          for programs\n";
+
+struct options {
+	bool log, json, skip_zero;
+	uint64_t delay, count, pid;
+};
+
+/* Columns of --log: a name of at most eight letters, and what is added up. */
+static const struct column {
+	const char *title;
+	const char *keys[4];
+} columns[] = {
+	{ "faults", { "faults-served" } },
+	{ "errors", { "faults-without-page", "faults-on-poison", "faults-without-memory" } },
+	{ "retries", { "fault-retries" } },
+	{ "small", { "pages-mapped-small" } },
+	{ "large", { "pages-mapped-large" } },
+	{ "clear", { "invalidations-clear" } },
+	{ "protect", { "invalidations-protect" } },
+	{ "migrate", { "invalidations-migrate" } },
+	{ "unmap", { "invalidations-unmap", "invalidations-release" } },
+	{ "taken", { "pages-taken-away" } },
+	{ "calls", { "map-calls", "blank-calls", "unmap-calls" } },
+};
+
+#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "once", no_argument, NULL, '1' }, { "log", no_argument, NULL, 'l' },
+		{ "set-delay", required_argument, NULL, 's' }, { "count", required_argument, NULL, 'n' },
+		{ "pid", required_argument, NULL, 'p' }, { "skip-zero", no_argument, NULL, 'z' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){ .delay = 1 };
+	while ((c = getopt_long(argc, argv, "1ls:n:p:zh", longs, NULL)) != -1) {
+		switch (c) {
+		case '1':
+			o->log = false;
+			break;
+		case 'l':
+			o->log = true;
+			break;
+		case 's':
+			if (cmd_parse_number(optarg, 1, 86400, &o->delay))
+				return cmd_usage_error("stat: --set-delay: not 1..86400: %s", optarg);
+			break;
+		case 'n':
+			if (cmd_parse_number(optarg, 1, UINT32_MAX, &o->count))
+				return cmd_usage_error("stat: --count: not a number: %s", optarg);
+			break;
+		case 'p':
+			if (cmd_parse_number(optarg, 1, INT32_MAX, &o->pid))
+				return cmd_usage_error("stat: --pid: not a process: %s", optarg);
+			break;
+		case 'z':
+			o->skip_zero = true;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return -1;
+		default:
+			return cmd_usage_error("stat: try 'mshv stat --help'");
+		}
+	}
+	if (optind < argc)
+		return cmd_usage_error("stat: unexpected: %s", argv[optind]);
+	if (o->log && o->json)
+		return cmd_usage_error("stat: --log and --json exclude each other");
+	return 0;
+}
+
+static void print_text(const struct stat_partition *p, const struct options *o)
+{
+	printf("partition %" PRIu64 " (%s, pid %d, %s, %u regions)\n", p->id, p->command, p->pid,
+	       p->state, p->region_count);
+	for (unsigned int i = 0; i < p->count; i++)
+		if (p->values[i].value || !o->skip_zero)
+			printf("  %-28s %12" PRIu64 "\n", p->values[i].key, p->values[i].value);
+}
+
+static void print_json(const struct stat_partition *p, const struct options *o)
+{
+	printf("{\"partition\": %" PRIu64 ", \"pid\": %d, \"command\": ", p->id, p->pid);
+	stat_print_json_string(p->command);
+	printf(", \"state\": ");
+	stat_print_json_string(p->state);
+	printf(", \"regions\": %u", p->region_count);
+	for (unsigned int i = 0; i < p->count; i++)
+		if (p->values[i].value || !o->skip_zero)
+			printf(", \"%s\": %" PRIu64, p->values[i].key, p->values[i].value);
+	printf("}");
+}
+
+static int once(const struct options *o)
+{
+	struct stat_partition *partitions;
+	int count = stat_read((pid_t)o->pid, &partitions);
+
+	if (count < 0)
+		return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
+	if (o->json)
+		printf("[");
+	for (int i = 0; i < count; i++) {
+		if (o->json) {
+			printf(i ? ",\n " : "");
+			print_json(&partitions[i], o);
+		} else {
+			print_text(&partitions[i], o);
+		}
+	}
+	if (o->json)
+		printf("]\n");
+	else if (!count)
+		printf("no partitions\n");
+	stat_free(partitions, count);
+	return 0;
+}
+
+/* Sums over all partitions. */
+static int sums(pid_t pid, uint64_t *sum)
+{
+	struct stat_partition *partitions;
+	int count = stat_read(pid, &partitions);
+
+	memset(sum, 0, COLUMNS * sizeof(*sum));
+	for (int i = 0; i < count; i++)
+		for (size_t c = 0; c < COLUMNS; c++)
+			for (size_t k = 0; k < 4 && columns[c].keys[k]; k++)
+				sum[c] += stat_value(partitions[i].values, partitions[i].count,
+						     columns[c].keys[k]);
+	stat_free(partitions, count < 0 ? 0 : count);
+	return count;
+}
+
+static int log_lines(const struct options *o)
+{
+	uint64_t before[COLUMNS], now[COLUMNS];
+
+	if (sums((pid_t)o->pid, before) < 0)
+		return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
+	for (uint64_t line = 0; !o->count || line < o->count; line++) {
+		int guests;
+
+		if (line % 20 == 0) {
+			printf("%6s", "guests");
+			for (size_t c = 0; c < COLUMNS; c++)
+				printf(" %8s", columns[c].title);
+			printf("\n");
+		}
+		fflush(stdout);
+		sleep((unsigned int)o->delay);
+		guests = sums((pid_t)o->pid, now);
+		if (guests < 0)
+			return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
+		printf("%6d", guests);
+		for (size_t c = 0; c < COLUMNS; c++) {
+			/* A guest that ended takes its counters along. */
+			printf(" %8" PRIu64, now[c] > before[c] ? now[c] - before[c] : 0);
+			before[c] = now[c];
+		}
+		printf("\n");
+	}
+	return 0;
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	struct options o;
+	int ret = parse(argc, argv, &o);
+
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	return o.log ? log_lines(&o) : once(&o);
+}
