@@ -247,7 +247,7 @@ static u16 map_block(struct fault *fault, u64 source)
  */
 static u16 map_run(struct fault *fault)
 {
-	u32 limit = READ_ONCE(fault->vp->partition->tracking) ? 1 : HVABI_MAP_GPA_MAX;
+	u32 limit = READ_ONCE(fault->vp->partition->tracking) ? 1 : MSHV_BLOCK_PAGES;
 	struct mshv_vp *vp = fault->vp;
 	u32 count = fault->span.end - fault->span.first;
 	u32 asked = fault->gfn - fault->span.first;

@@ -576,6 +576,44 @@ static enum ktap_result patchwork(void)
 	return PASS;
 }
 
+/* [start, end) of a mapping of this process, by its name. */
+static bool find_mapping(const char *name, uint8_t **start, uint8_t **end)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	bool found = false;
+	char line[256];
+
+	while (maps && !found && fgets(line, sizeof(line), maps))
+		found = strstr(line, name) && sscanf(line, "%p-%p", (void **)start, (void **)end) == 2;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/*
+ * Memory that has no struct page behind it is refused, when a region is made over it and when it comes later. Every process has
+ * such a mapping: the kernel's clock page.
+ */
+static enum ktap_result device_memory(void)
+{
+	uint8_t *start, *end;
+	uint64_t value;
+
+	if (!find_mapping("[vvar]", &start, &end))
+		return ktap_skip("no [vvar]");
+	CHECK_PASS(probe_anonymous(false));
+	CHECK(mshv_region_add(probe.vm, GPA + SIZE, start, PAGE, 0) == -1 && errno == EOPNOTSUPP,
+	      "%s", strerror(errno));
+	CHECK(probe_write(&probe, GPA + 3 * PAGE, 1) == PROBE_DONE);
+	/* Not to be moved back: this process has had its clock page. */
+	if (mremap(start, end - start, end - start, MREMAP_MAYMOVE | MREMAP_FIXED, memory) != memory)
+		return ktap_skip("[vvar] does not move: %s", strerror(errno));
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_ERROR && probe.error == EFAULT, "errno %d",
+	      probe.error);
+	CHECK(probe_write(&probe, GPA + BLOCK, 2) == PROBE_DONE);
+	return PASS;
+}
+
 int main(int argc, char **argv)
 {
 	/* It wants a machine of its own: see tests.cfg. */
@@ -600,6 +638,8 @@ int main(int argc, char **argv)
 		{ "MADV_POPULATE_READ and _WRITE", madv_populate },
 		{ "hole punch and truncate", hole_punched },
 		{ "mlock", locked },
+		/* Last: the process has no fast clock afterwards. */
+		{ "device memory is refused", device_memory },
 	};
 
 	ktap_cleanup = tear_down;

@@ -18,6 +18,9 @@ const struct demo_row demo_rows[DEMO_ROWS] = {
 	{ "migrate", "pages migrate between nodes under a running guest", demo_row_migrate },
 	{ "compact", "memory is compacted under a running guest", demo_row_compact },
 	{ "swap", "guest memory goes to disk and comes back", demo_row_swap },
+	{ "thp", "huge pages are split and come back under a running guest", demo_row_thp },
+	{ "ksm", "equal pages of guests are merged until written", demo_row_ksm },
+	{ "overcommit", "guests use more memory than there is for them", demo_row_overcommit },
 	{ "kill", "a killed VMM leaves nothing behind", demo_row_kill },
 	{ "pinned", "a pinned guest stays where it is", demo_row_pinned },
 };

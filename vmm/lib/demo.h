@@ -48,7 +48,7 @@ struct demo_row {
 	void (*run)(struct demo *demo, struct demo_report *report);
 };
 
-#define DEMO_ROWS	7
+#define DEMO_ROWS	10
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
 /* To be called before the first row and after the last; they set and restore switches. */
@@ -96,6 +96,9 @@ bool demo_verify(struct demo *demo, struct demo_report *report, const char *when
 /* Sum of a counter over all of the parent's processors, children gone included. */
 uint64_t demo_total(unsigned int counter);
 
+void demo_row_thp(struct demo *demo, struct demo_report *report);
+void demo_row_ksm(struct demo *demo, struct demo_report *report);
+void demo_row_overcommit(struct demo *demo, struct demo_report *report);
 void demo_row_kill(struct demo *demo, struct demo_report *report);
 void demo_row_pinned(struct demo *demo, struct demo_report *report);
 void demo_row_create(struct demo *demo, struct demo_report *report);

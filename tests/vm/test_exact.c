@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a guest costs, counted: pages, faults and hypercalls; thousands of regions; memory that a VMM brings in from elsewhere
+ * while two processors want it (post-copy).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <host.h>
+
+#include "ktap.h"
+#include "probe.h"
+#include "stamper.h"
+
+#define GPA	(1ull << 30)
+#define SIZE	(64ull << 20)
+
+typedef unsigned long long ull;
+
+static struct probe probe;
+static struct stamper guest;
+static uint8_t *memory;
+static uint64_t memory_size;
+static int uffd = -1;
+
+static void tear_down(void)
+{
+	stamper_close(&guest);
+	if (probe.vm)
+		probe_close(&probe);
+	if (memory)
+		munmap(memory, memory_size);
+	if (uffd >= 0)
+		close(uffd);
+	memory = NULL;
+	uffd = -1;
+}
+
+static enum ktap_result set_up(uint64_t size, bool huge)
+{
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(size, huge);
+	memory_size = size;
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, size, 0), "%s", mshv_error());
+	/* The guest's own pages are not what is counted. */
+	CHECK(probe_write(&probe, 0x20000, 0) == PROBE_DONE);
+	return PASS;
+}
+
+static uint64_t faults(void)
+{
+	return probe_counter(&probe, HVABI_COUNT_EXIT_NPF_UNMAPPED) +
+	       probe_counter(&probe, HVABI_COUNT_EXIT_NPF_ACCESS);
+}
+
+/* A guest that jumps about has earned no window: it gets the pages it touches, and no others. */
+static enum ktap_result random_access(void)
+{
+	struct host_pages pages;
+	unsigned int i, seed = 7;
+	uint64_t before;
+
+	CHECK_PASS(set_up(SIZE, false));
+	before = faults();
+	for (i = 0; i < 200; i++) {
+		/* A page in every 16, the 16s in disorder. */
+		uint64_t page = (i * 37 + 11) % 200 * 16 + rand_r(&seed) % 16;
+
+		CHECK(probe_write(&probe, GPA + page * PAGE, i) == PROBE_DONE);
+	}
+	CHECK(!host_count_pages(memory, SIZE, false, &pages));
+	CHECK(pages.present == 200, "%llu pages for 200 touched", (ull)pages.present);
+	CHECK(faults() - before == 200, "%llu faults", (ull)(faults() - before));
+	return PASS;
+}
+
+static enum ktap_result in_sequence(bool huge)
+{
+	uint64_t calls, before, offset;
+
+	CHECK_PASS(set_up(SIZE, huge));
+	before = faults();
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
+	for (offset = 0; offset < SIZE; offset += PAGE)
+		CHECK(probe_write(&probe, GPA + offset, offset) == PROBE_DONE);
+	before = faults() - before;
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES) - calls;
+	ktap_note("%llu MiB: %llu faults, %llu map calls", SIZE >> 20, (ull)before, (ull)calls);
+	/* One a block, when the window has grown: once. */
+	CHECK(before <= SIZE / BLOCK + (huge ? 0 : 10), "%llu faults for %llu MiB", (ull)before,
+	      SIZE >> 20);
+	return PASS;
+}
+
+static enum ktap_result in_sequence_small(void)
+{
+	return in_sequence(false);
+}
+
+static enum ktap_result in_sequence_huge(void)
+{
+	return in_sequence(true);
+}
+
+/* Neither end at a multiple of 2 MiB: what lies between is mapped large all the same. */
+static enum ktap_result unaligned_middle(void)
+{
+	const uint64_t skip = 7 * PAGE, size = 6 * BLOCK - 3 * PAGE;
+	uint64_t offset, maps;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(8 * BLOCK, true);
+	memory_size = 8 * BLOCK;
+	memset(memory, 1, 8 * BLOCK);
+	CHECK(!mshv_region_add(probe.vm, GPA + skip, memory + skip, size, 0), "%s", mshv_error());
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
+	for (offset = 0; offset < size; offset += 64 * PAGE)
+		CHECK(probe_write(&probe, GPA + skip + offset, offset) == PROBE_DONE);
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M) - maps;
+	if (!maps && host_stat("/proc/vmstat", "thp_fault_alloc") == 0)
+		return ktap_skip("Linux had no huge page to give");
+	CHECK(maps == 5, "%llu of 5 whole blocks", (ull)maps);
+	return PASS;
+}
+
+#define REGIONS	3000u
+
+/* Page by page, side by side, added and removed in disorder. */
+static enum ktap_result thousands_of_regions(void)
+{
+	const uint64_t step = 1009;	/* prime to REGIONS: each comes once */
+	uint64_t i, n, value;
+	unsigned int round;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory_size = REGIONS * PAGE + BLOCK;
+	memory = probe_memory((memory_size + BLOCK - 1) & -BLOCK, false);
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < REGIONS; i++) {
+			n = i * step % REGIONS;
+			/* Backwards, so that neighbours in the guest are none in the VMM. */
+			CHECK(!mshv_region_add(probe.vm, GPA + n * PAGE,
+					       memory + (REGIONS - n) * PAGE, PAGE, 0),
+			      "region %llu: %s", (ull)n, mshv_error());
+		}
+		CHECK(mshv_region_add(probe.vm, GPA + 5 * PAGE, memory, PAGE, 0) && errno == EEXIST);
+		for (n = round; n < REGIONS; n += 7)
+			CHECK(probe_write(&probe, GPA + n * PAGE, n + 1 + round) == PROBE_DONE);
+		for (n = round; n < REGIONS; n += 7)
+			CHECK(*(uint64_t *)(memory + (REGIONS - n) * PAGE) == n + 1 + round);
+		for (i = 0; i < REGIONS; i++) {
+			n = i * step % REGIONS;
+			CHECK(!mshv_region_remove(probe.vm, GPA + n * PAGE,
+						  memory + (REGIONS - n) * PAGE, PAGE),
+			      "region %llu: %s", (ull)n, mshv_error());
+		}
+		for (n = 0; n < REGIONS; n += 100)
+			CHECK(probe_read(&probe, GPA + n * PAGE, &value) == PROBE_VMM);
+	}
+	return PASS;
+}
+
+/* ---- post-copy ---- */
+
+static bool watch(void *start, uint64_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register all = {
+		.range = { .start = (uintptr_t)start, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	return uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && !ioctl(uffd, UFFDIO_REGISTER, &all);
+}
+
+static volatile bool stop;
+static uint64_t delivered, twice;
+
+static void deliver(uint64_t index)
+{
+	static uint8_t page[PAGE] __attribute__((aligned(4096)));
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)guest.memory + index * PAGE, .src = (uintptr_t)page, .len = PAGE,
+	};
+	unsigned int word;
+
+	for (word = 0; word < GUEST_STAMP_WORDS; word++)
+		*(uint64_t *)(page + word * GUEST_STAMP_STEP) =
+			guest_stamp_word(STAMPER_GPA / PAGE + index, guest.version[index % STAMPER_VPS],
+					 word);
+	if (!ioctl(uffd, UFFDIO_COPY, &copy))
+		delivered++;
+	else if (errno == EEXIST)
+		twice++;
+}
+
+/* Serves what is asked for; when nothing is, pushes the next page that nobody has wanted yet. */
+static void *source(void *arg)
+{
+	struct pollfd poll_uffd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg message;
+	uint64_t next = 0;
+
+	(void)arg;
+	while (!stop) {
+		if (poll(&poll_uffd, 1, 2) > 0 &&
+		    read(uffd, &message, sizeof(message)) == sizeof(message))
+			deliver((message.arg.pagefault.address - (uintptr_t)guest.memory) / PAGE);
+		else if (next < guest.size / PAGE)
+			deliver(next++);
+	}
+	return NULL;
+}
+
+static enum ktap_result post_copy(void)
+{
+	struct host_pages pages;
+	pthread_t thread;
+	int wrong;
+
+	CHECK(!stamper_open(&guest, 4 * BLOCK, MSHV_MEMORY_SMALL));
+	if (!watch(guest.memory, guest.size))
+		return ktap_skip("userfaultfd: %s", strerror(errno));
+	stop = false;
+	delivered = twice = 0;
+	CHECK(!pthread_create(&thread, NULL, source, NULL));
+	/* One processor asks in order, the other at random. */
+	wrong = stamper_check(&guest);
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(!wrong);
+	CHECK(!host_count_pages(guest.memory, guest.size, false, &pages));
+	ktap_note("%llu pages delivered, %llu were there already", (ull)delivered, (ull)twice);
+	CHECK(delivered == guest.size / PAGE && pages.present == delivered);
+	return PASS;
+}
+
+/* Nobody answers: the VMM can be killed all the same. */
+static enum ktap_result no_answer(void)
+{
+	int ready[2], status, i;
+	char c = 1;
+	pid_t pid;
+
+	CHECK(!pipe(ready));
+	pid = fork();
+	if (!pid) {
+		struct probe own;
+		uint8_t *missing = probe_memory(BLOCK, false);
+		uint64_t value;
+
+		if (!watch(missing, BLOCK) || probe_open(&own) ||
+		    mshv_region_add(own.vm, GPA, missing, BLOCK, 0) || write(ready[1], &c, 1) != 1)
+			_exit(1);
+		probe_read(&own, GPA + 3 * PAGE, &value);
+		_exit(2);
+	}
+	CHECK(read(ready[0], &c, 1) == 1);
+	usleep(500000);
+	CHECK(waitpid(pid, &status, WNOHANG) == 0, "it should be waiting: 0x%x", status);
+	CHECK(!kill(pid, SIGKILL));
+	for (i = 0; i < 100 && waitpid(pid, &status, WNOHANG) == 0; i++)
+		usleep(100000);
+	close(ready[0]);
+	close(ready[1]);
+	CHECK(i < 100, "it does not die");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "0x%x", status);
+	return PASS;
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		{ "random access: a page a fault", random_access },
+		{ "in sequence, small pages", in_sequence_small },
+		{ "in sequence, huge pages", in_sequence_huge },
+		{ "large maps in the middle of an unaligned region", unaligned_middle },
+		{ "thousands of regions", thousands_of_regions },
+		{ "post-copy: every page arrives once", post_copy },
+		{ "post-copy: nobody answers", no_answer },
+	};
+
+	ktap_cleanup = tear_down;
+	return KTAP_RUN(tests);
+}
