@@ -8,6 +8,7 @@
 
 #include <linux/version.h>
 
+#include <linux/mm.h>
 #include <linux/smp.h>
 
 #include <asm/mshyperv.h>
@@ -28,6 +29,35 @@ static inline bool mshv_compat_hypercalls_ready(void)
 #else
 	return hv_is_hyperv_initialized();
 #endif
+}
+
+/*
+ * The page number that Linux maps at an address of a VMA without struct pages, and whether it may be
+ * written. Good as long as no notifier says otherwise. -EINVAL: nothing is mapped there. mmap_lock is
+ * held.
+ */
+static inline int mshv_compat_device_pfn(struct vm_area_struct *vma, unsigned long address,
+					 unsigned long *pfn, bool *writable)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	spinlock_t *lock;
+	pte_t *pte;
+
+	if (follow_pte(vma->vm_mm, address, &pte, &lock))
+		return -EINVAL;
+	*pfn = pte_pfn(*pte);
+	*writable = pte_write(*pte);
+	pte_unmap_unlock(pte, lock);
+#else
+	struct follow_pfnmap_args args = { .vma = vma, .address = address };
+
+	if (follow_pfnmap_start(&args))
+		return -EINVAL;
+	*pfn = args.pfn;
+	*writable = args.writable;
+	follow_pfnmap_end(&args);
+#endif
+	return 0;
 }
 
 #endif

@@ -51,19 +51,13 @@
  */
 #define MSHV_REPEAT_MAX		8
 
-/* What a page of the window is good for. */
-enum page_kind {
-	KIND_NONE,
-	KIND_READ,
-	KIND_WRITE,
-};
-
 /**
  * struct fault - one fault on its way
  * @vp: processor
  * @region: its region
  * @gfn: page asked for
  * @write: the guest writes
+ * @device: it is device memory: the look is in vp->kinds and vp->sources, not in vp->pfns
  * @span: window
  * @seq: notifier sequence of the last look
  * @faulted: Linux has faulted the page in at least once
@@ -79,6 +73,7 @@ struct fault {
 	struct mshv_region *region;
 	u64 gfn;
 	bool write;
+	bool device;
 	struct mshv_span span;
 	unsigned long seq;
 	bool faulted;
@@ -95,18 +90,49 @@ static unsigned long asked_pfn(const struct fault *fault)
 	return fault->vp->pfns[fault->gfn - fault->span.first];
 }
 
+static enum mshv_kind asked_kind(const struct fault *fault)
+{
+	return fault->vp->kinds[fault->gfn - fault->span.first];
+}
+
 /* Linux has the page, with the right the guest needs. */
 static bool asked_present(const struct fault *fault)
 {
 	unsigned long pfn = asked_pfn(fault);
 
+	if (fault->device)
+		return asked_kind(fault) == MSHV_KIND_WRITE ||
+		       (asked_kind(fault) == MSHV_KIND_READ && !fault->write);
 	if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
 		return false;
 	return !fault->write || pfn & HMM_PFN_WRITE;
 }
 
-/* mmap_lock is held. */
-static int look(struct fault *fault)
+/* Linux has something at a page that was looked at. */
+static bool present(const struct fault *fault, u64 gfn)
+{
+	u32 i = gfn - fault->span.first;
+
+	return fault->device ? fault->vp->kinds[i] : fault->vp->pfns[i];
+}
+
+/* Of device memory as far as its mapping goes. mmap_lock is held. */
+static void look_device(struct fault *fault, struct vm_area_struct *vma)
+{
+	unsigned long first = mshv_gfn_to_hva(fault->region, fault->span.first);
+	unsigned long last = mshv_gfn_to_hva(fault->region, fault->span.end - 1);
+	unsigned long start = max(first, vma->vm_start);
+	unsigned long end = min(last, vma->vm_end - PAGE_SIZE) + PAGE_SIZE;
+	u32 offset = (start - first) >> PAGE_SHIFT;
+	struct mshv_vp *vp = fault->vp;
+
+	memset(vp->kinds, MSHV_KIND_NONE, fault->span.end - fault->span.first);
+	mshv_device_look(vma, start, (end - start) >> PAGE_SHIFT, fault->region->writable,
+			 vp->sources + offset, vp->kinds + offset);
+}
+
+/* @vma is the asked page's or NULL. mmap_lock is held. */
+static int look(struct fault *fault, struct vm_area_struct *vma)
 {
 	struct hmm_range range = {
 		.notifier = &fault->region->notifier,
@@ -116,18 +142,23 @@ static int look(struct fault *fault)
 		.hmm_pfns = fault->vp->pfns,
 	};
 
-	return hmm_range_fault(&range);
+	fault->device = vma && mshv_vma_is_device(vma);
+	if (!fault->device)
+		return hmm_range_fault(&range);
+	look_device(fault, vma);
+	return 0;
 }
 
 /* Why Linux cannot have the page there, where it can be told. mmap_lock is held. */
-static int check_vma(struct fault *fault, unsigned long address, u64 *ahead_end)
+static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned long address,
+		     u64 *ahead_end)
 {
-	struct vm_area_struct *vma = vma_lookup(fault->vp->partition->mm, address);
-
-	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP))
+	if (!vma)
 		return -EFAULT;
 	if (!(vma->vm_flags & (fault->write ? VM_WRITE : VM_READ)))
 		return -EACCES;
+	if (fault->device && mshv_device_is_ram(vma, address))
+		return -EOPNOTSUPP;
 	/*
 	 * A page that user space has to supply is not worth waiting for before somebody wants it.
 	 */
@@ -142,7 +173,7 @@ static int check_vma(struct fault *fault, unsigned long address, u64 *ahead_end)
  * Let Linux fault in the page, and for a guest that goes in sequence those after it that it does
  * not have. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
  */
-static int fault_in(struct fault *fault)
+static int fault_in(struct fault *fault, struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = fault->vp->partition->mm;
 	unsigned int flags = fault->write ? FAULT_FLAG_WRITE : 0;
@@ -151,10 +182,10 @@ static int fault_in(struct fault *fault)
 	u64 gfn, ahead_end;
 	int ret;
 
-	ret = check_vma(fault, address, &ahead_end);
+	ret = check_vma(fault, vma, address, &ahead_end);
 	if (ret)
 		return ret;
-	if (fault->faulted && asked_pfn(fault) & HMM_PFN_ERROR)
+	if (fault->faulted && !fault->device && asked_pfn(fault) & HMM_PFN_ERROR)
 		return -EFAULT;
 	ret = fixup_user_fault(mm, address, flags, &unlocked);
 	if (ret)
@@ -162,7 +193,7 @@ static int fault_in(struct fault *fault)
 	fault->faulted = true;
 
 	for (gfn = fault->gfn + 1; gfn < ahead_end; gfn++) {
-		if (fault->vp->pfns[gfn - fault->span.first])
+		if (present(fault, gfn))
 			continue;
 		/* Whatever is wrong there, the guest has not asked for it. */
 		if (unlocked || fatal_signal_pending(current) ||
@@ -191,17 +222,17 @@ static bool dirtying_is_free(struct folio *folio)
 		!folio_test_swapcache(folio));
 }
 
-static enum page_kind page_kind(const struct fault *fault, u64 gfn)
+static enum mshv_kind page_kind(const struct fault *fault, u64 gfn)
 {
 	unsigned long pfn = fault->vp->pfns[gfn - fault->span.first];
 
 	if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR)
-		return KIND_NONE;
+		return MSHV_KIND_NONE;
 	if (!fault->region->writable || !(pfn & HMM_PFN_WRITE))
-		return KIND_READ;
+		return MSHV_KIND_READ;
 	if (gfn == fault->gfn && fault->write)
-		return KIND_WRITE;
-	return dirtying_is_free(page_folio(hmm_pfn_to_page(pfn))) ? KIND_WRITE : KIND_READ;
+		return MSHV_KIND_WRITE;
+	return dirtying_is_free(page_folio(hmm_pfn_to_page(pfn))) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
 }
 
 /*
@@ -235,34 +266,42 @@ static u16 map_block(struct fault *fault, u64 source)
 	fault->large = true;
 	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
 	fault->pages = MSHV_BLOCK_PAGES;
-	fault->writable = page_kind(fault, fault->gfn) == KIND_WRITE;
+	fault->writable = page_kind(fault, fault->gfn) == MSHV_KIND_WRITE;
 	if (fault->writable)
 		folio_mark_dirty(page_folio(hmm_pfn_to_page(asked_pfn(fault))));
-	return mshv_region_map_block(fault->region, fault->gfn, source, fault->writable);
+	return mshv_region_map_block(fault->region, fault->gfn, source,
+				     fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
 }
 
 /*
- * Map the page and the neighbours with equal rights. region->lock and the busy bit are held, the
- * sequence is valid.
+ * The page and the neighbours with equal rights, by vp->kinds. Returns the index of the first one in
+ * the window.
  */
+static u32 choose_run(struct fault *fault)
+{
+	u32 limit = READ_ONCE(fault->region->partition->tracking) ? 1 : MSHV_BLOCK_PAGES;
+	u32 run;
+
+	run = mshv_run_around(fault->vp->kinds, fault->span.end - fault->span.first,
+			      fault->gfn - fault->span.first, limit, &fault->pages);
+	fault->large = false;
+	fault->first = fault->span.first + run;
+	fault->writable = asked_kind(fault) == MSHV_KIND_WRITE;
+	return run;
+}
+
+/* Map small pages. region->lock and the busy bit are held, the sequence is valid. */
 static u16 map_run(struct fault *fault)
 {
-	u32 limit = READ_ONCE(fault->vp->partition->tracking) ? 1 : MSHV_BLOCK_PAGES;
-	struct mshv_vp *vp = fault->vp;
 	u32 count = fault->span.end - fault->span.first;
-	u32 asked = fault->gfn - fault->span.first;
 	struct folio *folio, *dirtied = NULL;
-	u32 i, run, pages;
+	struct mshv_vp *vp = fault->vp;
+	u32 i, run;
 
 	for (i = 0; i < count; i++)
 		vp->kinds[i] = page_kind(fault, fault->span.first + i);
-	run = mshv_run_around(vp->kinds, count, asked, limit, &pages);
-
-	fault->large = false;
-	fault->first = fault->span.first + run;
-	fault->pages = pages;
-	fault->writable = vp->kinds[asked] == KIND_WRITE;
-	for (i = 0; i < pages; i++) {
+	run = choose_run(fault);
+	for (i = 0; i < fault->pages; i++) {
 		struct page *page = hmm_pfn_to_page(vp->pfns[run + i]);
 
 		vp->sources[i] = page_to_pfn(page);
@@ -272,8 +311,25 @@ static u16 map_run(struct fault *fault)
 			dirtied = folio;
 		}
 	}
-	return mshv_region_map_pages(fault->region, fault->first, vp->sources, pages,
-				     fault->writable);
+	return mshv_region_map_pages(fault->region, fault->first, vp->sources, fault->pages,
+				     fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
+}
+
+/* Map device memory. region->lock and the busy bit are held, the sequence is valid. */
+static u16 map_device(struct fault *fault)
+{
+	u32 run = choose_run(fault);
+
+	return mshv_region_map_pages(fault->region, fault->first, fault->vp->sources + run,
+				     fault->pages, HVABI_MAP_GPA_NOT_CACHED |
+				     (fault->writable ? HVABI_MAP_GPA_WRITABLE : 0));
+}
+
+static u16 map_memory(struct fault *fault)
+{
+	u64 source = large_source(fault);
+
+	return source ? map_block(fault, source) : map_run(fault);
 }
 
 /* Returns 0, -EAGAIN if the look is out of date, or another errno; *status is the hypervisor's. */
@@ -281,24 +337,47 @@ static int map(struct fault *fault, u16 *status)
 {
 	struct mshv_region *region = fault->region;
 	unsigned long block = mshv_region_block(region, fault->gfn);
-	u64 source;
 	int ret = 0;
 
 	*status = HVABI_STATUS_SUCCESS;
 	read_lock(&region->lock);
-	if (region->removed || READ_ONCE(region->partition->dead)) {
+	if (region->state == MSHV_REGION_REMOVED || READ_ONCE(region->partition->dead)) {
 		/* The next dispatch finds out. */
 		fault->pages = 0;
-	} else if (mmu_interval_read_retry(&region->notifier, fault->seq)) {
+	} else if (region->state != MSHV_REGION_MOVABLE ||
+		   mmu_interval_read_retry(&region->notifier, fault->seq)) {
 		ret = -EAGAIN;
 	} else {
 		bit_spin_lock(block, region->busy);
-		source = large_source(fault);
-		*status = source ? map_block(fault, source) : map_run(fault);
+		*status = fault->device ? map_device(fault) : map_memory(fault);
 		bit_spin_unlock(block, region->busy);
 	}
 	read_unlock(&region->lock);
 	return ret;
+}
+
+/* Find the page in Linux and map it. Returns as map(), and as looking and faulting in do. */
+static int map_movable(struct fault *fault, u16 *status)
+{
+	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
+	struct mm_struct *mm = fault->vp->partition->mm;
+	struct vm_area_struct *vma;
+	int ret;
+
+	fault->seq = mmu_interval_read_begin(&fault->region->notifier);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, address);
+	ret = look(fault, vma);
+	if (!ret && !asked_present(fault)) {
+		ret = fault_in(fault, vma);
+		if (!ret)
+			ret = -EAGAIN;
+	}
+	mmap_read_unlock(mm);
+	if (ret)
+		return ret == -EBUSY ? -EAGAIN : explain(fault, ret);
+	return map(fault, status);
 }
 
 /*
@@ -307,29 +386,23 @@ static int map(struct fault *fault, u16 *status)
  */
 static int try_fault(struct fault *fault)
 {
-	struct mm_struct *mm = fault->vp->partition->mm;
+	struct mshv_region *region = fault->region;
 	u16 status;
 	int ret;
 
-	fault->seq = mmu_interval_read_begin(&fault->region->notifier);
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	ret = look(fault);
-	if (!ret && !asked_present(fault)) {
-		ret = fault_in(fault);
-		if (!ret)
-			ret = -EAGAIN;
-	}
-	mmap_read_unlock(mm);
+	ret = mshv_region_settled(region);
 	if (ret)
-		return ret == -EBUSY ? -EAGAIN : explain(fault, ret);
-
-	ret = map(fault, &status);
-	if (ret || status == HVABI_STATUS_SUCCESS)
+		return ret;
+	if (READ_ONCE(region->state) == MSHV_REGION_PINNED)
+		ret = mshv_pinned_map(region, fault->gfn, fault->vp->sources, &status);
+	else
+		ret = map_movable(fault, &status);
+	/* That the partition died meanwhile the next dispatch finds out. */
+	if (ret || status == HVABI_STATUS_SUCCESS || READ_ONCE(region->partition->dead))
 		return ret;
 	if (!mshv_status_needs_memory(status))
 		return mshv_status_errno(status);
-	ret = mshv_deposit_for(fault->vp->partition, status, &fault->deposits);
+	ret = mshv_deposit_for(region->partition, status, &fault->deposits);
 	return ret ? ret : -EAGAIN;
 }
 
@@ -392,7 +465,8 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
  *
  * Return: 0; not served then means that the access is the VMM's business (no region, or a right
  * that the region does not give). -EINTR: a signal; running again faults again. Otherwise why Linux
- * cannot supply the page: -EFAULT, -EHWPOISON, -EACCES, -ENOMEM, or the errno of the hypervisor.
+ * cannot supply the page: -EFAULT, -EHWPOISON, -EACCES, -ENOMEM, -EOPNOTSUPP (RAM behind a device's
+ * mapping), or the errno of the hypervisor.
  */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served)
 {
@@ -407,8 +481,7 @@ int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *se
 	region = mshv_region_get(vp->partition, gfn);
 	if (!region)
 		return 0;
-	if (region->pinned ||
-	    (access == HVABI_INTERCEPT_ACCESS_WRITE && !region->writable) ||
+	if ((access == HVABI_INTERCEPT_ACCESS_WRITE && !region->writable) ||
 	    (access == HVABI_INTERCEPT_ACCESS_EXECUTE && !region->executable))
 		goto out;
 	ret = serve(vp, region, gfn, access, intercept->header.rip);

@@ -194,7 +194,8 @@ static bool region_invalidate(struct mmu_interval_notifier *notifier,
 
 	write_lock(&region->lock);
 	mmu_interval_set_seq(notifier, cur_seq);
-	mshv_region_blank(region, gfn, end, may_sleep, &blanked);
+	if (region->state != MSHV_REGION_PINNED)
+		mshv_region_blank(region, gfn, end, may_sleep, &blanked);
 	write_unlock(&region->lock);
 
 	mshv_count_invalidation(region, range->event, blanked.pages);

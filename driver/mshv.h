@@ -11,9 +11,10 @@
  *	vp.c		its processors: create, run, state pages
  *	region.c	GFN range bound to HVA range: create, look up, remove; state of its blocks
  *	fault.c		a guest touched a page that is not mapped: find it in Linux, map it
+ *	device.c	device memory of the VMM as memory of the guest
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	invalidate.c	Linux takes a page away: the child loses it first
- *	pin.c		pinned regions
+ *	pin.c		pinned regions: from movable to pinned and back
  *	host_access.c	memory that an isolated child has for itself
  *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
  *	deposit.c	memory lent to the hypervisor
@@ -155,6 +156,21 @@ struct mshv_vp {
 };
 
 /**
+ * enum mshv_region_state - what may be mapped of a region
+ * @MSHV_REGION_MOVABLE: faults map what Linux has, and the notifier takes it away
+ * @MSHV_REGION_CHANGING: from one kind to the other: nothing is mapped, faults wait; what is mapped
+ *   still goes, and the notifier takes away
+ * @MSHV_REGION_PINNED: faults map @pinned_pages, and the notifier is not heard
+ * @MSHV_REGION_REMOVED: nothing is mapped any more, for ever
+ */
+enum mshv_region_state {
+	MSHV_REGION_MOVABLE,
+	MSHV_REGION_CHANGING,
+	MSHV_REGION_PINNED,
+	MSHV_REGION_REMOVED,
+};
+
+/**
  * struct mshv_region - a GFN range bound to an HVA range of the creator's address space
  * @partition: owner; outlives the region's presence in the tree
  * @refs: the tree's, and one for each fault in flight
@@ -164,17 +180,17 @@ struct mshv_vp {
  * @hva: address of the first page
  * @writable: guest may write
  * @executable: guest may execute
- * @pinned: pages are pinned and mapped for the life of the region; @notifier is not used
  * @notifier: tells when Linux changes a page table entry in [hva, hva + pages)
  * @lock: taken for reading to map (with the lock bit of the block), for writing to take away. The
  *   MMU notifier's lock
- * @removed: no map may be made any more; changes under @lock held for writing
+ * @state: what may be mapped; changes under @lock held for writing
  * @known: bit per block: something was mapped here, so the hypervisor has to unmap it in the end
  * @mapped: bit per block: the child may reach pages here
  * @large: bit per block: one 2 MiB map
  * @busy: bit per block: lock of a mapper (bit spin lock)
  * @stats: counters
- * @pinned_pages: pages of a pinned region; NULL for one that the hypervisor kept
+ * @pinned_pages: NULL, or the pages pinned, one for each guest page; a page that the hypervisor kept
+ *   is NULL. Set before @state becomes PINNED, freed after it is something else
  *
  * States of a block, and what may hold in the hypervisor:
  *
@@ -196,11 +212,10 @@ struct mshv_region {
 	unsigned long hva;
 	bool writable;
 	bool executable;
-	bool pinned;
 
 	struct mmu_interval_notifier notifier;
 	rwlock_t lock;
-	bool removed;
+	enum mshv_region_state state;
 	unsigned long *known;
 	unsigned long *mapped;
 	unsigned long *large;
@@ -289,13 +304,27 @@ void mshv_vp_free(struct mshv_vp *vp);
 /* region.c */
 void mshv_region_init_lock(struct mshv_region *region);
 u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources,
-			  unsigned int pages, bool writable);
-u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, bool writable);
+			  unsigned int pages, u32 flags);
+u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags);
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
 int mshv_region_remove(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
+int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
 void mshv_region_remove_all(struct mshv_partition *partition);
 struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn);
 void mshv_region_put(struct mshv_region *region);
+
+/* device.c */
+/* What a page is good for: what Linux maps there, with which rights. */
+enum mshv_kind {
+	MSHV_KIND_NONE,
+	MSHV_KIND_READ,
+	MSHV_KIND_WRITE,
+};
+
+bool mshv_vma_is_device(const struct vm_area_struct *vma);
+void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigned int pages,
+		      bool may_write, u64 *pfns, u8 *kinds);
+bool mshv_device_is_ram(struct vm_area_struct *vma, unsigned long address);
 
 /* fault.c */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
@@ -316,6 +345,9 @@ void mshv_invalidate_prime_lockdep(void);
 /* pin.c */
 int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
+void mshv_region_drop_pins(struct mshv_region *region);
+int mshv_pinned_map(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status);
+int mshv_region_settled(struct mshv_region *region);
 
 /* host_access.c */
 int mshv_host_access_release(struct mshv_region *region, u64 *released);

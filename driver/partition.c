@@ -178,8 +178,10 @@ static long ioctl_set_guest_memory(struct mshv_partition *partition,
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	if (args.flags & ~(MSHV_SET_MEM_FLAGS_MASK | MSHV_SET_MEM_PINNED) ||
+	if (args.flags & ~(MSHV_SET_MEM_FLAGS_MASK | MSHV_SET_MEM_PINNED | MSHV_SET_MEM_CHANGE) ||
 	    memchr_inv(args.rsvd, 0, sizeof(args.rsvd)))
+		return -EINVAL;
+	if (args.flags & MSHV_SET_MEM_CHANGE && args.flags & BIT(MSHV_SET_MEM_BIT_UNMAP))
 		return -EINVAL;
 	if (current->mm != partition->mm)
 		return -EPERM;
@@ -189,6 +191,8 @@ static long ioctl_set_guest_memory(struct mshv_partition *partition,
 		return -EOWNERDEAD;
 	if (!partition->initialized)
 		return -EINVAL;
+	if (args.flags & MSHV_SET_MEM_CHANGE)
+		return mshv_region_change(partition, &args);
 	return mshv_region_create(partition, &args);
 }
 

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinned regions: all pages faulted, pinned and mapped when the region is made, for the life of the
- * region.
+ * Pinned regions: all pages faulted, pinned and mapped, from the moment it is asked for (when the
+ * region is made, or later under a running guest) until it is asked back or the region goes.
  *
  * Laws:
  *	- Counted against RLIMIT_MEMLOCK of the VMM before the first page is pinned.
- *	- All or nothing: a short pin or a failed map is undone, and the errno says why.
+ *	- All or nothing: a short pin or a failed map is undone, the region is movable again, and the
+ *	  errno says why.
+ *	- Nothing is mapped at the moment when the kind changes. A page that Linux had put in another's
+ *	  place before the pin would else stay mapped with nobody to take it away. The guest faults
+ *	  what it touches meanwhile, and waits as long as the region is CHANGING.
+ *	- What a guest misses of a pinned region it gets from the list of pages, so it does not matter
+ *	  who is faster, the guest or map_all().
  *	- Pages that the child could write are marked dirty when they are unpinned; the child does
  *	  not reach them any more then. If the hypervisor keeps a map all the same, the partition
  *	  has been killed: its processors do not run.
- *	- Pages of an isolated partition are given to it in between (host_access.c).
+ *	- Pages of an isolated partition are given to it in between (host_access.c). Its regions stay
+ *	  pinned.
  *	- The per-page memory (8 bytes) is the price of pinning; movable regions have none.
  */
 #include <linux/errno.h>
@@ -17,6 +24,9 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
+/* Needs cpu_relax() from the headers above. */
+#include <linux/bit_spinlock.h>
 
 #include "mshv.h"
 #include "trace.h"
@@ -83,32 +93,50 @@ static bool block_contiguous(struct mshv_region *region, u64 gfn)
 	return true;
 }
 
-/*
- * Map what the region has of one block. Nobody else maps here: the region is not in the tree yet.
+/**
+ * mshv_pinned_map() - map what a pinned region has of one block
+ * @region: region
+ * @gfn: a page of the block and of the region
+ * @sources: room for the page numbers of one block
+ * @status: where to store the hypervisor's answer
+ *
+ * Context: process context; takes region->lock for reading.
+ *
+ * Return: 0, or -EAGAIN: the region is not pinned, nothing was done.
  */
-static u16 map_one(struct mshv_region *region, u64 gfn, u64 end, u64 *sources)
+int mshv_pinned_map(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status)
 {
 	unsigned long block = mshv_region_block(region, gfn);
-	struct page **pages = region->pinned_pages + (gfn - region->gfn);
+	u64 first = max(mshv_block_gfn(region, block), region->gfn);
+	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
+	struct page **pages;
+	int ret = -EAGAIN;
 	unsigned int i;
-	u16 status;
 
 	read_lock(&region->lock);
-	if (mshv_block_whole(region, block) && block_contiguous(region, gfn)) {
-		status = mshv_region_map_block(region, gfn, page_to_pfn(pages[0]),
-					       region->writable);
+	if (region->state != MSHV_REGION_PINNED)
+		goto out;
+	ret = 0;
+	pages = region->pinned_pages + (first - region->gfn);
+	bit_spin_lock(block, region->busy);
+	if (mshv_block_whole(region, block) && block_contiguous(region, first)) {
+		*status = mshv_region_map_block(region, first, page_to_pfn(pages[0]), flags);
 	} else {
-		for (i = 0; i < end - gfn; i++)
+		for (i = 0; i < end - first; i++)
 			sources[i] = page_to_pfn(pages[i]);
-		status = mshv_region_map_pages(region, gfn, sources, end - gfn, region->writable);
+		*status = mshv_region_map_pages(region, first, sources, end - first, flags);
 	}
+	bit_spin_unlock(block, region->busy);
+out:
 	read_unlock(&region->lock);
-	return status;
+	return ret;
 }
 
+/* The region is pinned, and stays so: partition->lock is held. */
 static int map_all(struct mshv_region *region)
 {
-	u64 gfn = region->gfn, end;
+	unsigned long block = 0, blocks = mshv_region_blocks(region);
 	unsigned int tries = 0;
 	u64 *sources;
 	u16 status;
@@ -117,12 +145,13 @@ static int map_all(struct mshv_region *region)
 	sources = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*sources), GFP_KERNEL);
 	if (!sources)
 		return -ENOMEM;
-	while (!ret && gfn < mshv_region_end(region)) {
-		end = min(round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES,
-			  mshv_region_end(region));
-		status = map_one(region, gfn, end, sources);
+	while (!ret && block < blocks) {
+		ret = mshv_pinned_map(region, max(mshv_block_gfn(region, block), region->gfn),
+				      sources, &status);
+		if (ret)
+			break;
 		if (status == HVABI_STATUS_SUCCESS) {
-			gfn = end;
+			block++;
 			tries = 0;
 		} else if (mshv_status_needs_memory(status)) {
 			ret = mshv_deposit_for(region->partition, status, &tries);
@@ -135,56 +164,106 @@ static int map_all(struct mshv_region *region)
 	return ret;
 }
 
+/* Take all away from the child and go on as @state. Faults wait meanwhile. */
+static void change_state(struct mshv_region *region, enum mshv_region_state state)
+{
+	struct mshv_blanked blanked = { };
+
+	write_lock(&region->lock);
+	region->state = MSHV_REGION_CHANGING;
+	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
+	region->state = state;
+	write_unlock(&region->lock);
+	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
+	smp_mb();
+	wake_up_var(&region->state);
+}
+
 /**
- * mshv_region_pin() - pin and map all pages of a region
- * @region: not in the tree yet
+ * mshv_region_settled() - wait while a region changes its kind
+ * @region: region
  *
- * Context: the region's address space is the caller's; partition->lock is held.
+ * Context: may sleep.
+ *
+ * Return: 0, or -EINTR: a signal.
+ */
+int mshv_region_settled(struct mshv_region *region)
+{
+	return wait_var_event_interruptible(&region->state, READ_ONCE(region->state) !=
+					    MSHV_REGION_CHANGING) ? -EINTR : 0;
+}
+
+/* Give up the first pages of the list. The child does not reach them. Cannot fail. */
+static void drop_pins(struct mshv_region *region, u64 pinned, u64 released)
+{
+	mshv_host_access_acquire(region, released);
+	unpin(region, pinned);
+	trace_unpin(region->partition->id, region->gfn, pinned);
+	account_locked_vm(region->partition->mm, region->pages, false);
+	kvfree(region->pinned_pages);
+	region->pinned_pages = NULL;
+}
+
+/**
+ * mshv_region_pin() - make a movable region pinned: pin and map all its pages
+ * @region: region
+ *
+ * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
  * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; or the
- * errno of the hypervisor.
+ * errno of the hypervisor. If not 0 the region is movable.
  */
 int mshv_region_pin(struct mshv_region *region)
 {
-	struct mm_struct *mm = region->partition->mm;
-	struct mshv_blanked blanked = { };
-	u64 pinned = 0, released = 0;
+	u64 pinned, released = 0;
 	int ret;
 
 	region->pinned_pages = kvcalloc(region->pages, sizeof(*region->pinned_pages),
 					GFP_KERNEL_ACCOUNT);
 	if (!region->pinned_pages)
 		return -ENOMEM;
-	ret = account_locked_vm(mm, region->pages, true);
-	if (ret)
-		goto out_free;
+	ret = account_locked_vm(region->partition->mm, region->pages, true);
+	if (ret) {
+		kvfree(region->pinned_pages);
+		region->pinned_pages = NULL;
+		return ret;
+	}
 
 	pinned = pin(region, &ret);
 	trace_pin(region->partition->id, region->gfn, region->pages, pinned, ret);
 	if (!ret && region->partition->isolated)
 		ret = mshv_host_access_release(region, &released);
-	if (!ret)
+	if (!ret) {
+		change_state(region, MSHV_REGION_PINNED);
 		ret = map_all(region);
-	if (!ret)
-		return 0;
-
-	write_lock(&region->lock);
-	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
-	write_unlock(&region->lock);
-	mshv_host_access_acquire(region, released);
-	unpin(region, pinned);
-	account_locked_vm(mm, region->pages, false);
-out_free:
-	kvfree(region->pinned_pages);
+		if (!ret)
+			return 0;
+		change_state(region, MSHV_REGION_MOVABLE);
+	}
+	drop_pins(region, pinned, released);
 	return ret;
 }
 
-/* The child does not reach the pages any more. Cannot fail. */
+/**
+ * mshv_region_drop_pins() - give up the pages of a region that was pinned, if it was
+ * @region: the child does not reach its pages, and nobody maps any more
+ *
+ * Context: process context, may sleep. Cannot fail.
+ */
+void mshv_region_drop_pins(struct mshv_region *region)
+{
+	if (region->pinned_pages)
+		drop_pins(region, region->pages, region->partition->isolated ? region->pages : 0);
+}
+
+/**
+ * mshv_region_unpin() - make a pinned region movable
+ * @region: region of a partition that is not isolated
+ *
+ * Context: partition->lock is held; the guest may run. Cannot fail.
+ */
 void mshv_region_unpin(struct mshv_region *region)
 {
-	if (region->partition->isolated)
-		mshv_host_access_acquire(region, region->pages);
-	unpin(region, region->pages);
-	account_locked_vm(region->partition->mm, region->pages, false);
-	kvfree(region->pinned_pages);
+	change_state(region, MSHV_REGION_MOVABLE);
+	mshv_region_drop_pins(region);
 }

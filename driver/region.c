@@ -7,15 +7,18 @@
  *	- Making a region costs no hypercall, and memory for four bits a block: 256 KiB for 1 TiB.
  *	- The HVA range is only a range. What is mapped there, by how many VMAs and with holes or
  *	  not, is asked at each fault; an interval notifier tells of every change.
- *	- A region is reachable through the tree (RCU) and by references. "removed" is set under
+ *	- A region begins movable; a pinned one is pinned before it enters the tree, by the same path
+ *	  that pins it while the guest runs (pin.c).
+ *	- A region is reachable through the tree (RCU) and by references. It becomes REMOVED under
  *	  region->lock before anything is taken away, so a fault in flight can map nothing
  *	  afterwards; the last reference frees memory and does nothing else.
- *	- Removal: leave the tree, set removed, blank all that is mapped, unmap all that is known,
+ *	- Removal: leave the tree, become REMOVED, blank all that is mapped, unmap all that is known,
  *	  leave the notifier, unpin. The notifier goes last because until then Linux may take a page
  *	  away that the child still reaches. No step can fail: what cannot be blanked kills the
  *	  partition, what cannot be unmapped stays inaccessible.
  */
 #include <linux/bitmap.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -33,12 +36,12 @@ void mshv_region_init_lock(struct mshv_region *region)
 	rwlock_init(&region->lock);
 }
 
-static u32 map_flags(const struct mshv_region *region, bool writable)
+static u32 map_flags(const struct mshv_region *region, u32 flags)
 {
-	u32 flags = HVABI_MAP_GPA_READABLE | HVABI_MAP_GPA_ADJUSTABLE;
-
-	if (writable)
-		flags |= HVABI_MAP_GPA_WRITABLE;
+	/* Device memory is read and written, no more (../include/hvabi/memory.h). */
+	if (flags & HVABI_MAP_GPA_NOT_CACHED)
+		return flags | HVABI_MAP_GPA_READABLE;
+	flags |= HVABI_MAP_GPA_READABLE | HVABI_MAP_GPA_ADJUSTABLE;
 	if (region->executable)
 		flags |= HVABI_MAP_GPA_EXECUTABLE;
 	return flags;
@@ -50,14 +53,15 @@ static u32 map_flags(const struct mshv_region *region, bool writable)
  * @gfn: first guest page
  * @sources: page numbers
  * @pages: how many; all in the block of @gfn and in the region
- * @writable: the child may write; the caller has marked the pages dirty
+ * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
+ *   HVABI_MAP_GPA_NOT_CACHED: device memory
  *
  * Context: holds region->lock for reading and the busy bit of the block; does not sleep.
  *
  * Return: status. Some pages may be mapped also when it is not success.
  */
 u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources,
-			  unsigned int pages, bool writable)
+			  unsigned int pages, u32 flags)
 {
 	unsigned long block = mshv_region_block(region, gfn);
 	unsigned int done;
@@ -77,7 +81,7 @@ u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *source
 		clear_bit(block, region->large);
 		clear_bit(block, region->mapped);
 	}
-	status = mshv_gpa_map(region->partition, gfn, map_flags(region, writable), sources, pages,
+	status = mshv_gpa_map(region->partition, gfn, map_flags(region, flags), sources, pages,
 			      &done);
 	if (done) {
 		set_bit(block, region->known);
@@ -91,13 +95,13 @@ u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *source
  * @region: region; the block lies in it
  * @gfn: a page of the block
  * @source: page number of the block's first page, a multiple of 512
- * @writable: the child may write; the caller has marked the pages dirty
+ * @flags: as for mshv_region_map_pages(), but no device memory
  *
  * Context: as mshv_region_map_pages().
  *
  * Return: status; unless it is success, nothing changed.
  */
-u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, bool writable)
+u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags)
 {
 	unsigned long block = mshv_region_block(region, gfn);
 	unsigned int done;
@@ -106,7 +110,7 @@ u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, bool 
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
-			      map_flags(region, writable) | HVABI_MAP_GPA_LARGE_PAGE, &source, 1,
+			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, &source, 1,
 			      &done);
 	if (done) {
 		set_bit(block, region->known);
@@ -159,7 +163,6 @@ static struct mshv_region *region_alloc(struct mshv_partition *partition,
 	region->hva = args->userspace_addr;
 	region->writable = args->flags & BIT(MSHV_SET_MEM_BIT_WRITABLE);
 	region->executable = args->flags & BIT(MSHV_SET_MEM_BIT_EXECUTABLE);
-	region->pinned = args->flags & MSHV_SET_MEM_PINNED;
 	mshv_region_init_lock(region);
 
 	longs = BITS_TO_LONGS(mshv_region_blocks(region));
@@ -234,7 +237,7 @@ static void region_unmap(struct mshv_region *region)
 	unsigned long block;
 
 	write_lock(&region->lock);
-	region->removed = true;
+	region->state = MSHV_REGION_REMOVED;
 	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
 	write_unlock(&region->lock);
 
@@ -253,18 +256,16 @@ static void region_destroy(struct mshv_region *region)
 	trace_region_destroy(region->partition->id, region->gfn, region->pages);
 	mtree_erase(&region->partition->regions, region->gfn);
 	region_unmap(region);
-	if (region->pinned)
-		mshv_region_unpin(region);
-	else
-		mmu_interval_notifier_remove(&region->notifier);
+	mmu_interval_notifier_remove(&region->notifier);
+	mshv_region_drop_pins(region);
 	mshv_region_put(region);
 }
 
 /*
- * There must be memory at the first address, and no device memory anywhere: it has no pages that
- * could move, and mapping device memory by the numbers in a VMA needs checks that do not exist yet.
+ * There must be memory at the first address: anything else is a mistake of the VMM. Device memory has
+ * nothing to pin.
  */
-static int check_vmas(unsigned long start, unsigned long end)
+static int check_vmas(unsigned long start, unsigned long end, bool pin)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
@@ -278,7 +279,7 @@ static int check_vmas(unsigned long start, unsigned long end)
 	if (!vma || vma->vm_start > start)
 		ret = -EINVAL;
 	for_each_vma_range(vmi, vma, end) {
-		if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+		if (pin && mshv_vma_is_device(vma))
 			ret = -EOPNOTSUPP;
 	}
 	mmap_read_unlock(mm);
@@ -296,7 +297,7 @@ static int check_args(const struct mshv_user_mem_region *args)
 	if (check_add_overflow(args->userspace_addr, args->size, &end) ||
 	    !access_ok((void __user *)args->userspace_addr, args->size))
 		return -EINVAL;
-	return check_vmas(args->userspace_addr, end);
+	return check_vmas(args->userspace_addr, end, args->flags & MSHV_SET_MEM_PINNED);
 }
 
 /**
@@ -306,7 +307,7 @@ static int check_args(const struct mshv_user_mem_region *args)
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory; -ENOMEM; -EINTR; pinned
+ * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned; -ENOMEM; -EINTR; pinned
  * regions also what pinning and mapping return.
  */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
@@ -328,28 +329,75 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 	if (!region)
 		return -ENOMEM;
 
-	if (region->pinned)
+	ret = mmu_interval_notifier_insert(&region->notifier, partition->mm, region->hva,
+					   args->size, &mshv_region_notifier_ops);
+	if (ret) {
+		mshv_region_put(region);
+		return ret;
+	}
+	if (args->flags & MSHV_SET_MEM_PINNED)
 		ret = mshv_region_pin(region);
-	else
-		ret = mmu_interval_notifier_insert(&region->notifier, partition->mm, region->hva,
-						   args->size, &mshv_region_notifier_ops);
-	if (ret)
-		goto out_put;
-
 	/* Visible to faults from here on, complete. */
-	ret = mtree_insert_range(&partition->regions, region->gfn, last, region,
-				 GFP_KERNEL_ACCOUNT);
+	if (!ret)
+		ret = mtree_insert_range(&partition->regions, region->gfn, last, region,
+					 GFP_KERNEL_ACCOUNT);
 	trace_region_create(partition->id, region->gfn, region->pages, region->writable,
-			    region->executable, region->pinned, ret);
+			    region->executable, args->flags & MSHV_SET_MEM_PINNED, ret);
 	if (ret)
 		region_destroy(region);
 	return ret;
+}
 
-out_put:
-	trace_region_create(partition->id, region->gfn, region->pages, region->writable,
-			    region->executable, region->pinned, ret);
-	mshv_region_put(region);
-	return ret;
+/* The region that matches exactly, or an errno. partition->lock is held. */
+static struct mshv_region *find_exact(struct mshv_partition *partition,
+				      const struct mshv_user_mem_region *args)
+{
+	struct mshv_region *region = mtree_load(&partition->regions, args->guest_pfn);
+
+	if (!region)
+		return ERR_PTR(-ENOENT);
+	if (region->gfn != args->guest_pfn || region->hva != args->userspace_addr ||
+	    region->pages != args->size >> PAGE_SHIFT || !PAGE_ALIGNED(args->size))
+		return ERR_PTR(-EINVAL);
+	return region;
+}
+
+/**
+ * mshv_region_change() - pin the region that matches exactly, or make it movable
+ * @partition: child of the calling address space
+ * @args: GFN, address, size and rights of the region; MSHV_SET_MEM_PINNED: what it shall be
+ *
+ * The guest may run. What the region is already it stays, at no cost.
+ *
+ * Context: partition->lock is held.
+ *
+ * Return: 0; -ENOENT no region at that GFN; -EINVAL there is one, but not this, or it may not become
+ * movable; -EBUSY the VMM follows access bits, which would be lost; or what pinning returns, and
+ * then the region is movable as before.
+ */
+int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
+{
+	struct mshv_region *region = find_exact(partition, args);
+	bool pin = args->flags & MSHV_SET_MEM_PINNED;
+	int ret;
+
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	if (region->writable != !!(args->flags & BIT(MSHV_SET_MEM_BIT_WRITABLE)) ||
+	    region->executable != !!(args->flags & BIT(MSHV_SET_MEM_BIT_EXECUTABLE)))
+		return -EINVAL;
+	if (partition->isolated && !pin)
+		return -EINVAL;
+	if (pin == (region->state == MSHV_REGION_PINNED))
+		return 0;
+	if (READ_ONCE(partition->tracking))
+		return -EBUSY;
+	if (!pin) {
+		mshv_region_unpin(region);
+		return 0;
+	}
+	ret = check_args(args);
+	return ret ? ret : mshv_region_pin(region);
 }
 
 /**
@@ -363,13 +411,10 @@ out_put:
  */
 int mshv_region_remove(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {
-	struct mshv_region *region = mtree_load(&partition->regions, args->guest_pfn);
+	struct mshv_region *region = find_exact(partition, args);
 
-	if (!region)
-		return -ENOENT;
-	if (region->gfn != args->guest_pfn || region->hva != args->userspace_addr ||
-	    region->pages != args->size >> PAGE_SHIFT || !PAGE_ALIGNED(args->size))
-		return -EINVAL;
+	if (IS_ERR(region))
+		return PTR_ERR(region);
 	region_destroy(region);
 	return 0;
 }

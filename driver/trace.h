@@ -144,6 +144,23 @@ TRACE_EVENT(pin,
 		  __entry->result)
 );
 
+TRACE_EVENT(unpin,
+	TP_PROTO(u64 partition, u64 gfn, u64 pages),
+	TP_ARGS(partition, gfn, pages),
+	TP_STRUCT__entry(
+		__field(u64, partition)
+		__field(u64, gfn)
+		__field(u64, pages)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->gfn = gfn;
+		__entry->pages = pages;
+	),
+	TP_printk("partition=%llu gfn=0x%llx pages=%llu",
+		  __entry->partition, __entry->gfn, __entry->pages)
+);
+
 TRACE_EVENT(deposit,
 	TP_PROTO(u64 partition, u32 pages, u32 taken, u16 status),
 	TP_ARGS(partition, pages, taken, status),

@@ -123,11 +123,14 @@ enum {
 	MSHV_SET_MEM_BIT_EXECUTABLE,
 	MSHV_SET_MEM_BIT_UNMAP,
 	MSHV_SET_MEM_BIT_COUNT,
-	/* Extension: pin all pages now and keep them until the region is unmapped. */
+	/* Extension: a region that exists becomes pinned (with PINNED) or movable (without). */
+	MSHV_SET_MEM_BIT_CHANGE = 6,
+	/* Extension: pin all pages now, and keep them until the region is changed or unmapped. */
 	MSHV_SET_MEM_BIT_PINNED = 7,
 };
 
 #define MSHV_SET_MEM_FLAGS_MASK		((1 << MSHV_SET_MEM_BIT_COUNT) - 1)
+#define MSHV_SET_MEM_CHANGE		(1 << MSHV_SET_MEM_BIT_CHANGE)
 #define MSHV_SET_MEM_PINNED		(1 << MSHV_SET_MEM_BIT_PINNED)
 
 /**
@@ -143,9 +146,13 @@ enum {
  * touches it, and Linux goes on moving, swapping and sharing its pages. With MSHV_SET_MEM_PINNED
  * all pages are faulted, pinned and mapped at once, and counted against RLIMIT_MEMLOCK.
  *
- * EEXIST: overlaps a region. EINVAL: size, alignment or flags; map: nothing is mapped at the
- * address; unmap: the triple does not match. ENOENT: no region at @guest_pfn. EOPNOTSUPP: device
- * memory. ENOMEM: memory, or RLIMIT_MEMLOCK. EPERM: not the address space that created the
+ * With MSHV_SET_MEM_CHANGE the triple and the rights name a region that exists, and its kind changes
+ * while the guest runs: to pinned before a device gets access to the guest's memory, to movable
+ * after it is gone. A region that cannot be pinned stays movable.
+ *
+ * EBUSY: change while access bits are followed. EEXIST: overlaps a region. EINVAL: size, alignment or flags; map: nothing is mapped at the
+ * address; unmap, change: the triple or the rights do not match. ENOENT: no region at @guest_pfn. EOPNOTSUPP: pinned
+ * device memory. ENOMEM: memory, or RLIMIT_MEMLOCK. EPERM: not the address space that created the
  * partition.
  */
 struct mshv_user_mem_region {
@@ -194,7 +201,8 @@ struct mshv_gpap_access_bitmap {
  *
  * Faults in regions are served by the driver and not seen here. When a fault cannot be served, the
  * message is copied all the same and the errno says why: EFAULT nothing mapped at the address,
- * EHWPOISON, ENOMEM, EACCES the region or its mapping lacks the right. EINTR: a signal, no message.
+ * EHWPOISON, ENOMEM, EACCES the region or its mapping lacks the right, EOPNOTSUPP RAM that has no
+ * struct page. EINTR: a signal, no message.
  * EOWNERDEAD: the partition was killed because the hypervisor refused to give back a page; it can
  * only be closed. EPERM: not the address space that created the partition.
  */

@@ -176,7 +176,7 @@ static enum ktap_result set_guest_memory(void)
 	uint8_t *memory = probe_memory(2 * BLOCK, false);
 	struct mshv_user_mem_region good = { .size = BLOCK, .guest_pfn = gfn,
 					     .userspace_addr = (uintptr_t)memory, .flags = 1 };
-	struct mshv_user_mem_region bad;
+	struct mshv_user_mem_region bad, kind;
 	uint64_t value;
 	unsigned int i;
 	int fd;
@@ -202,7 +202,9 @@ static enum ktap_result set_guest_memory(void)
 	BAD(EINVAL, guest_pfn, 1ull << 40);
 	BAD(EINVAL, guest_pfn, (1ull << 40) - 1);
 	BAD(EINVAL, flags, 1 << 3);
-	BAD(EINVAL, flags, 1 << 6);
+	BAD(EINVAL, flags, 1 << 5);
+	BAD(EINVAL, flags, MSHV_SET_MEM_CHANGE | 1 << MSHV_SET_MEM_BIT_UNMAP);
+	BAD(ENOENT, flags, MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_PINNED);
 	for (i = 0; i < sizeof(good.rsvd); i++)
 		BAD(EINVAL, rsvd[i], 1);
 	/* Nothing of all that is there. */
@@ -217,6 +219,19 @@ static enum ktap_result set_guest_memory(void)
 	bad.guest_pfn = gfn + 1;
 	bad.size = PAGE;
 	REFUSED(EEXIST, ioctl(fd, MSHV_SET_GUEST_MEMORY, &bad));
+
+	/* To change a region one has to name it, rights included. */
+	kind = good;
+	kind.flags |= MSHV_SET_MEM_CHANGE;
+	CHECK(!ioctl(fd, MSHV_SET_GUEST_MEMORY, &kind), "%s", strerror(errno));
+	kind.flags |= MSHV_SET_MEM_PINNED;
+	good = kind;
+	BAD(EINVAL, size, PAGE);
+	BAD(EINVAL, userspace_addr, (uintptr_t)memory + PAGE);
+	BAD(EINVAL, guest_pfn, gfn + 1);
+	BAD(ENOENT, guest_pfn, gfn + 512);
+	BAD(EINVAL, flags, kind.flags ^ 1 << MSHV_SET_MEM_BIT_WRITABLE);
+	BAD(EINVAL, flags, kind.flags ^ 1 << MSHV_SET_MEM_BIT_EXECUTABLE);
 
 	good.flags = 1 << MSHV_SET_MEM_BIT_UNMAP;
 	BAD(EINVAL, size, PAGE);

@@ -4,8 +4,9 @@
  * would never make them.  The hypervisor must refuse each with a status, and
  * neither it nor the parent may notice anything else.
  *
- * "random" throws calls from a printed seed at it: SEED=N repeats a run,
- * CALLS=N sets the number (20000).
+ * "random" throws calls from a printed seed at it, in rounds of CALLS (20000)
+ * with a child of their own; each round takes the next seed.  SEED=N repeats a
+ * round, SECONDS=N makes rounds for that long (fuzzing by hand; one round else).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -237,15 +238,18 @@ static uint64_t random_word(uint64_t id)
 	}
 }
 
-static enum ktap_result random_calls(void)
+static unsigned long setting(const char *name, unsigned long otherwise)
 {
-	unsigned int seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 0) : (unsigned int)time(NULL);
-	unsigned long calls = getenv("CALLS") ? strtoul(getenv("CALLS"), NULL, 0) : 20000;
-	unsigned long done[2] = { 0, 0 };
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+static enum ktap_result random_round(unsigned int seed, unsigned long calls, unsigned long *done)
+{
 	uint64_t id = make_child();
 	bool back;
 
-	ktap_note("seed %u, %lu calls", seed, calls);
 	srandom(seed);
 	CHECK(id, "no child: status %x", hvabi_result_status(call.result));
 	for (unsigned long i = 0; i < calls; i++) {
@@ -271,11 +275,30 @@ static enum ktap_result random_calls(void)
 		control &= ~HVABI_CONTROL_FAST;
 		done[raw(control, RAWCALL_BLOCK, RAWCALL_BLOCK) == HVABI_STATUS_SUCCESS]++;
 	}
-	ktap_note("%lu refused, %lu accepted", done[0], done[1]);
 	back = remove_child(id);
 	take_self_back();
 	CHECK(back, "memory did not come back");
-	CHECK(done[1] > calls / 200, "hardly any call was accepted: the test tests nothing");
+	return PASS;
+}
+
+static enum ktap_result random_calls(void)
+{
+	unsigned int seed = setting("SEED", time(NULL));
+	unsigned long calls = setting("CALLS", 20000);
+	time_t end = time(NULL) + setting("SECONDS", 0);
+	unsigned long done[2] = { 0, 0 }, rounds = 0;
+
+	ktap_note("first seed %u, %lu calls a round", seed, calls);
+	do {
+		if (random_round(seed + rounds, calls, done) != PASS) {
+			ktap_note("seed %lu", seed + rounds);
+			return FAIL;
+		}
+		if (++rounds % 100 == 0)
+			ktap_note("%lu rounds: %lu refused, %lu accepted", rounds, done[0], done[1]);
+	} while (time(NULL) < end);
+	ktap_note("%lu rounds: %lu refused, %lu accepted", rounds, done[0], done[1]);
+	CHECK(done[1] > rounds * calls / 200, "hardly any call was accepted: the test tests nothing");
 	return PASS;
 }
 

@@ -72,6 +72,13 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 int mshv_region_add(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 		    unsigned int flags);
 
+/*
+ * Pins a region (MSHV_MEMORY_PINNED in @flags) or makes it movable, while the guest runs;
+ * other arguments as it was added with. On an error it is movable.
+ */
+int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+		       unsigned int flags);
+
 /* Takes a region away; arguments as it was added with. */
 int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size);
 

@@ -134,7 +134,8 @@ static int check_range(uint64_t gpa, uint64_t size)
 	return 0;
 }
 
-static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
+/* MSHV_MEMORY_* as the driver's bits. */
+static uint8_t memory_bits(unsigned int flags)
 {
 	uint8_t bits = 1 << MSHV_SET_MEM_BIT_EXECUTABLE;
 
@@ -142,7 +143,12 @@ static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
 		bits |= 1 << MSHV_SET_MEM_BIT_WRITABLE;
 	if (flags & MSHV_MEMORY_PINNED)
 		bits |= MSHV_SET_MEM_PINNED;
-	if (set_memory(vm, r->gpa, r->host, r->size, bits) < 0)
+	return bits;
+}
+
+static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
+{
+	if (set_memory(vm, r->gpa, r->host, r->size, memory_bits(flags)) < 0)
 		return mshv_fail("add guest memory 0x%llx + 0x%llx",
 				 (unsigned long long)r->gpa, (unsigned long long)r->size);
 	pthread_mutex_lock(&vm->lock);
@@ -207,6 +213,16 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 		return NULL;
 	}
 	return r->host;
+}
+
+int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+		       unsigned int flags)
+{
+	if (set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_CHANGE) < 0)
+		return mshv_fail("make guest memory 0x%llx + 0x%llx %s", (unsigned long long)gpa,
+				 (unsigned long long)size,
+				 flags & MSHV_MEMORY_PINNED ? "pinned" : "movable");
+	return 0;
 }
 
 int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size)

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device memory of the VMM (a BAR that VFIO maps for it) as memory of the guest.
+ *
+ * Laws:
+ *	- It is movable like any other: looked up when the guest touches it, taken away by the notifier.
+ *	  VFIO zaps its mappings before it resets, disables or releases a device, so a guest never
+ *	  reaches a device that its VMM does not.
+ *	- A page number comes from Linux's page table, under a valid notifier sequence, and from
+ *	  nowhere else. A VMA's offset says what somebody asked to map; the entry says what is mapped.
+ *	- Only what is not RAM. A mapping without struct pages may hold RAM as well (a graphics buffer,
+ *	  the kernel's clock page), which would be uncached here, and wrong.
+ *	- Nothing is marked dirty, nothing can be pinned, and all maps are 4 KiB: the ABI has no large
+ *	  uncached ones.
+ */
+#include <linux/errno.h>
+#include <linux/ioport.h>
+#include <linux/mm.h>
+
+#include "compat.h"
+#include "mshv.h"
+
+/**
+ * mshv_vma_is_device() - the VMA has no struct pages that could be asked for
+ * @vma: mapping of the VMM
+ */
+bool mshv_vma_is_device(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_IO | VM_PFNMAP);
+}
+
+/**
+ * mshv_device_look() - what Linux maps in a range of device memory
+ * @vma: the mapping
+ * @address: first page, in @vma
+ * @pages: how many, all in @vma
+ * @may_write: the region may be written
+ * @pfns: where to store the page number of each
+ * @kinds: where to store what each is good for; MSHV_KIND_NONE: nothing is mapped, or RAM
+ *
+ * Context: mmap_lock is held; does not sleep.
+ */
+void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigned int pages,
+		      bool may_write, u64 *pfns, u8 *kinds)
+{
+	unsigned long pfn;
+	unsigned int i;
+	bool writable;
+
+	for (i = 0; i < pages; i++, address += PAGE_SIZE) {
+		kinds[i] = MSHV_KIND_NONE;
+		if (mshv_compat_device_pfn(vma, address, &pfn, &writable) || page_is_ram(pfn))
+			continue;
+		pfns[i] = pfn;
+		kinds[i] = writable && may_write ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+	}
+}
+
+/**
+ * mshv_device_is_ram() - Linux maps RAM there, of which no device memory is made
+ * @vma: the mapping
+ * @address: page, in @vma
+ *
+ * Context: mmap_lock is held; does not sleep.
+ */
+bool mshv_device_is_ram(struct vm_area_struct *vma, unsigned long address)
+{
+	unsigned long pfn;
+	bool writable;
+
+	return !mshv_compat_device_pfn(vma, address, &pfn, &writable) && page_is_ram(pfn);
+}
