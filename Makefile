@@ -82,9 +82,9 @@ test-debug: build
 	$(Q)for p in hypervisor bin guest lib vmm pkg; do ln -sfn ../$$p $(debug)/$$p; done
 	$(call debug_part,driver)
 	$(call debug_part,tests)
-	$(Q)O=$(debug) TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
+	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
 		VM_ARGS='--kernel $(debug_kernel)/bzImage --modules $(debug_kernel)/modules --driver $(debug)/driver/debug/mshv_movable.ko' \
-		tests/run $(if $(T),,driver hypervisor guest)
+		tests/run --in-parent
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'

@@ -80,6 +80,8 @@ static int access_step(struct mshv_partition *partition,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		status = access_batch(partition, args, gfn, pages, done, bits);
+		if (status != HVABI_STATUS_SUCCESS && READ_ONCE(partition->dead))
+			return -EOWNERDEAD;
 		if (!mshv_status_needs_memory(status))
 			return mshv_status_errno(status);
 		ret = mshv_deposit_for(partition, status, &tries);
@@ -105,7 +107,8 @@ static int check_args(const struct mshv_gpap_access_bitmap *args)
  * @partition: partition
  * @arg: argument; page_count goes back as the pages done
  *
- * Return: 0; -EINVAL; -EFAULT; -EINTR; or the errno of the status, for the page after those done.
+ * Return: 0; -EINVAL; -EFAULT; -EINTR; -EOWNERDEAD: the partition was killed; or the errno of the
+ * status, for the page after those done.
  */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 			      struct mshv_gpap_access_bitmap __user *arg)

@@ -240,6 +240,7 @@ static void withdraw(struct mshv_partition *partition)
 {
 	struct hvabi_input_withdraw_memory *input;
 	atomic64_t *count = borrower_count(partition);
+	unsigned int refused = 0;
 	u16 status, done, i;
 	struct page *page;
 	u64 *output;
@@ -261,7 +262,11 @@ static void withdraw(struct mshv_partition *partition)
 		}
 		mshv_hypercall_end();
 		cond_resched();
-	} while (status == HVABI_STATUS_SUCCESS && done);
+		/* "No more" is an answer. Any other refusal may be of a moment. */
+		if (status != HVABI_STATUS_SUCCESS && status != HVABI_STATUS_NO_RESOURCES)
+			refused++;
+	} while (status == HVABI_STATUS_SUCCESS ? done :
+		 status != HVABI_STATUS_NO_RESOURCES && refused < MSHV_TRIES_AT_LAST);
 }
 
 /**

@@ -69,6 +69,8 @@
 #define MSHV_DEPOSIT_MAX	256
 /* Deposits for one call before the hypervisor is taken to want no end of memory. */
 #define MSHV_DEPOSIT_TRIES	64
+/* Tries of a call that nobody makes again when it fails. */
+#define MSHV_TRIES_AT_LAST	3
 /* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
 #define MSHV_RESERVE_PAGES	16
 

@@ -84,22 +84,33 @@ void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status)
 			   partition->id, gfn, status);
 }
 
+/*
+ * Nobody comes back to what is not done here, and all that the partition was lent hangs on it: a
+ * hypervisor that refuses is asked again.
+ */
+static bool call_at_last(u16 code, u64 id)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < MSHV_TRIES_AT_LAST; tries++)
+		if (mshv_hypercall_partition(code, id) == HVABI_STATUS_SUCCESS)
+			return true;
+	return false;
+}
+
 static void partition_destroy(struct kref *kref)
 {
 	struct mshv_partition *partition = container_of(kref, struct mshv_partition, kref);
 	unsigned int i;
-	u16 status;
 
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
 			mshv_vp_stop(partition->vps[i]);
 	mshv_region_remove_all(partition);
-	if (partition->initialized && !partition->finalized) {
-		status = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
-		partition->finalized = status == HVABI_STATUS_SUCCESS;
-	}
+	if (partition->initialized && !partition->finalized)
+		partition->finalized = call_at_last(HVABI_CALL_FINALIZE_PARTITION, partition->id);
 	mshv_withdraw(partition);
-	mshv_hypercall_partition(HVABI_CALL_DELETE_PARTITION, partition->id);
+	call_at_last(HVABI_CALL_DELETE_PARTITION, partition->id);
 	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
 	mshv_withdraw_self();
 

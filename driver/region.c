@@ -254,7 +254,12 @@ static void region_unmap(struct mshv_region *region)
 static void region_destroy(struct mshv_region *region)
 {
 	trace_region_destroy(region->partition->id, region->gfn, region->pages);
-	mtree_erase(&region->partition->regions, region->gfn);
+	/*
+	 * Taking an entry out may need nodes of the tree. mtree_erase() leaves the entry where it is
+	 * when there are none, and everybody would find a region that has been freed.
+	 */
+	mtree_store_range(&region->partition->regions, region->gfn, mshv_region_end(region) - 1,
+			  NULL, GFP_KERNEL | __GFP_NOFAIL);
 	region_unmap(region);
 	mmu_interval_notifier_remove(&region->notifier);
 	mshv_region_drop_pins(region);
