@@ -133,6 +133,27 @@ static enum ktap_result unaligned_middle(void)
 	return PASS;
 }
 
+/* Large ranges go in batches: 509 blocks a call, so 2 calls a GiB to take away, and 1 to unmap. */
+static enum ktap_result few_calls(void)
+{
+	uint64_t calls, offset;
+
+	CHECK_PASS(set_up(SIZE, false));
+	for (offset = 0; offset < SIZE; offset += 16 * PAGE)
+		CHECK(probe_write(&probe, GPA + offset, offset) == PROBE_DONE);
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
+	CHECK(!madvise(memory, SIZE, MADV_DONTNEED));
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES) - calls;
+	CHECK(calls == 1, "%llu calls took %llu MiB away", (ull)calls, SIZE >> 20);
+	CHECK(probe_read(&probe, GPA, &offset) == PROBE_DONE && offset == 0);
+
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_UNMAP_GPA_PAGES);
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_UNMAP_GPA_PAGES) - calls;
+	CHECK(calls == 1, "%llu calls unmapped %llu MiB", (ull)calls, SIZE >> 20);
+	return PASS;
+}
+
 #define REGIONS	3000u
 
 /* Page by page, side by side, added and removed in disorder. */
@@ -286,6 +307,7 @@ int main(void)
 		{ "in sequence, small pages", in_sequence_small },
 		{ "in sequence, huge pages", in_sequence_huge },
 		{ "large maps in the middle of an unaligned region", unaligned_middle },
+		{ "large ranges go in few calls", few_calls },
 		{ "thousands of regions", thousands_of_regions },
 		{ "post-copy: every page arrives once", post_copy },
 		{ "post-copy: nobody answers", no_answer },
