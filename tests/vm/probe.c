@@ -76,11 +76,27 @@ int probe_open(struct probe *probe)
 	return boot_vcpu(probe);
 }
 
+static void *memory_aligned(uint64_t size, bool huge)
+{
+	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *start;
+
+	if (raw == MAP_FAILED)
+		return NULL;
+	start = (uint8_t *)(((uintptr_t)raw + BLOCK - 1) & ~(BLOCK - 1));
+	if (start > raw)
+		munmap(raw, start - raw);
+	munmap(start + size, raw + BLOCK - start);
+	madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return start;
+}
+
 int probe_open_isolated(struct probe *probe)
 {
 	memset(probe, 0, sizeof(*probe));
 	probe->vm = mshv_vm_create_isolated();
-	probe->boot = probe_memory(BOOT_SIZE, false);
+	probe->boot = memory_aligned(BOOT_SIZE, false);
 	if (!probe->vm || !probe->boot)
 		return -1;
 	/* From the call on it is the guest's alone. */
@@ -172,20 +188,13 @@ int64_t probe_lent(void)
 
 void *probe_memory(uint64_t size, bool huge)
 {
-	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint8_t *start;
+	void *memory = memory_aligned(size, huge);
 
-	if (raw == MAP_FAILED) {
+	if (!memory) {
 		perror("probe: mmap");
 		exit(1);
 	}
-	start = (uint8_t *)(((uintptr_t)raw + BLOCK - 1) & ~(BLOCK - 1));
-	if (start > raw)
-		munmap(raw, start - raw);
-	munmap(start + size, raw + BLOCK - start);
-	madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	return start;
+	return memory;
 }
 
 uint64_t probe_pfn(const void *address)

@@ -582,8 +582,11 @@ static int close_isolated(void)
 	return 0;
 }
 
-/* Who a step needs: a guest that is dead answers EOWNERDEAD, the VMM goes on. */
-enum needs { NOBODY, GUEST };
+/*
+ * Who a step needs: a guest that is dead answers EOWNERDEAD, the VMM goes on. The end of something
+ * comes whatever is refused.
+ */
+enum needs { NOBODY, GUEST, NOTHING };
 
 struct step {
 	const char *name;
@@ -596,8 +599,8 @@ static const struct step raw_life[] = {
 	{ "initialize it", raw_initialize, NOBODY },
 	{ "create a processor", raw_create_vp, NOBODY },
 	{ "map its page", raw_map_page, NOBODY },
-	{ "close the processor", raw_close_vp, NOBODY },
-	{ "close the partition", raw_close, NOBODY },
+	{ "close the processor", raw_close_vp, NOTHING },
+	{ "close the partition", raw_close, NOTHING },
 	{ }
 };
 
@@ -631,12 +634,12 @@ static const struct step movable_life[] = {
 	{ "use what is pinned now", use_now_pinned, GUEST },
 	{ "make it movable", unpin_small, GUEST },
 	{ "use what is movable now", use_now_movable, GUEST },
-	{ "remove the pinned region", remove_pinned, NOBODY },
-	{ "remove the region", remove_small, NOBODY },
+	{ "remove the pinned region", remove_pinned, NOTHING },
+	{ "remove the region", remove_small, NOTHING },
 	{ "add it elsewhere", add_small_again, GUEST },
 	{ "add another in its place", add_pinned_there, GUEST },
 	{ "read everything", read_all, GUEST },
-	{ "close the guest", close_guest, NOBODY },
+	{ "close the guest", close_guest, NOTHING },
 	{ }
 };
 
@@ -644,8 +647,8 @@ static const struct step isolated_life[] = {
 	{ "open an isolated guest", open_isolated, NOBODY },
 	{ "add its memory", add_pinned, GUEST },
 	{ "use its memory", use_pinned, GUEST },
-	{ "remove its memory", remove_isolated, NOBODY },
-	{ "close the guest", close_isolated, NOBODY },
+	{ "remove its memory", remove_isolated, NOTHING },
+	{ "close the guest", close_isolated, NOTHING },
 	{ }
 };
 
@@ -674,10 +677,19 @@ static bool allocation_disarm(void)
 	return refused;
 }
 
+/* Every allocation of this task fails, but those that Linux says cannot. Open: that would need some. */
+static int starve_file = -1;
+
+static bool starve(bool on)
+{
+	return pwrite(starve_file, on ? "1" : "0", 1, 0) == 1;
+}
+
 /* What may be refused: an allocation in one step, or something that the hypervisor does on its own. */
 struct refusal {
 	const char *what;
 	const struct step *step;	/* allocations: where */
+	bool starve;			/* no memory in any step that needs nothing */
 	unsigned int n;
 	unsigned int counter;		/* hypervisor: counts refusals */
 	int64_t counter_before;
@@ -720,14 +732,17 @@ static bool good_errno(int error)
 
 static enum ktap_result do_step(const struct step *step, struct refusal *r)
 {
+	bool starved = r->starve && step->needs == NOTHING;
 	unsigned int i;
 	int ret, error;
 
 	life.gone_count = 0;
+	HOLDS(!starved || starve(true), "%s", strerror(errno));
 	if (r->step == step)
 		allocation_arm(r->n);
 	ret = step->run();
 	error = errno;
+	HOLDS(!starved || starve(false), "%s", strerror(errno));
 	if (r->step == step)
 		r->refused = allocation_disarm();
 	if (ret && error != EOWNERDEAD && !life.dead) {
@@ -1015,6 +1030,12 @@ static const char *only;
 static enum ktap_result injection_ready(void)
 {
 	static const char *const knobs[][2] = {
+		{ "failslab/task-filter", "Y" },
+		{ "failslab/probability", "100" },
+		{ "failslab/times", "-1" },
+		{ "fail_page_alloc/task-filter", "Y" },
+		{ "fail_page_alloc/probability", "100" },
+		{ "fail_page_alloc/times", "-1" },
 		{ "failslab/ignore-gfp-wait", "N" },
 		{ "failslab/verbose", "0" },
 		{ "fail_page_alloc/ignore-gfp-wait", "N" },
@@ -1031,6 +1052,8 @@ static enum ktap_result injection_ready(void)
 	nth_file = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (nth_file < 0)
 		return ktap_skip("this kernel cannot fail an allocation on demand (FAULT_INJECTION)");
+	starve_file = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);
+	CHECK(starve_file >= 0, "%s", strerror(errno));
 	/* Without a task that asks for it these change nothing. */
 	for (i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", knobs[i][0]);
@@ -1072,6 +1095,22 @@ static enum ktap_result sweep_allocations(const struct step *steps)
 	return nothing_charged(kernel);
 }
 
+/* What ends something does not fail, though every single allocation does. */
+static enum ktap_result no_memory_at_all(void)
+{
+	struct refusal r = { .what = "all allocations", .starve = true };
+	long kernel;
+
+	CHECK_PASS(injection_ready());
+	CHECK_PASS(begin(movable_life, &kernel));
+	for (r.n = 1; r.n <= 5; r.n++) {
+		CHECK_PASS(live(raw_life, &r));
+		CHECK_PASS(live(movable_life, &r));
+		CHECK_PASS(live(isolated_life, &r));
+	}
+	return nothing_charged(kernel);
+}
+
 static enum ktap_result allocations_raw(void)
 {
 	return sweep_allocations(raw_life);
@@ -1110,6 +1149,7 @@ int main(int argc, char **argv)
 		{ "memory refused at every point", memory_refused },
 	};
 	static const struct ktap_test allocation[] = {
+		{ "no memory at all, at the end", no_memory_at_all },
 		{ "allocations refused: a bare partition", allocations_raw },
 		{ "allocations refused: a guest", allocations_movable },
 		{ "allocations refused: an isolated guest", allocations_isolated },
