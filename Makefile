@@ -26,9 +26,9 @@ parts := $(patsubst %/Makefile,%,$(wildcard hypervisor/Makefile driver/Makefile 
 KDIR = $(O)/pkg/$(KVER)/headers
 part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
 
-# What `make run` boots; the demonstration wants two nodes and a disk to swap to.
-RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --timeout 600
-SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G
+# What `make run` boots; the demonstration wants two nodes, a disk to swap to, and a device that does DMA.
+RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --timeout 600
+SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu
 
 scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
 

@@ -57,6 +57,7 @@
  * @region: its region
  * @gfn: page asked for
  * @write: the guest writes
+ * @ahead: nobody touched @gfn yet, but a guest in sequence is about to
  * @device: it is device memory: the look is in vp->kinds and vp->sources, not in vp->pfns
  * @span: window
  * @seq: notifier sequence of the last look
@@ -73,6 +74,7 @@ struct fault {
 	struct mshv_region *region;
 	u64 gfn;
 	bool write;
+	bool ahead;
 	bool device;
 	struct mshv_span span;
 	unsigned long seq;
@@ -162,6 +164,8 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 	/*
 	 * A page that user space has to supply is not worth waiting for before somebody wants it.
 	 */
+	if (fault->ahead && userfaultfd_armed(vma))
+		return -EFAULT;
 	*ahead_end = fault->gfn + 1;
 	if (!userfaultfd_armed(vma))
 		*ahead_end = min(fault->span.ahead_end,
@@ -419,6 +423,52 @@ static bool hidden_write(struct mshv_vp *vp, u64 gfn, u64 rip)
 	return ++vp->repeat > MSHV_REPEAT_MAX;
 }
 
+/* Until the span is served or cannot be. */
+static int serve_span(struct fault *fault)
+{
+	struct mshv_region *region = fault->region;
+	int ret;
+
+	ret = mshv_reserve_fill(region->partition);
+	while (!ret) {
+		ret = try_fault(fault);
+		if (ret != -EAGAIN)
+			break;
+		fault->retries++;
+		cond_resched();
+		/* Any signal: let the guest fault again after it. */
+		ret = signal_pending(current) ? -EINTR : 0;
+	}
+	if (!ret && fault->pages) {
+		mshv_window_served(&fault->vp->window, fault->first + fault->pages);
+		mshv_count(region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
+			   fault->pages);
+	}
+	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault->retries);
+	return ret;
+}
+
+/*
+ * The window of a guest in sequence may reach into the next block. Whatever goes wrong there the guest
+ * has not asked for.
+ */
+static void serve_more(const struct fault *served)
+{
+	struct fault fault = {
+		.vp = served->vp,
+		.region = served->region,
+		.write = served->write,
+		.ahead = true,
+	};
+
+	fault.span = mshv_window_more(&fault.vp->window, served->gfn,
+				      mshv_region_end(fault.region));
+	fault.gfn = fault.span.first;
+	if (fault.span.first < fault.span.end && served->first + served->pages == fault.span.first &&
+	    !READ_ONCE(fault.region->partition->tracking))
+		serve_span(&fault);
+}
+
 static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 access, u64 rip)
 {
 	struct fault fault = {
@@ -432,25 +482,11 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 	if (hidden_write(vp, gfn, rip) && region->writable)
 		fault.write = true;
 	fault.span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
-
-	ret = mshv_reserve_fill(vp->partition);
-	while (!ret) {
-		ret = try_fault(&fault);
-		if (ret != -EAGAIN)
-			break;
-		fault.retries++;
-		cond_resched();
-		/* Any signal: let the guest fault again after it. */
-		ret = signal_pending(current) ? -EINTR : 0;
-	}
-	if (!ret && fault.pages) {
-		mshv_window_served(&vp->window, fault.first + fault.pages);
-		mshv_count(region, fault.large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
-			   fault.pages);
-	}
-	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault.retries);
+	ret = serve_span(&fault);
 	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
 		    fault.large, fault.writable, fault.retries, ret);
+	if (!ret)
+		serve_more(&fault);
 	return ret;
 }
 

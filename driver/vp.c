@@ -185,8 +185,6 @@ static long ioctl_run_vp(struct mshv_vp *vp, struct mshv_run_vp __user *arg)
 	bool deliver;
 	int ret;
 
-	if (current->mm != vp->partition->mm)
-		return -EPERM;
 	ret = vp_run(vp, &deliver);
 	if (deliver && copy_to_user(arg->msg_buf, &vp->message, sizeof(vp->message)))
 		return -EFAULT;
@@ -198,6 +196,9 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct mshv_vp *vp = file->private_data;
 	long ret = -ENOTTY;
 
+	/* Another process has no business here, and need not wait for this one's guest to hear it. */
+	if (cmd == MSHV_RUN_VP && current->mm != vp->partition->mm)
+		return -EPERM;
 	if (mutex_lock_killable(&vp->lock))
 		return -EINTR;
 	switch (cmd) {

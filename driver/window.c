@@ -3,8 +3,8 @@
  * How many pages one guest fault serves: see window.h for the laws.
  *
  * A processor that faults where its last fault ended is going through memory in sequence: "ahead"
- * doubles, up to a block. Any other fault starts again with one page. A fault just past a block's
- * end counts as in sequence too, so a guest that walks memory soon has one fault a block.
+ * doubles, up to two blocks. Any other fault starts again with one page. A fault just past a block's
+ * end counts as in sequence too, so a guest that walks memory soon has one fault for two blocks.
  */
 #include "window.h"
 
@@ -37,6 +37,16 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 	span.ahead_end = min_u64(gfn + window->ahead, limit);
 	span.end = max_u64(min_u64(around + MSHV_WINDOW_AROUND, limit), span.ahead_end);
 	return span;
+}
+
+struct mshv_span mshv_window_more(const struct mshv_window *window, uint64_t gfn,
+				  uint64_t region_end)
+{
+	uint64_t first = (gfn | (MSHV_WINDOW_BLOCK - 1)) + 1;
+	uint64_t end = min_u64(gfn + window->ahead, min_u64(first + MSHV_WINDOW_BLOCK, region_end));
+
+	end = max_u64(end, first);
+	return (struct mshv_span){ .first = first, .end = end, .ahead_end = end };
 }
 
 void mshv_window_served(struct mshv_window *window, uint64_t end)

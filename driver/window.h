@@ -3,7 +3,8 @@
  * How many pages one guest fault serves. Arithmetic only: compiles on the host for unit tests.
  *
  * Laws:
- *	- The window lies inside one block and inside the region, and contains the page asked for.
+ *	- A span lies inside one block and inside the region; the first one contains the page asked
+ *	  for. A window that is larger goes on in the next block (mshv_window_more()).
  *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs
  *	  a walk, never memory.
  *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in
@@ -24,7 +25,8 @@
  * larger goes forward only.
  */
 #define MSHV_WINDOW_AROUND	16u
-#define MSHV_WINDOW_AHEAD_MAX	MSHV_WINDOW_BLOCK
+/* Two blocks: a guest in sequence has fewer faults than there are blocks, the run-up included. */
+#define MSHV_WINDOW_AHEAD_MAX	(2 * MSHV_WINDOW_BLOCK)
 
 /**
  * struct mshv_window - what a virtual processor's faults look like
@@ -37,7 +39,7 @@ struct mshv_window {
 };
 
 /**
- * struct mshv_span - GFNs that one fault serves
+ * struct mshv_span - GFNs of one block that a fault serves
  * @first: first page to look at
  * @end: page after the last one to look at
  * @ahead_end: page after the last one Linux may be asked to allocate; first <= gfn < ahead_end <=
@@ -60,6 +62,17 @@ struct mshv_span {
  */
 struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, uint64_t region_first,
 				    uint64_t region_end);
+
+/**
+ * mshv_window_more() - what the window holds behind the block of the page asked for
+ * @window: history of the processor
+ * @gfn: page asked for, to whose block's end all was served
+ * @region_end: page after the last one of its region
+ *
+ * Return: a span in the next block, with first == end if there is nothing more.
+ */
+struct mshv_span mshv_window_more(const struct mshv_window *window, uint64_t gfn,
+				  uint64_t region_end);
 
 /**
  * mshv_window_served() - tell what a fault mapped

@@ -138,6 +138,27 @@ static uint64_t some_address(struct dice *d)
 	return (uintptr_t)arena + below(d, ARENA / PAGE) * PAGE;
 }
 
+/* Regions made lately, by whomever: names for those that are to change or go. */
+#define RECENT 16
+static struct mshv_user_mem_region recent[RECENT];
+
+static void do_known_memory(struct dice *d)
+{
+	struct mshv_user_mem_region args = recent[below(d, RECENT)];
+
+	switch (below(d, 3)) {
+	case 0:
+		args.flags = 1 << MSHV_SET_MEM_BIT_UNMAP;
+		break;
+	case 1:
+		args.flags ^= MSHV_SET_MEM_PINNED;
+		/* fall through */
+	default:
+		args.flags |= MSHV_SET_MEM_CHANGE;
+	}
+	ioctl(any_fd(d), MSHV_SET_GUEST_MEMORY, &args);
+}
+
 static void do_memory(struct dice *d)
 {
 	struct mshv_user_mem_region args = {
@@ -157,7 +178,8 @@ static void do_memory(struct dice *d)
 		args.guest_pfn = roll(d);
 	if (one_in(d, 32))
 		args.flags = (uint8_t)roll(d);
-	ioctl(any_fd(d), MSHV_SET_GUEST_MEMORY, &args);
+	if (!ioctl(any_fd(d), MSHV_SET_GUEST_MEMORY, &args) && !(args.flags & 1 << MSHV_SET_MEM_BIT_UNMAP))
+		recent[below(d, RECENT)] = args;
 }
 
 static void do_run(struct dice *d)
@@ -290,7 +312,8 @@ static void *worker_thread(void *arg)
 		case 0: do_create(&d); break;
 		case 1: case 2: ioctl(any_fd(&d), MSHV_INITIALIZE_PARTITION); break;
 		case 3: case 4: do_vp(&d); break;
-		case 5: case 6: case 7: case 8: do_memory(&d); break;
+		case 5: case 6: case 7: do_memory(&d); break;
+		case 8: do_known_memory(&d); break;
 		case 9: case 10: case 11: case 12: case 13: do_run(&d); break;
 		case 14: case 15: do_call(&d); break;
 		case 16: do_bitmap(&d); break;

@@ -53,6 +53,18 @@ static unsigned int walk(uint64_t first, uint64_t pages, uint64_t region_first, 
 
 		check_span(s, gfn, region_first, region_end);
 		mshv_window_served(&w, s.ahead_end);
+		if (s.ahead_end % BLOCK == 0) {
+			struct mshv_span more = mshv_window_more(&w, gfn, region_end);
+
+			assert_int_equal(more.first, s.ahead_end);
+			assert_true(more.ahead_end == more.end && more.first <= more.end);
+			assert_true(more.end <= more.first + BLOCK);
+			/* No more than was asked for in sequence before, and one. */
+			assert_true(more.end <= gfn + (gfn - first) + 2 || more.end == more.first);
+			assert_true(more.end <= region_end);
+			mshv_window_served(&w, more.end);
+			s = more;
+		}
 		gfn = s.ahead_end;
 	}
 	return faults;
@@ -63,9 +75,9 @@ static void sequential_access_earns_blocks(void **state)
 	const uint64_t gib = 1 << 18;
 
 	(void)state;
-	/* 512 blocks and the run-up in the first. */
-	assert_in_range(walk(0, gib, 0, gib), 512, 512 + 10);
-	assert_in_range(walk(5, gib, 5, gib + 5), 513, 513 + 10);
+	/* Two blocks each, and the run-up in the first two. */
+	assert_in_range(walk(0, gib, 0, gib), 256, 256 + 10);
+	assert_in_range(walk(5, gib, 5, gib + 5), 256, 256 + 11);
 }
 
 static void one_stray_access_ends_it(void **state)
@@ -80,6 +92,11 @@ static void one_stray_access_ends_it(void **state)
 	}
 	s = mshv_window_choose(&w, 50000, 0, 100000);
 	assert_int_equal(s.ahead_end, 50001);
+	/* The last page of a block: one page is one page. */
+	s = mshv_window_choose(&w, 1023, 0, 100000);
+	mshv_window_served(&w, 1024);
+	s = mshv_window_more(&w, 1023, 100000);
+	assert_int_equal(s.first, s.end);
 }
 
 static void windows_stay_inside(void **state)
@@ -102,6 +119,7 @@ static void windows_stay_inside(void **state)
 	/* The last page of the address space does not wrap. */
 	check_span(mshv_window_choose(&w, (1ull << 40) - 1, 0, 1ull << 40), (1ull << 40) - 1, 0,
 		   1ull << 40);
+	assert_int_equal(mshv_window_more(&w, (1ull << 40) - 1, 1ull << 40).end, 1ull << 40);
 }
 
 static void runs_are_of_one_kind(void **state)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -244,6 +245,362 @@ static enum ktap_result outlived(void)
 	return PASS;
 }
 
+/* ---- descriptors in other hands ---- */
+
+/* The two descriptors of a guest, and a page of it. */
+struct passed {
+	int partition;
+	int vp;
+	uint64_t pfn;
+};
+
+static bool send_guest(int socket, const struct passed *guest)
+{
+	int fds[2] = { guest->partition, guest->vp };
+	union {
+		char bytes[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} control = { 0 };
+	uint64_t pfn = guest->pfn;
+	struct iovec data = { &pfn, sizeof(pfn) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(header), fds, sizeof(fds));
+	return sendmsg(socket, &message, 0) == sizeof(pfn);
+}
+
+static bool receive_guest(int socket, struct passed *guest)
+{
+	int fds[2];
+	union {
+		char bytes[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} control;
+	struct iovec data = { &guest->pfn, sizeof(guest->pfn) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *header;
+
+	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof(guest->pfn))
+		return false;
+	header = CMSG_FIRSTHDR(&message);
+	if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(fds)))
+		return false;
+	memcpy(fds, CMSG_DATA(header), sizeof(fds));
+	guest->partition = fds[0];
+	guest->vp = fds[1];
+	return true;
+}
+
+static bool tell(int socket, char what)
+{
+	return write(socket, &what, 1) == 1;
+}
+
+static char hear(int socket)
+{
+	char byte;
+
+	return read(socket, &byte, 1) == 1 ? byte : 0;
+}
+
+static volatile bool stop_spinning;
+
+/* Linux may call RUN_VP back for work of its own: that is not the end. */
+static void *spin(void *arg);
+
+static void *keep_spinning(void *arg)
+{
+	struct probe *probe = arg;
+
+	do
+		spin(probe);
+	while (probe->error == EINTR && !stop_spinning);
+	return NULL;
+}
+
+/*
+ * Makes a guest, passes its descriptors on, and does what it is told: s, its processor spins; q, no more; g, the guest works;
+ * x, become another program, which answers itself, and waits.
+ */
+static void maker(int socket)
+{
+	uint8_t *memory = probe_memory(BLOCK, false);
+	struct passed guest;
+	struct probe probe;
+	pthread_t thread = 0;
+	uint64_t value;
+	char order;
+
+	if (probe_open(&probe) || mshv_region_add(probe.vm, PROBE_FREE, memory, BLOCK, 0) ||
+	    probe_write(&probe, PROBE_FREE, 41) != PROBE_DONE)
+		_exit(1);
+	guest.partition = mshv_vm_fd(probe.vm);
+	guest.vp = mshv_vcpu_fd(probe.vcpu);
+	guest.pfn = probe_pfn(memory);
+	if (!send_guest(socket, &guest))
+		_exit(2);
+	while ((order = hear(socket))) {
+		switch (order) {
+		case 's':
+			if (pthread_create(&thread, NULL, keep_spinning, &probe))
+				_exit(3);
+			usleep(300000);
+			if (!pthread_tryjoin_np(thread, NULL))
+				_exit(5);
+			break;
+		case 'q':
+			stop_spinning = true;
+			while (pthread_tryjoin_np(thread, NULL)) {
+				pthread_kill(thread, SIGUSR1);
+				usleep(10000);
+			}
+			if (probe.error != EINTR)
+				order = 'f';
+			break;
+		case 'g':
+			if (probe_read(&probe, PROBE_FREE, &value) != PROBE_DONE || value != 41 ||
+			    probe_write(&probe, PROBE_FREE + PAGE, 42) != PROBE_DONE ||
+			    *(volatile uint64_t *)(memory + PAGE) != 42)
+				order = 'f';
+			break;
+		case 'x':
+			if (dup2(socket, 0) == 0 && dup2(socket, 1) == 1)
+				execlp("sh", "sh", "-c", "printf x; read answer", NULL);
+			_exit(4);
+		}
+		tell(socket, order);
+	}
+	_exit(0);
+}
+
+/* Everything that needs the guest's address space is refused, at once, and changes nothing. */
+static enum ktap_result refused(const struct passed *guest)
+{
+	struct mshv_user_mem_region region = { .size = PAGE, .guest_pfn = 1 << 20, .flags = 1 };
+	struct mshv_run_vp run;
+	void *memory = probe_memory(BLOCK, false);
+	unsigned int i;
+
+	memset(&run, 0x5a, sizeof(run));
+	/* Who would wait for the guest waits for ever: that ends this program. */
+	alarm(120);
+	CHECK(ioctl(guest->vp, MSHV_RUN_VP, &run) == -1 && errno == EPERM, "%s", strerror(errno));
+	alarm(0);
+	for (i = 0; i < sizeof(run); i++)
+		CHECK(((uint8_t *)&run)[i] == 0x5a, "byte %u of the message", i);
+	region.userspace_addr = (uintptr_t)memory;
+	CHECK(ioctl(guest->partition, MSHV_SET_GUEST_MEMORY, &region) == -1 && errno == EPERM, "%s",
+	      strerror(errno));
+	/* Nor can it take the guest's own region away. */
+	region.guest_pfn = PROBE_FREE / PAGE;
+	region.size = BLOCK;
+	region.flags = 1 << MSHV_SET_MEM_BIT_UNMAP;
+	CHECK(ioctl(guest->partition, MSHV_SET_GUEST_MEMORY, &region) == -1 && errno == EPERM, "%s",
+	      strerror(errno));
+	munmap(memory, BLOCK);
+	return PASS;
+}
+
+static bool reachable(uint64_t pfn)
+{
+	struct hvabi_output_debug_who_can_reach answer;
+
+	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
+}
+
+static enum ktap_result with_maker(int socket, struct passed *guest)
+{
+	CHECK(receive_guest(socket, guest), "no descriptors came");
+	CHECK(guest->pfn && reachable(guest->pfn));
+	CHECK_PASS(refused(guest));
+	CHECK(tell(socket, 'g') && hear(socket) == 'g', "the guest does not run where it was made");
+	/* The same while its processor is running. */
+	CHECK(tell(socket, 's') && hear(socket) == 's');
+	CHECK_PASS(refused(guest));
+	CHECK(tell(socket, 'q') && hear(socket) == 'q');
+	CHECK(tell(socket, 'g') && hear(socket) == 'g');
+	/* exec takes the address space; the process lives, and our descriptors do. */
+	CHECK(tell(socket, 'x') && hear(socket) == 'x');
+	CHECK(!reachable(guest->pfn), "a page of an address space that is gone");
+	CHECK_PASS(refused(guest));
+	return PASS;
+}
+
+/* Descriptors over a socket, to a process that has nothing to do with the guest. */
+static enum ktap_result passed_on(void)
+{
+	struct passed guest = { -1, -1, 0 };
+	int64_t before = probe_lent();
+	enum ktap_result result;
+	int sockets[2], status;
+	pid_t pid;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
+	pid = fork();
+	if (!pid) {
+		close(sockets[0]);
+		maker(sockets[1]);
+	}
+	close(sockets[1]);
+	result = with_maker(sockets[0], &guest);
+	/* The last descriptors: the partition goes while its maker, a shell now, goes on. */
+	close(guest.vp);
+	close(guest.partition);
+	if (result == PASS && probe_lent() != before) {
+		ktap_note("%lld pages lent, before %lld", (long long)probe_lent(),
+			  (long long)before);
+		result = FAIL;
+	}
+	close(sockets[0]);
+	waitpid(pid, &status, 0);
+	CHECK_PASS(result);
+	CHECK(WIFEXITED(status), "0x%x", status);
+	return PASS;
+}
+
+/* ---- every order of closing ---- */
+
+enum { DEVICE, PARTITION, FIRST_VP, SECOND_VP, STATE_PAGE, HANDLES };
+
+/* A guest by hand: what the library would hold on to is what is closed here. */
+struct handles {
+	int fd[HANDLES];		/* -1: closed */
+	void *state_page;		/* mapped from the first processor's descriptor */
+	uint8_t *memory;		/* one page: where a processor starts */
+	uint64_t pfn;
+};
+
+/* The processor comes out of reset at the page's end, where "out %al, $0x80" is; each run stops there, and stays. */
+#define RESET_PAGE	0xfffffull
+#define RESET_OFFSET	0xff0u
+
+static enum ktap_result open_all(struct handles *h)
+{
+	struct mshv_create_partition partition = { };
+	struct mshv_user_mem_region region = { .size = PAGE, .guest_pfn = RESET_PAGE };
+	struct mshv_create_vp vp = { };
+
+	h->fd[DEVICE] = open("/dev/mshv", O_RDWR | O_CLOEXEC);
+	CHECK(h->fd[DEVICE] >= 0, "%s", strerror(errno));
+	h->fd[PARTITION] = ioctl(h->fd[DEVICE], MSHV_CREATE_PARTITION, &partition);
+	CHECK(h->fd[PARTITION] >= 0, "%s", strerror(errno));
+	CHECK(!ioctl(h->fd[PARTITION], MSHV_INITIALIZE_PARTITION), "%s", strerror(errno));
+	memcpy(h->memory + RESET_OFFSET, "\xe6\x80", 2);
+	region.userspace_addr = (uintptr_t)h->memory;
+	region.flags = 1 << MSHV_SET_MEM_BIT_WRITABLE | 1 << MSHV_SET_MEM_BIT_EXECUTABLE;
+	CHECK(!ioctl(h->fd[PARTITION], MSHV_SET_GUEST_MEMORY, &region), "%s", strerror(errno));
+	for (vp.vp_index = 0; vp.vp_index < 2; vp.vp_index++) {
+		h->fd[FIRST_VP + vp.vp_index] = ioctl(h->fd[PARTITION], MSHV_CREATE_VP, &vp);
+		CHECK(h->fd[FIRST_VP + vp.vp_index] >= 0, "%s", strerror(errno));
+	}
+	h->state_page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, h->fd[FIRST_VP],
+			     MSHV_VP_MMAP_OFFSET_REGISTERS * PAGE);
+	CHECK(h->state_page != MAP_FAILED, "%s", strerror(errno));
+	h->fd[STATE_PAGE] = 0;
+	return PASS;
+}
+
+static void close_one(struct handles *h, unsigned int which)
+{
+	if (h->fd[which] < 0)
+		return;
+	if (which == STATE_PAGE)
+		munmap(h->state_page, PAGE);
+	else
+		close(h->fd[which]);
+	h->fd[which] = -1;
+}
+
+/* What is left works as if nothing had been closed: the guest's page is taken away, and found again by a fault. */
+static enum ktap_result still_works(struct handles *h)
+{
+	struct mshv_run_vp run;
+	unsigned int vp;
+
+	for (vp = FIRST_VP; vp <= SECOND_VP; vp++) {
+		const struct hvabi_message *message = (const void *)&run;
+
+		if (h->fd[vp] < 0)
+			continue;
+		CHECK(!mprotect(h->memory, PAGE, PROT_NONE) &&
+		      !mprotect(h->memory, PAGE, PROT_READ | PROT_WRITE));
+		CHECK(!reachable(h->pfn));
+		memset(&run, 0, sizeof(run));
+		while (ioctl(h->fd[vp], MSHV_RUN_VP, &run))
+			CHECK(errno == EINTR, "%s", strerror(errno));
+		CHECK(message->header.message_type == HVABI_MSG_X64_IO_PORT_INTERCEPT, "%s",
+		      mshv_message_name(message->header.message_type));
+		CHECK(reachable(h->pfn));
+	}
+	if (h->fd[STATE_PAGE] >= 0)
+		(void)*(volatile uint64_t *)h->state_page;
+	return PASS;
+}
+
+static enum ktap_result close_in_order(const unsigned int *order, uint8_t *memory)
+{
+	struct handles h = { .fd = { -1, -1, -1, -1, -1 }, .memory = memory,
+			     .pfn = probe_pfn(memory) };
+	enum ktap_result result = open_all(&h);
+	int64_t before = probe_lent();
+	unsigned int i;
+
+	for (i = 0; i < HANDLES && result == PASS; i++) {
+		result = still_works(&h);
+		close_one(&h, order[i]);
+	}
+	/* Each holds the partition but the device's. */
+	for (i = 0; i < HANDLES; i++)
+		close_one(&h, i);
+	CHECK_PASS(result);
+	CHECK(!reachable(h.pfn), "when all is closed");
+	CHECK(probe_lent() < before, "nothing came back");
+	return PASS;
+}
+
+static enum ktap_result every_order(void)
+{
+	unsigned int order[HANDLES] = { DEVICE, PARTITION, FIRST_VP, SECOND_VP, STATE_PAGE };
+	unsigned int count[HANDLES] = { 0 }, i = 0, orders = 0, swap;
+	uint8_t *memory = probe_memory(BLOCK, false);
+	int64_t lent;
+
+	memory[0] = 1;
+	CHECK(probe_pfn(memory));
+	/* The first one may leave the parent's own share behind. */
+	CHECK_PASS(close_in_order(order, memory));
+	lent = probe_lent();
+	/* Heap's algorithm: each order is the last with two exchanged. */
+	while (i < HANDLES) {
+		if (i && count[i] < i) {
+			unsigned int with = i & 1 ? count[i] : 0;
+
+			swap = order[with];
+			order[with] = order[i];
+			order[i] = swap;
+			CHECK_PASS(close_in_order(order, memory));
+			CHECK(probe_lent() == lent, "order %u%u%u%u%u: %lld pages lent, before %lld",
+			      order[0], order[1], order[2], order[3], order[4],
+			      (long long)probe_lent(), (long long)lent);
+			orders++;
+			count[i]++;
+			i = 1;
+		} else {
+			count[i++] = 0;
+		}
+	}
+	munmap(memory, BLOCK);
+	ktap_note("%u orders", orders + 1);
+	CHECK(orders + 1 == 120, "%u orders", orders + 1);
+	return PASS;
+}
+
 /* RUN_VP ends at a signal, also while the guest spins without leaving. */
 static void *spin(void *arg)
 {
@@ -290,6 +647,8 @@ int main(void)
 		{ "half-made partitions", half_made },
 		{ "a VMM killed while its guest runs", killed },
 		{ "a descriptor that outlives the address space", outlived },
+		{ "descriptors passed to another process, and exec", passed_on },
+		{ "every order of closing", every_order },
 		{ "a signal ends RUN_VP", interrupted },
 	};
 

@@ -150,6 +150,30 @@ static enum ktap_result pinned_while_mapped(void)
 	return PASS;
 }
 
+/* As a VMM does it whose hypervisor lets the device use the guest's own tables: all must be mapped, and stay. */
+static enum ktap_result hot_attach(void)
+{
+	uint64_t pfn, value;
+	int node;
+
+	CHECK_PASS(setup());
+	CHECK(probe_write(&probe, gpa(3), 0x1122334455667788) == PROBE_DONE, "%d", probe.error);
+	CHECK(!mshv_region_change(probe.vm, PROBE_FREE, memory, PAGES * PAGE, MSHV_MEMORY_PINNED), "%s",
+	      mshv_error());
+	CHECK_PASS(map());
+	CHECK_PASS(copy_by_device());
+	CHECK_PASS(unmap());
+	/* The device is gone, the pin is not. */
+	node = page_node(memory, -1);
+	pfn = probe_pfn(memory);
+	CHECK(page_node(memory, 1 - node) == -EBUSY && probe_pfn(memory) == pfn, "it moved");
+	CHECK(!mshv_region_change(probe.vm, PROBE_FREE, memory, PAGES * PAGE, 0), "%s", mshv_error());
+	CHECK(page_node(memory, 1 - node) == 1 - node && probe_pfn(memory) != pfn, "it did not move");
+	CHECK(probe_read(&probe, gpa(3), &value) == PROBE_DONE && value == 0x1122334455667788, "%llx",
+	      (unsigned long long)value);
+	return PASS;
+}
+
 static enum ktap_result nothing_without_a_pin(void)
 {
 	struct hvabi_output_debug_who_can_reach reach;
@@ -177,6 +201,7 @@ static enum ktap_result nothing_without_a_pin(void)
 static const struct ktap_test tests[] = {
 	{ "a device and a guest share memory while Linux tries to move it", through_the_device },
 	{ "memory is pinned while VFIO has it, and moves again after", pinned_while_mapped },
+	{ "a device attached to a running guest, and detached", hot_attach },
 	{ "without the pin the device reaches nothing", nothing_without_a_pin },
 };
 

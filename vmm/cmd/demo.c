@@ -12,7 +12,8 @@ static const char usage[] =
 	"usage: mshv demo [--memory SIZE] [--touch SIZE] [ROW]...\n"
 	"\n"
 	"Runs the demonstration of movable guest memory, all rows or the ones named (create,\n"
-	"touch, migrate, compact, swap, thp, ksm, overcommit, kill, pinned), and prints a table.\n"
+	"touch, migrate, compact, swap, thp, ksm, overcommit, kill, pinned, passthrough), and\n"
+	"prints a table.\n"
 	"\n"
 	"  -m, --memory SIZE  memory of the guest (default 1G)\n"
 	"  -t, --touch SIZE   what the guest works on (default 256M)\n";

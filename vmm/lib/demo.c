@@ -23,6 +23,8 @@ const struct demo_row demo_rows[DEMO_ROWS] = {
 	{ "overcommit", "guests use more memory than there is for them", demo_row_overcommit },
 	{ "kill", "a killed VMM leaves nothing behind", demo_row_kill },
 	{ "pinned", "a pinned guest stays where it is", demo_row_pinned },
+	{ "passthrough", "a device writes to guest memory that Linux would move",
+	  demo_row_passthrough },
 };
 
 void demo_progress(struct demo *demo, const char *format, ...)

@@ -48,7 +48,7 @@ struct demo_row {
 	void (*run)(struct demo *demo, struct demo_report *report);
 };
 
-#define DEMO_ROWS	10
+#define DEMO_ROWS	11
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
 /* To be called before the first row and after the last; they set and restore switches. */
@@ -101,6 +101,7 @@ void demo_row_ksm(struct demo *demo, struct demo_report *report);
 void demo_row_overcommit(struct demo *demo, struct demo_report *report);
 void demo_row_kill(struct demo *demo, struct demo_report *report);
 void demo_row_pinned(struct demo *demo, struct demo_report *report);
+void demo_row_passthrough(struct demo *demo, struct demo_report *report);
 void demo_row_create(struct demo *demo, struct demo_report *report);
 void demo_row_touch(struct demo *demo, struct demo_report *report);
 void demo_row_migrate(struct demo *demo, struct demo_report *report);

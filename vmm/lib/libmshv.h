@@ -99,6 +99,8 @@ struct mshv_vcpu *mshv_vcpu_create(struct mshv_vm *vm, uint32_t index);
 void mshv_vcpu_destroy(struct mshv_vcpu *vcpu);
 uint32_t mshv_vcpu_index(const struct mshv_vcpu *vcpu);
 struct mshv_vm *mshv_vcpu_vm(const struct mshv_vcpu *vcpu);
+/* The processor's file descriptor, for ioctls that have no function here. */
+int mshv_vcpu_fd(const struct mshv_vcpu *vcpu);
 
 /* HVABI_REG_* names and values; @count at most 64. Not while the processor runs. */
 int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names,

@@ -77,6 +77,11 @@ struct mshv_vm *mshv_vcpu_vm(const struct mshv_vcpu *vcpu)
 	return vcpu->vm;
 }
 
+int mshv_vcpu_fd(const struct mshv_vcpu *vcpu)
+{
+	return vcpu->fd;
+}
+
 int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names,
 		       union hvabi_register_value *values, unsigned int count)
 {

@@ -134,20 +134,25 @@ static int region(struct mshv_vfio *vfio, unsigned int index, struct vfio_region
 	return 0;
 }
 
-static int open_device(struct mshv_vfio *vfio)
+int mshv_vfio_switch_memory(struct mshv_vfio *vfio, bool on)
 {
-	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	uint16_t command = PCI_COMMAND_MASTER | (on ? PCI_COMMAND_MEMORY : 0);
 	struct vfio_region_info config;
 
-	vfio->device = ioctl(vfio->group, VFIO_GROUP_GET_DEVICE_FD, vfio->bdf);
-	if (vfio->device < 0)
-		return mshv_fail("%s: VFIO device", vfio->bdf);
 	if (region(vfio, VFIO_PCI_CONFIG_REGION_INDEX, &config))
 		return -1;
 	if (pwrite(vfio->device, &command, sizeof(command),
 		   (off_t)(config.offset + PCI_COMMAND)) != sizeof(command))
 		return mshv_fail("%s: command register", vfio->bdf);
 	return 0;
+}
+
+static int open_device(struct mshv_vfio *vfio)
+{
+	vfio->device = ioctl(vfio->group, VFIO_GROUP_GET_DEVICE_FD, vfio->bdf);
+	if (vfio->device < 0)
+		return mshv_fail("%s: VFIO device", vfio->bdf);
+	return mshv_vfio_switch_memory(vfio, true);
 }
 
 struct mshv_vfio *mshv_vfio_open(const char *bdf)

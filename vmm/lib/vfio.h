@@ -8,6 +8,7 @@
 #ifndef LIBMSHV_VFIO_H
 #define LIBMSHV_VFIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,12 @@ void mshv_vfio_close(struct mshv_vfio *vfio);
 
 /* Maps a memory BAR whole, shared, once: later calls answer the same. NULL with errno and mshv_error(). */
 volatile void *mshv_vfio_map_bar(struct mshv_vfio *vfio, unsigned int bar, size_t *size);
+
+/*
+ * Lets the device answer at its memory BARs, or not: then Linux takes their pages away from this process, and an access is a
+ * SIGBUS until they are switched on again.
+ */
+int mshv_vfio_switch_memory(struct mshv_vfio *vfio, bool on);
 
 /* Where the device finds, by DMA, [@address, @address + @size) of this process; all page-aligned. */
 int mshv_vfio_dma_map(struct mshv_vfio *vfio, void *address, uint64_t iova, uint64_t size);

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions that become pinned and movable again while their guest runs, as for a device that is attached and detached: the guest
+ * notices nothing, the limit of locked memory holds, and what fails leaves a movable region behind.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <host.h>
+#include <hvabi/hypercall.h>
+#include <hvabi/partition.h>
+
+#include "ktap.h"
+#include "probe.h"
+#include "stamper.h"
+
+#define GPA		(1ull << 30)
+#define SIZE		(4 * BLOCK)	/* of a probe's region */
+#define RANGE		(8 * BLOCK)	/* of a guest at work */
+#define GUEST_SIZE	(STAMPER_GPA + RANGE)
+
+static struct stamper guest;
+static struct probe probe;
+static uint8_t *memory;		/* the probe's region */
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
+
+static void tear_down(void)
+{
+	stamper_close(&guest);
+	if (probe.vm)
+		probe_close(&probe);
+	if (memory)
+		munmap(memory, SIZE);
+	memory = NULL;
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0);
+}
+
+static enum ktap_result set_up(bool huge)
+{
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, huge);
+	CHECK(memory, "no memory");
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	return PASS;
+}
+
+static int change(unsigned int flags)
+{
+	return mshv_region_change(probe.vm, GPA, memory, SIZE, flags);
+}
+
+static int change_guest(unsigned int flags)
+{
+	return mshv_region_change(mshv_session_vm(guest.session), 0,
+				  mshv_session_memory(guest.session), GUEST_SIZE, flags);
+}
+
+static bool reachable(uint64_t pfn)
+{
+	struct hvabi_output_debug_who_can_reach answer;
+
+	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
+}
+
+static long locked(void)
+{
+	return probe_proc("/proc/self/status", "VmLck");
+}
+
+/* Whether tools see "KEY=VALUE" of the region at the probe's GPA. */
+static bool shown(const char *key, const char *value)
+{
+	char line[1024], path[64], want[64];
+	bool is = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", mshv_vm_fd(probe.vm));
+	snprintf(want, sizeof(want), " %s=%s ", key, value);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "gfn=0x40000 "))
+			is = strstr(line, want);
+	if (f)
+		fclose(f);
+	return is;
+}
+
+static bool kind_is(const char *kind)
+{
+	return shown("kind", kind);
+}
+
+/* All pages of the range, which nobody pins, go to @node; a page may be busy for a moment. */
+static enum ktap_result moves(void *range, uint64_t size, unsigned int node)
+{
+	struct host_move move;
+	unsigned int tries = 0;
+
+	do {
+		CHECK(!host_move(range, size, node, &move) && move.failed == 0);
+	} while (move.busy && ++tries < 100);
+	CHECK(!move.busy, "%llu pages did not move", (unsigned long long)move.busy);
+	return PASS;
+}
+
+static uint64_t frames[SIZE / PAGE], frames_now[SIZE / PAGE];
+
+static enum ktap_result there_and_back(bool huge)
+{
+	long before = locked();
+	struct host_move move;
+	uint64_t value, pfn;
+
+	CHECK_PASS(set_up(huge));
+	CHECK(kind_is("movable"));
+	CHECK(probe_write(&probe, GPA + 3 * PAGE, 7) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	CHECK(kind_is("pinned"));
+	CHECK(locked() == before + (long)(SIZE >> 10), "%ld KiB", locked());
+	/* All of it is there, at once, with what was in it. */
+	for (uint64_t page = 0; page < SIZE / PAGE; page++) {
+		CHECK(probe_read(&probe, GPA + page * PAGE, &value) == PROBE_DONE &&
+		      value == (page == 3 ? 7 : 0), "page %llu", (unsigned long long)page);
+		CHECK(probe_write(&probe, GPA + page * PAGE, page + 1) == PROBE_DONE);
+	}
+	CHECK(shown("faults-served", "1"), "the guest faulted in a pinned region");
+	pfn = probe_pfn(memory);
+	CHECK(!host_page_frames(memory, SIZE, frames));
+	CHECK(!host_move(memory, SIZE, 0, &move) && !host_move(memory, SIZE, 1, &move));
+	CHECK(!host_page_out(memory, SIZE), "%s", mshv_error());
+	CHECK(!host_page_frames(memory, SIZE, frames_now));
+	CHECK(!memcmp(frames, frames_now, sizeof(frames)), "pinned pages have moved");
+	CHECK(reachable(pfn));
+
+	CHECK(!change(0), "%s", mshv_error());
+	CHECK(kind_is("movable") && locked() == before, "%ld KiB", locked());
+	CHECK(!reachable(pfn), "nobody has asked for the page yet");
+	for (unsigned int node = 0; node < 2; node++)
+		CHECK_PASS(moves(memory, SIZE, node));
+	for (uint64_t page = 0; page < SIZE / PAGE; page++)
+		CHECK(probe_read(&probe, GPA + page * PAGE, &value) == PROBE_DONE &&
+		      value == page + 1 && WORD(page * PAGE) == page + 1, "page %llu",
+		      (unsigned long long)page);
+	CHECK(!madvise(memory, SIZE, MADV_DONTNEED));
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE && value == 0);
+	return PASS;
+}
+
+static enum ktap_result small_pages(void)
+{
+	return there_and_back(false);
+}
+
+static enum ktap_result huge_pages(void)
+{
+	return there_and_back(true);
+}
+
+/* What a region is already it stays; what it was made as can be changed as well. */
+static enum ktap_result made_pinned(void)
+{
+	long before = locked();
+	uint64_t calls;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, false);
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
+	      mshv_error());
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	CHECK(kind_is("pinned") && locked() == before + (long)(SIZE >> 10));
+	CHECK(!change(0) && !change(0), "%s", mshv_error());
+	CHECK(kind_is("movable") && locked() == before);
+	/* Taking it away was one call for each block or fewer, and twice the same is nothing. */
+	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES) - calls;
+	CHECK(calls <= SIZE / BLOCK, "%llu calls", (unsigned long long)calls);
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE && WORD(0) == 1);
+	/* A descriptor that is closed gives back what is pinned. */
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	probe_close(&probe);
+	CHECK(locked() == before, "%ld KiB", locked());
+	return PASS;
+}
+
+static enum ktap_result under_a_guest(void)
+{
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(!stamper_fill(&guest) && !stamper_start(&guest));
+	for (unsigned int round = 0; round < 10; round++) {
+		CHECK(!change_guest(MSHV_MEMORY_PINNED), "%s", mshv_error());
+		CHECK(!stamper_await(&guest, RANGE / PAGE / 4));
+		CHECK(!change_guest(0), "%s", mshv_error());
+		CHECK_PASS(moves(guest.memory, RANGE, round % 2));
+		CHECK(!host_page_out(guest.memory, RANGE / 2), "%s", mshv_error());
+		CHECK(!stamper_await(&guest, RANGE / PAGE / 4));
+	}
+	CHECK(!stamper_stop(&guest) && !stamper_check(&guest));
+	return PASS;
+}
+
+static volatile bool stop;
+
+/* Makes Linux put other pages in the place of the guest's, content kept, as often as it can. */
+static void *replace(void *arg)
+{
+	unsigned int *seed = arg;
+
+	while (!stop) {
+		uint8_t *at = guest.memory + rand_r(seed) % (RANGE / BLOCK) * BLOCK;
+		struct host_move move;
+		pid_t pid;
+
+		switch (rand_r(seed) % 5) {
+		case 0:
+			host_move(at, BLOCK, rand_r(seed) % 2, &move);
+			break;
+		case 1:
+			host_page_out(at, BLOCK);
+			break;
+		case 2:
+			madvise(at, BLOCK, rand_r(seed) % 2 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+			break;
+		case 3:
+			madvise(at, BLOCK, MADV_COLLAPSE);
+			break;
+		default:
+			/* Copies on write, on either side. */
+			pid = fork();
+			if (!pid)
+				_exit(0);
+			waitpid(pid, NULL, 0);
+		}
+	}
+	return NULL;
+}
+
+static enum ktap_result under_everything(void)
+{
+	unsigned int seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 0) : (unsigned int)time(NULL);
+	unsigned int seeds = seed, changes = 0;
+	enum ktap_result result = PASS;
+	pthread_t thread;
+
+	ktap_note("seed %u", seed);
+	CHECK(!stamper_open(&guest, RANGE, 0));
+	CHECK(!stamper_fill(&guest) && !stamper_start(&guest));
+	stop = false;
+	CHECK(!pthread_create(&thread, NULL, replace, &seeds));
+	while (changes < 200 && result == PASS) {
+		if (change_guest(MSHV_MEMORY_PINNED)) {
+			ktap_note("%s", mshv_error());
+			result = FAIL;
+		}
+		if (rand_r(&seed) % 4 == 0 && stamper_await(&guest, 64))
+			result = FAIL;
+		if (change_guest(0))
+			result = FAIL;
+		changes++;
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(result == PASS, "%s", mshv_error());
+	CHECK(!stamper_stop(&guest) && !stamper_check(&guest));
+	return PASS;
+}
+
+/* What fails leaves a region that is movable, and right. */
+static enum ktap_result still_movable(void)
+{
+	uint64_t value, pfn = probe_pfn(memory);
+
+	CHECK(kind_is("movable"));
+	CHECK(!madvise(memory, BLOCK, MADV_DONTNEED));
+	CHECK(!pfn || !reachable(pfn), "what Linux took away is reachable");
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE && value == 0, "errno %d", probe.error);
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE && WORD(0) == 1, "errno %d", probe.error);
+	return PASS;
+}
+
+static enum ktap_result holes(void)
+{
+	long before = locked();
+
+	CHECK_PASS(set_up(false));
+	CHECK(!munmap(memory + BLOCK + 5 * PAGE, PAGE));
+	CHECK(change(MSHV_MEMORY_PINNED) == -1 && errno == EFAULT, "%s", strerror(errno));
+	CHECK(locked() == before, "%ld KiB", locked());
+	CHECK_PASS(still_movable());
+	return PASS;
+}
+
+static enum ktap_result refused(void)
+{
+	long before = locked();
+
+	CHECK_PASS(set_up(false));
+	for (unsigned int at = 1; at <= 4; at++) {
+		CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, at) &&
+		      !mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES),
+		      "%s", mshv_error());
+		CHECK(change(MSHV_MEMORY_PINNED) == -1, "call %u was not refused", at);
+		CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0), "%s", mshv_error());
+		CHECK(locked() == before, "%ld KiB", locked());
+		CHECK_PASS(still_movable());
+		/* So that nothing has to be taken away at the beginning of the next round. */
+		CHECK(!madvise(memory, SIZE, MADV_DONTNEED));
+	}
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 2), "%s", mshv_error());
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 3), "%s", mshv_error());
+	CHECK(!change(MSHV_MEMORY_PINNED), "memory is deposited: %s", mshv_error());
+	CHECK(probe_write(&probe, GPA + SIZE - PAGE, 1) == PROBE_DONE);
+	CHECK(!change(0), "%s", mshv_error());
+	CHECK_PASS(still_movable());
+	return PASS;
+}
+
+static enum ktap_result limit(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct rlimit half = { .rlim_cur = SIZE / 2, .rlim_max = SIZE / 2 };
+
+		if (set_up(false) != PASS)
+			_exit(1);
+		/* Without CAP_IPC_LOCK from here on. */
+		if (setrlimit(RLIMIT_MEMLOCK, &half) || setuid(65534))
+			_exit(2);
+		if (!change(MSHV_MEMORY_PINNED) || errno != ENOMEM)
+			_exit(3);
+		if (locked() != 0 || probe_write(&probe, GPA, 1) != PROBE_DONE)
+			_exit(4);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0, "0x%x", status);
+	return PASS;
+}
+
+static enum ktap_result not_allowed(void)
+{
+	struct hvabi_input_set_partition_property tracking = {
+		.property_code = HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, .property_value = 1,
+	};
+
+	CHECK_PASS(set_up(false));
+	CHECK(mshv_region_change(probe.vm, GPA + SIZE, memory, SIZE, MSHV_MEMORY_PINNED) == -1 &&
+	      errno == ENOENT, "%s", strerror(errno));
+	CHECK(mshv_region_change(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED |
+				 MSHV_MEMORY_READ_ONLY) == -1 && errno == EINVAL, "%s",
+	      strerror(errno));
+	/* The access bits that the VMM follows would be lost. */
+	CHECK(!mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_SET_PARTITION_PROPERTY, NULL,
+			      &tracking, sizeof(tracking), NULL, 0, NULL), "%s", mshv_error());
+	CHECK(change(MSHV_MEMORY_PINNED) == -1 && errno == EBUSY, "%s", strerror(errno));
+	CHECK_PASS(still_movable());
+	probe_close(&probe);
+
+	CHECK(!probe_open_isolated(&probe), "%s", mshv_error());
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
+	      mshv_error());
+	CHECK(change(0) == -1 && errno == EINVAL, "an isolated guest's memory became movable");
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	return PASS;
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		{ "pinned and back", small_pages },
+		{ "pinned and back, huge pages", huge_pages },
+		{ "made pinned, movable later", made_pinned },
+		{ "under a guest at work", under_a_guest },
+		{ "while Linux puts other pages there", under_everything },
+		{ "a hole cannot be pinned", holes },
+		{ "refused by the hypervisor", refused },
+		{ "more than may be locked", limit },
+		{ "what is not allowed", not_allowed },
+	};
+
+	ktap_cleanup = tear_down;
+	return KTAP_RUN(tests);
+}
