@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -207,6 +209,27 @@ uint64_t probe_pfn(const void *address)
 	if (fd >= 0)
 		close(fd);
 	return entry >> 63 ? entry & ((1ull << 55) - 1) : 0;
+}
+
+int probe_load_driver(void)
+{
+	struct utsname name;
+	char path[512];
+	int fd, ret;
+
+	uname(&name);
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates/mshv_movable.ko", name.release);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ENOENT;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+int probe_unload_driver(void)
+{
+	return syscall(SYS_delete_module, "mshv_movable", O_NONBLOCK) ? errno : 0;
 }
 
 long probe_proc(const char *file, const char *key)

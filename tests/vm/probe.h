@@ -55,6 +55,10 @@ void *probe_memory(uint64_t size, bool huge);
 /* Page number in the parent of an address of this process, or 0. */
 uint64_t probe_pfn(const void *address);
 
+/* Load and unload the driver; 0 or an errno. Nothing of this process may hold /dev/mshv. */
+int probe_load_driver(void);
+int probe_unload_driver(void);
+
 /* A number from /proc/self/status or /proc/meminfo, in its unit (KiB), or -1. */
 long probe_proc(const char *file, const char *key);
 
