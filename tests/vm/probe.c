@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -76,11 +78,27 @@ int probe_open(struct probe *probe)
 	return boot_vcpu(probe);
 }
 
+static void *memory_aligned(uint64_t size, bool huge)
+{
+	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *start;
+
+	if (raw == MAP_FAILED)
+		return NULL;
+	start = (uint8_t *)(((uintptr_t)raw + BLOCK - 1) & ~(BLOCK - 1));
+	if (start > raw)
+		munmap(raw, start - raw);
+	munmap(start + size, raw + BLOCK - start);
+	madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return start;
+}
+
 int probe_open_isolated(struct probe *probe)
 {
 	memset(probe, 0, sizeof(*probe));
 	probe->vm = mshv_vm_create_isolated();
-	probe->boot = probe_memory(BOOT_SIZE, false);
+	probe->boot = memory_aligned(BOOT_SIZE, false);
 	if (!probe->vm || !probe->boot)
 		return -1;
 	/* From the call on it is the guest's alone. */
@@ -188,20 +206,13 @@ int64_t probe_lent(void)
 
 void *probe_memory(uint64_t size, bool huge)
 {
-	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint8_t *start;
+	void *memory = memory_aligned(size, huge);
 
-	if (raw == MAP_FAILED) {
+	if (!memory) {
 		perror("probe: mmap");
 		exit(1);
 	}
-	start = (uint8_t *)(((uintptr_t)raw + BLOCK - 1) & ~(BLOCK - 1));
-	if (start > raw)
-		munmap(raw, start - raw);
-	munmap(start + size, raw + BLOCK - start);
-	madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	return start;
+	return memory;
 }
 
 static uint64_t pagemap(const void *address)
@@ -233,6 +244,27 @@ bool probe_reachable(uint64_t pfn)
 	struct hvabi_output_debug_who_can_reach answer;
 
 	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
+}
+
+int probe_load_driver(void)
+{
+	struct utsname name;
+	char path[512];
+	int fd, ret;
+
+	uname(&name);
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates/mshv_movable.ko", name.release);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ENOENT;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+int probe_unload_driver(void)
+{
+	return syscall(SYS_delete_module, "mshv_movable", O_NONBLOCK) ? errno : 0;
 }
 
 long probe_proc(const char *file, const char *key)

@@ -80,6 +80,10 @@ bool probe_swapped(const void *address);
 /* Whether any guest reaches this page of the parent. True also if the hypervisor does not say. */
 bool probe_reachable(uint64_t pfn);
 
+/* Load and unload the driver; 0 or an errno. Nothing of this process may hold /dev/mshv. */
+int probe_load_driver(void);
+int probe_unload_driver(void);
+
 /* A number from /proc/self/status or /proc/meminfo, in its unit (KiB), or -1. */
 long probe_proc(const char *file, const char *key);
 

@@ -7,39 +7,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/klog.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "ktap.h"
 #include "probe.h"
-
-#define MODULE	"mshv_movable"
-
-/* Returns 0 or an errno. */
-static int load(void)
-{
-	struct utsname name;
-	char path[512];
-	int fd, ret;
-
-	uname(&name);
-	snprintf(path, sizeof(path), "/lib/modules/%s/updates/" MODULE ".ko", name.release);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ENOENT;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
-}
 
 static bool device_there(void)
 {
@@ -63,9 +36,9 @@ static enum ktap_result load_unload(void)
 	for (i = 0; i < 30; i++) {
 		if (i == 5)
 			slab = probe_proc("/proc/meminfo", "SUnreclaim");
-		CHECK(!unload(), "%s, round %d", strerror(errno), i);
+		CHECK(!probe_unload_driver(), "%s, round %d", strerror(errno), i);
 		CHECK(!device_there());
-		CHECK(!load(), "%s, round %d", strerror(errno), i);
+		CHECK(!probe_load_driver(), "%s, round %d", strerror(errno), i);
 		CHECK(device_there());
 	}
 	CHECK(probe_proc("/proc/meminfo", "SUnreclaim") < slab + 1024, "%ld KiB, before %ld",
@@ -83,24 +56,24 @@ static enum ktap_result guests_between(void)
 		CHECK(!probe_open(&probe), "%s", mshv_error());
 		CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
 		/* In use: by a device, a partition, a processor. */
-		CHECK(unload() == EWOULDBLOCK);
+		CHECK(probe_unload_driver() == EWOULDBLOCK);
 		probe_close(&probe);
-		CHECK(!unload(), "nothing holds it any more");
-		CHECK(!load());
+		CHECK(!probe_unload_driver(), "nothing holds it any more");
+		CHECK(!probe_load_driver());
 	}
 	return PASS;
 }
 
 static enum ktap_result twice(void)
 {
-	CHECK(load() == EEXIST);
+	CHECK(probe_load_driver() == EEXIST);
 	CHECK(device_there());
 	return PASS;
 }
 
 static enum ktap_result refused(void)
 {
-	CHECK(load() == ENODEV);
+	CHECK(probe_load_driver() == ENODEV);
 	CHECK(!device_there());
 	CHECK(log_says("mshv: not loaded: no Microsoft Hypervisor"), "no reason in the kernel log");
 	return PASS;

@@ -248,7 +248,7 @@ static enum ktap_result under_everything(void)
 	CHECK(!stamper_fill(&guest) && !stamper_start(&guest));
 	stop = false;
 	CHECK(!pthread_create(&thread, NULL, replace, &seeds));
-	while (changes < 200 && result == PASS) {
+	while (changes < 100 && result == PASS) {
 		if (change_guest(MSHV_MEMORY_PINNED)) {
 			ktap_note("%s", mshv_error());
 			result = FAIL;
