@@ -5,13 +5,20 @@
  * Laws:
  *	- All regions of an isolated partition are pinned (region.c): a page that Linux cannot even
  *	  read cannot be moved, swapped or merged.
- *	- Access is given up after the pages are pinned and before they are mapped; it is taken back
- *	  after they are unmapped and before they are unpinned.
+ *	- Linux reads a process's pages for many reasons that the process need not know of: core dumps,
+ *	  debuggers, direct I/O, KSM. One that it cannot read would be its end. So the pages leave the
+ *	  VMM's page tables first (hide), and nobody finds them any more: the pin is all that is left.
+ *	  Only private anonymous memory can be hidden so; of a file there are other ways to its pages.
+ *	- Access is given up after the pages are pinned and hidden and before they are mapped; it is
+ *	  taken back after they are unmapped and before they are unpinned.
  *	- A page that the hypervisor does not give back stays pinned for ever: Linux would die of
  *	  touching it. Losing the page is the floor; the kernel log says how many.
  */
+#include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/sched.h>
+#include <linux/uaccess.h>
 
 #include <hvabi/memory.h>
 
@@ -38,9 +45,68 @@ static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags,
 	return status;
 }
 
+/* Puts something else in the place of what the VMM has at the region's addresses. */
+static int replace_mapping(struct mshv_region *region, unsigned long prot)
+{
+	unsigned long at = vm_mmap(NULL, region->hva, region->pages << PAGE_SHIFT, prot,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, 0);
+
+	return IS_ERR_VALUE(at) ? (int)at : 0;
+}
+
+/**
+ * mshv_host_access_hide() - take the pages of a region out of the VMM's page tables
+ * @region: pinned, nothing of it mapped
+ *
+ * What is left at the addresses is a mapping without any right.
+ *
+ * Context: process context of the VMM, may sleep; takes mmap_lock.
+ *
+ * Return: 0; -EINVAL the memory is not private and anonymous; -ENOMEM; then nothing changed.
+ */
+int mshv_host_access_hide(struct mshv_region *region)
+{
+	u64 i;
+
+	/* Pinned for writing, so nobody shares an anonymous page. */
+	if (!region->writable)
+		return -EINVAL;
+	for (i = 0; i < region->pages; i++)
+		if (!PageAnon(region->pinned_pages[i]))
+			return -EINVAL;
+	return replace_mapping(region, PROT_NONE);
+}
+
+/**
+ * mshv_host_access_show() - undo mshv_host_access_hide(), for a region that did not come to be
+ * @region: pinned; Linux may touch its pages
+ *
+ * The VMM gets copies: what has left a page table cannot be put back into it.
+ *
+ * Context: process context of the VMM, may sleep. Where there is no memory the content is lost.
+ */
+void mshv_host_access_show(struct mshv_region *region)
+{
+	void __user *to = (void __user *)region->hva;
+	void *from;
+	u64 i;
+
+	if (replace_mapping(region, PROT_READ | PROT_WRITE))
+		return;
+	for (i = 0; i < region->pages; i++, to += PAGE_SIZE) {
+		if (!region->pinned_pages[i])
+			continue;
+		from = kmap_local_page(region->pinned_pages[i]);
+		if (copy_to_user(to, from, PAGE_SIZE))
+			i = region->pages - 1;
+		kunmap_local(from);
+		cond_resched();
+	}
+}
+
 /**
  * mshv_host_access_release() - give the pages of a region to its isolated partition
- * @region: pinned, nothing of it mapped
+ * @region: pinned and hidden, nothing of it mapped
  * @released: where to store how many pages, from the first on, are the child's now
  *
  * Context: process context, may sleep.

@@ -194,9 +194,8 @@ int mshv_region_settled(struct mshv_region *region)
 }
 
 /* Give up the first pages of the list. The child does not reach them. Cannot fail. */
-static void drop_pins(struct mshv_region *region, u64 pinned, u64 released)
+static void drop_pins(struct mshv_region *region, u64 pinned)
 {
-	mshv_host_access_acquire(region, released);
 	unpin(region, pinned);
 	trace_unpin(region->partition->id, region->gfn, pinned);
 	account_locked_vm(region->partition->mm, region->pages, false);
@@ -210,11 +209,13 @@ static void drop_pins(struct mshv_region *region, u64 pinned, u64 released)
  *
  * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
- * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; or the
- * errno of the hypervisor. If not 0 the region is movable.
+ * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; -EINVAL
+ * memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0 the region
+ * is movable.
  */
 int mshv_region_pin(struct mshv_region *region)
 {
+	bool isolated = region->partition->isolated, hidden = false;
 	u64 pinned, released = 0;
 	int ret;
 
@@ -231,7 +232,11 @@ int mshv_region_pin(struct mshv_region *region)
 
 	pinned = pin(region, &ret);
 	trace_pin(region->partition->id, region->gfn, region->pages, pinned, ret);
-	if (!ret && region->partition->isolated)
+	if (!ret && isolated) {
+		ret = mshv_host_access_hide(region);
+		hidden = !ret;
+	}
+	if (!ret && isolated)
 		ret = mshv_host_access_release(region, &released);
 	if (!ret) {
 		change_state(region, MSHV_REGION_PINNED);
@@ -240,7 +245,10 @@ int mshv_region_pin(struct mshv_region *region)
 			return 0;
 		change_state(region, MSHV_REGION_MOVABLE);
 	}
-	drop_pins(region, pinned, released);
+	mshv_host_access_acquire(region, released);
+	if (hidden)
+		mshv_host_access_show(region);
+	drop_pins(region, pinned);
 	return ret;
 }
 
@@ -252,8 +260,11 @@ int mshv_region_pin(struct mshv_region *region)
  */
 void mshv_region_drop_pins(struct mshv_region *region)
 {
-	if (region->pinned_pages)
-		drop_pins(region, region->pages, region->partition->isolated ? region->pages : 0);
+	if (!region->pinned_pages)
+		return;
+	if (region->partition->isolated)
+		mshv_host_access_acquire(region, region->pages);
+	drop_pins(region, region->pages);
 }
 
 /**

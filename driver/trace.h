@@ -144,7 +144,7 @@ TRACE_EVENT(pin,
 		  __entry->result)
 );
 
-TRACE_EVENT(unpin,
+DECLARE_EVENT_CLASS(mshv_range,
 	TP_PROTO(u64 partition, u64 gfn, u64 pages),
 	TP_ARGS(partition, gfn, pages),
 	TP_STRUCT__entry(
@@ -159,6 +159,11 @@ TRACE_EVENT(unpin,
 	),
 	TP_printk("partition=%llu gfn=0x%llx pages=%llu",
 		  __entry->partition, __entry->gfn, __entry->pages)
+);
+
+DEFINE_EVENT(mshv_range, unpin,
+	TP_PROTO(u64 partition, u64 gfn, u64 pages),
+	TP_ARGS(partition, gfn, pages)
 );
 
 TRACE_EVENT(deposit,
@@ -207,21 +212,9 @@ TRACE_EVENT(region_create,
 		  __entry->executable, __entry->pinned, __entry->result)
 );
 
-TRACE_EVENT(region_destroy,
+DEFINE_EVENT(mshv_range, region_destroy,
 	TP_PROTO(u64 partition, u64 gfn, u64 pages),
-	TP_ARGS(partition, gfn, pages),
-	TP_STRUCT__entry(
-		__field(u64, partition)
-		__field(u64, gfn)
-		__field(u64, pages)
-	),
-	TP_fast_assign(
-		__entry->partition = partition;
-		__entry->gfn = gfn;
-		__entry->pages = pages;
-	),
-	TP_printk("partition=%llu gfn=0x%llx pages=%llu", __entry->partition, __entry->gfn,
-		  __entry->pages)
+	TP_ARGS(partition, gfn, pages)
 );
 
 TRACE_EVENT(partition_kill,

@@ -42,8 +42,9 @@ enum {
 	MSHV_PT_ISOLATION_COUNT,
 	/*
 	 * Extension: the child has its memory for itself. All its regions must be pinned, explicitly
-	 * (MSHV_SET_MEM_PINNED, else EINVAL), and the VMM cannot touch them until they are removed:
-	 * it gets a SIGSEGV. What was in the memory before is what the child finds.
+	 * (MSHV_SET_MEM_PINNED), writable, and of private anonymous memory, else EINVAL. Making one
+	 * takes the pages out of the VMM's address space: what is left there has no right (PROT_NONE),
+	 * also after the region is removed. What was in the memory before is what the child finds.
 	 */
 	MSHV_PT_ISOLATION_SNP = 2,
 };

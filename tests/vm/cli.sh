@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..22"
+echo "1..26"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "no verb" 2 "usage: mshv VERB" mshv
@@ -34,6 +34,11 @@ check "memory and processors" 0 "Hello from the guest: 128 MiB, 2 processors" \
 check "pinned" 0 "Hello from the guest: 16 MiB" mshv run --pinned -m 16M hello
 check "stamps from two processors" 0 "checked 7168 pages" mshv run -m 32M -c 2 stamp
 check "small pages" 0 "checked 7168 pages" mshv run -s -m 32M stamp
+# As much as takes longer than a second anywhere.
+check "a payload with commands has a timeout, too" 1 "has not reported within" mshv run -t 1 -m 768M -s stamp
+check "bad seconds" 2 "--timeout: not seconds: 0" mshv run -t 0 hello
+check "an unknown option" 2 "try 'mshv run --help'" mshv run --fast hello
+check "an operand too much" 2 "hv: unexpected: now" mshv hv now
 check "bad size" 2 "--memory: not a size: 3x" mshv run -m 3x hello
 check "no whole pages" 2 "--memory: not a size: 65537" mshv run -m 65537 hello
 check "too little memory" 1 "8 MiB to 16 GiB" mshv run -m 1M hello

@@ -108,11 +108,27 @@ int probe_open_isolated(struct probe *probe)
 	return boot_vcpu(probe);
 }
 
+void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool huge)
+{
+	if (probe_open(probe))
+		return NULL;
+	probe_keep(probe, probe_memory(size, huge), size);
+	return mshv_region_add(probe->vm, gpa, probe->memory, size, 0) ? NULL : probe->memory;
+}
+
+void probe_keep(struct probe *probe, void *memory, uint64_t size)
+{
+	probe->memory = memory;
+	probe->memory_size = size;
+}
+
 void probe_close(struct probe *probe)
 {
 	if (probe->vcpu)
 		mshv_vcpu_destroy(probe->vcpu);
 	mshv_vm_destroy(probe->vm);
+	if (probe->memory)
+		munmap(probe->memory, probe->memory_size);
 	memset(probe, 0, sizeof(*probe));
 }
 
@@ -199,7 +215,7 @@ void *probe_memory(uint64_t size, bool huge)
 	return memory;
 }
 
-uint64_t probe_pfn(const void *address)
+static uint64_t pagemap(const void *address)
 {
 	uint64_t entry = 0;
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -208,7 +224,26 @@ uint64_t probe_pfn(const void *address)
 		entry = 0;
 	if (fd >= 0)
 		close(fd);
+	return entry;
+}
+
+uint64_t probe_pfn(const void *address)
+{
+	uint64_t entry = pagemap(address);
+
 	return entry >> 63 ? entry & ((1ull << 55) - 1) : 0;
+}
+
+bool probe_swapped(const void *address)
+{
+	return pagemap(address) >> 62 & 1;
+}
+
+bool probe_reachable(uint64_t pfn)
+{
+	struct hvabi_output_debug_who_can_reach answer;
+
+	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
 int probe_load_driver(void)

@@ -23,6 +23,8 @@ struct probe {
 	struct mshv_vm *vm;
 	struct mshv_vcpu *vcpu;
 	uint8_t *boot;
+	uint8_t *memory;		/* of probe_open_with() or probe_keep(), to be unmapped in the end */
+	uint64_t memory_size;
 	int error;			/* errno of the last access, 0 if none */
 	struct hvabi_message message;	/* of the last access */
 };
@@ -37,11 +39,29 @@ enum probe_outcome {
 int probe_open(struct probe *probe);
 /* With memory of its own; the boot memory is the caller's to unmap, in probe->boot. */
 int probe_open_isolated(struct probe *probe);
+/* With one movable region at @gpa: its memory, see probe_memory(), or NULL with mshv_error() set. */
+void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool huge);
+/* Memory of the caller's, to be unmapped when the guest is closed; at most one piece. */
+void probe_keep(struct probe *probe, void *memory, uint64_t size);
 void probe_close(struct probe *probe);
 
 /* One 8-byte access by the guest. A retried access (EINTR) is not seen. */
 enum probe_outcome probe_read(struct probe *probe, uint64_t gpa, uint64_t *value);
 enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value);
+
+/* In a test, with the guest in a variable `probe`, and the memory of its region in `memory`. */
+#define GUEST_WRITES(gpa, value) \
+	CHECK(probe_write(&probe, gpa, value) == PROBE_DONE, "errno %d, message 0x%x", \
+	      probe.error, probe.message.header.message_type)
+#define GUEST_READS(gpa, expected) \
+	do { \
+		uint64_t probe_seen; \
+		CHECK(probe_read(&probe, gpa, &probe_seen) == PROBE_DONE, "errno %d, message 0x%x", \
+		      probe.error, probe.message.header.message_type); \
+		CHECK(probe_seen == (expected), "0x%llx at 0x%llx", (unsigned long long)probe_seen, \
+		      (unsigned long long)(gpa)); \
+	} while (0)
+#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
 
 /* Map calls, NO_ACCESS included, and everything else: a counter of the hypervisor for this guest. */
 uint64_t probe_counter(struct probe *probe, unsigned int counter);
@@ -54,6 +74,11 @@ void *probe_memory(uint64_t size, bool huge);
 
 /* Page number in the parent of an address of this process, or 0. */
 uint64_t probe_pfn(const void *address);
+/* Whether it is in swap. */
+bool probe_swapped(const void *address);
+
+/* Whether any guest reaches this page of the parent. True also if the hypervisor does not say. */
+bool probe_reachable(uint64_t pfn);
 
 /* Load and unload the driver; 0 or an errno. Nothing of this process may hold /dev/mshv. */
 int probe_load_driver(void);

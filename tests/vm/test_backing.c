@@ -35,29 +35,14 @@
 static struct stamper guest;
 static struct probe probe;
 static uint8_t *memory;		/* the probe's region */
-static uint64_t memory_size;
 static int file = -1;
 static void *window;		/* another look at the file */
 static uint64_t window_size;
 
-#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
-#define GUEST_WRITES(gpa, value) \
-	CHECK(probe_write(&probe, gpa, value) == PROBE_DONE, "errno %d", probe.error)
-#define GUEST_READS(gpa, expected) \
-	do { \
-		uint64_t seen; \
-		CHECK(probe_read(&probe, gpa, &seen) == PROBE_DONE, "errno %d", probe.error); \
-		CHECK(seen == (expected), "0x%llx at 0x%llx", (unsigned long long)seen, \
-		      (unsigned long long)(gpa)); \
-	} while (0)
-
 static void tear_down(void)
 {
 	stamper_close(&guest);
-	if (probe.vm)
-		probe_close(&probe);
-	if (memory)
-		munmap(memory, memory_size);
+	probe_close(&probe);
 	if (window)
 		munmap(window, window_size);
 	if (file >= 0)
@@ -65,13 +50,6 @@ static void tear_down(void)
 	memory = NULL;
 	window = NULL;
 	file = -1;
-}
-
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
 static bool shell(const char *command)
@@ -130,18 +108,16 @@ static enum ktap_result probe_file(int flags, int protection, unsigned int regio
 {
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = mmap(NULL, SIZE, protection, flags, file, 0);
-	memory_size = SIZE;
 	CHECK(memory != MAP_FAILED, "%s", strerror(errno));
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, region_flags), "%s", mshv_error());
 	return PASS;
 }
 
 static enum ktap_result probe_anonymous(bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(SIZE, huge);
-	memory_size = SIZE;
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, SIZE, huge);
+	CHECK(memory, "%s", mshv_error());
 	return PASS;
 }
 
@@ -313,8 +289,8 @@ static enum ktap_result hugetlb(const char *size, unsigned int memfd_flags, uint
 	CHECK_PASS(open_memfd(bytes, memfd_flags));
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-	memory_size = bytes;
 	CHECK(memory != MAP_FAILED, "%s", strerror(errno));
+	probe_keep(&probe, memory, bytes);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, bytes, 0), "%s", mshv_error());
 	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
 	for (i = 0; i < 8; i++)
@@ -327,10 +303,10 @@ static enum ktap_result hugetlb(const char *size, unsigned int memfd_flags, uint
 	GUEST_READS(GPA + BLOCK + 8, 0x99);
 	/* Punched: Linux frees the huge page, nobody reaches it; what comes next is zeros. */
 	i = probe_pfn(memory);
-	CHECK(i && reachable(i));
+	CHECK(i && probe_reachable(i));
 	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes), "%s",
 	      strerror(errno));
-	CHECK(!reachable(i));
+	CHECK(!probe_reachable(i));
 	CHECK(!host_read(path, line, sizeof(line)) && strtoull(line, NULL, 10) == free_before);
 	GUEST_READS(GPA, 0);
 	return PASS;
@@ -505,18 +481,18 @@ static enum ktap_result hole_punched(void)
 	GUEST_WRITES(GPA + 7 * PAGE, 1);
 	GUEST_WRITES(GPA + 8 * PAGE, 2);
 	pfn = probe_pfn(memory + 7 * PAGE);
-	CHECK(pfn && reachable(pfn));
+	CHECK(pfn && probe_reachable(pfn));
 	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 7 * PAGE, PAGE), "%s",
 	      strerror(errno));
-	CHECK(!reachable(pfn), "the page punched out");
+	CHECK(!probe_reachable(pfn), "the page punched out");
 	GUEST_READS(GPA + 7 * PAGE, 0);
 	GUEST_READS(GPA + 8 * PAGE, 2);
 	/* Cut off: an error as for any program; grown again: zeros. */
 	GUEST_WRITES(GPA + BLOCK, 3);
 	pfn = probe_pfn(memory + BLOCK);
-	CHECK(pfn && reachable(pfn));
+	CHECK(pfn && probe_reachable(pfn));
 	CHECK(!ftruncate(file, BLOCK));
-	CHECK(!reachable(pfn), "the page cut off");
+	CHECK(!probe_reachable(pfn), "the page cut off");
 	CHECK(probe_read(&probe, GPA + BLOCK, &value) == PROBE_ERROR, "read beyond the end");
 	CHECK(probe.error == EFAULT, "errno %d", probe.error);
 	GUEST_READS(GPA + 8 * PAGE, 2);

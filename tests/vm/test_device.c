@@ -29,12 +29,6 @@ static uint64_t edu_pfn;	/* of the first page of the BAR */
 static struct probe probe;
 
 #define REGISTER(offset) (*(volatile uint64_t *)(edu.bar + (offset)))
-#define GUEST_READS(gpa, expected) \
-	do { \
-		uint64_t got; \
-		CHECK(probe_read(&probe, gpa, &got) == PROBE_DONE, "errno %d", probe.error); \
-		CHECK(got == (expected), "0x%llx", (unsigned long long)got); \
-	} while (0)
 
 /* Children that reach a page of the BAR, and the rights of the first one. */
 static unsigned int reach(uint64_t page, uint32_t *rights)

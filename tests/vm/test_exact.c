@@ -31,16 +31,12 @@ typedef unsigned long long ull;
 static struct probe probe;
 static struct stamper guest;
 static uint8_t *memory;
-static uint64_t memory_size;
 static int uffd = -1;
 
 static void tear_down(void)
 {
 	stamper_close(&guest);
-	if (probe.vm)
-		probe_close(&probe);
-	if (memory)
-		munmap(memory, memory_size);
+	probe_close(&probe);
 	if (uffd >= 0)
 		close(uffd);
 	memory = NULL;
@@ -49,10 +45,8 @@ static void tear_down(void)
 
 static enum ktap_result set_up(uint64_t size, bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(size, huge);
-	memory_size = size;
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, size, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, size, huge);
+	CHECK(memory, "%s", mshv_error());
 	/* The guest's own pages are not what is counted. */
 	CHECK(probe_write(&probe, 0x20000, 0) == PROBE_DONE);
 	return PASS;
@@ -120,7 +114,7 @@ static enum ktap_result unaligned_middle(void)
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = probe_memory(8 * BLOCK, true);
-	memory_size = 8 * BLOCK;
+	probe_keep(&probe, memory, 8 * BLOCK);
 	memset(memory, 1, 8 * BLOCK);
 	CHECK(!mshv_region_add(probe.vm, GPA + skip, memory + skip, size, 0), "%s", mshv_error());
 	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
@@ -160,12 +154,13 @@ static enum ktap_result few_calls(void)
 static enum ktap_result thousands_of_regions(void)
 {
 	const uint64_t step = 1009;	/* prime to REGIONS: each comes once */
+	const uint64_t size = (REGIONS * PAGE + 2 * BLOCK - 1) & -BLOCK;
 	uint64_t i, n, value;
 	unsigned int round;
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory_size = REGIONS * PAGE + BLOCK;
-	memory = probe_memory((memory_size + BLOCK - 1) & -BLOCK, false);
+	memory = probe_memory(size, false);
+	probe_keep(&probe, memory, size);
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < REGIONS; i++) {
 			n = i * step % REGIONS;

@@ -407,17 +407,10 @@ static enum ktap_result refused(const struct passed *guest)
 	return PASS;
 }
 
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
-}
-
 static enum ktap_result with_maker(int socket, struct passed *guest)
 {
 	CHECK(receive_guest(socket, guest), "no descriptors came");
-	CHECK(guest->pfn && reachable(guest->pfn));
+	CHECK(guest->pfn && probe_reachable(guest->pfn));
 	CHECK_PASS(refused(guest));
 	CHECK(tell(socket, 'g') && hear(socket) == 'g', "the guest does not run where it was made");
 	/* The same while its processor is running. */
@@ -427,7 +420,7 @@ static enum ktap_result with_maker(int socket, struct passed *guest)
 	CHECK(tell(socket, 'g') && hear(socket) == 'g');
 	/* exec takes the address space; the process lives, and our descriptors do. */
 	CHECK(tell(socket, 'x') && hear(socket) == 'x');
-	CHECK(!reachable(guest->pfn), "a page of an address space that is gone");
+	CHECK(!probe_reachable(guest->pfn), "a page of an address space that is gone");
 	CHECK_PASS(refused(guest));
 	return PASS;
 }
@@ -530,13 +523,13 @@ static enum ktap_result still_works(struct handles *h)
 			continue;
 		CHECK(!mprotect(h->memory, PAGE, PROT_NONE) &&
 		      !mprotect(h->memory, PAGE, PROT_READ | PROT_WRITE));
-		CHECK(!reachable(h->pfn));
+		CHECK(!probe_reachable(h->pfn));
 		memset(&run, 0, sizeof(run));
 		while (ioctl(h->fd[vp], MSHV_RUN_VP, &run))
 			CHECK(errno == EINTR, "%s", strerror(errno));
 		CHECK(message->header.message_type == HVABI_MSG_X64_IO_PORT_INTERCEPT, "%s",
 		      mshv_message_name(message->header.message_type));
-		CHECK(reachable(h->pfn));
+		CHECK(probe_reachable(h->pfn));
 	}
 	if (h->fd[STATE_PAGE] >= 0)
 		(void)*(volatile uint64_t *)h->state_page;
@@ -559,7 +552,7 @@ static enum ktap_result close_in_order(const unsigned int *order, uint8_t *memor
 	for (i = 0; i < HANDLES; i++)
 		close_one(&h, i);
 	CHECK_PASS(result);
-	CHECK(!reachable(h.pfn), "when all is closed");
+	CHECK(!probe_reachable(h.pfn), "when all is closed");
 	CHECK(probe_lent() < before, "nothing came back");
 	return PASS;
 }

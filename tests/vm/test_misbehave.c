@@ -37,24 +37,14 @@ static void tear_down(void)
 {
 	behave();
 	probe_close(&probe);
-	if (memory)
-		munmap(memory, SIZE);
 	memory = NULL;
 }
 
 static enum ktap_result set_up(bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(SIZE, huge);
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, SIZE, huge);
+	CHECK(memory, "%s", mshv_error());
 	return PASS;
-}
-
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
 #define OPTION(option, value) \
@@ -75,7 +65,7 @@ static enum ktap_result work(void)
 		if (++n % 3)
 			continue;
 		CHECK(!madvise(memory + offset, PAGE, MADV_DONTNEED));
-		CHECK(!reachable(pfn), "0x%llx", (unsigned long long)offset);
+		CHECK(!probe_reachable(pfn), "0x%llx", (unsigned long long)offset);
 	}
 	for (offset = 0, n = 0; offset < SIZE; offset += step * PAGE) {
 		n++;
@@ -86,7 +76,7 @@ static enum ktap_result work(void)
 	}
 	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
 	for (offset = 0; offset < SIZE; offset += step * PAGE)
-		CHECK(!reachable(probe_pfn(memory + offset)));
+		CHECK(!probe_reachable(probe_pfn(memory + offset)));
 	CHECK(probe_read(&probe, GPA, &value) == PROBE_VMM, "errno %d", probe.error);
 	return PASS;
 }
@@ -160,6 +150,7 @@ static enum ktap_result short_while_pinning(void)
 	for (at = 1; at < 12; at++) {
 		CHECK(!probe_open(&probe), "%s", mshv_error());
 		memory = probe_memory(SIZE, at & 1);
+		probe_keep(&probe, memory, SIZE);
 		OPTION(REFUSE_MEMORY_AT, at);
 		CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
 		      mshv_error());
@@ -178,6 +169,7 @@ static enum ktap_result pinning_refused(void)
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = probe_memory(SIZE, false);
+	probe_keep(&probe, memory, SIZE);
 	memset(memory, 1, SIZE);
 	pfn = probe_pfn(memory);
 	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
@@ -185,7 +177,7 @@ static enum ktap_result pinning_refused(void)
 	CHECK(mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED) && errno == EIO, "%s",
 	      mshv_error());
 	CHECK(probe_proc("/proc/self/status", "VmLck") == locked);
-	CHECK(!reachable(pfn));
+	CHECK(!probe_reachable(pfn));
 	CHECK(probe_read(&probe, GPA, &value) == PROBE_VMM, "errno %d", probe.error);
 	behave();
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s", mshv_error());
@@ -219,12 +211,12 @@ static enum ktap_result invalidate_short(void)
 		CHECK(probe_write(&probe, GPA + PAGE, i) == PROBE_DONE, "errno %d, round %u",
 		      probe.error, i);
 		pfn = probe_pfn(memory + PAGE);
-		CHECK(pfn && reachable(pfn));
+		CHECK(pfn && probe_reachable(pfn));
 		OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
 		OPTION(REFUSE_STATUS, HVABI_STATUS_INSUFFICIENT_MEMORY);
 		OPTION(REFUSE_CALL_AT, 1);
 		CHECK(!madvise(memory + PAGE, PAGE, MADV_DONTNEED));
-		CHECK(!reachable(pfn), "round %u", i);
+		CHECK(!probe_reachable(pfn), "round %u", i);
 		behave();
 	}
 	OPTION(REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED);
@@ -244,8 +236,8 @@ static enum ktap_result invalidate_refused(void)
 	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
 	OPTION(REFUSE_CALL_AT, 1);
 	CHECK(!madvise(memory, PAGE, MADV_DONTNEED));
-	CHECK(!reachable(pfn));
-	CHECK(!reachable(probe_pfn(memory + BLOCK)));
+	CHECK(!probe_reachable(pfn));
+	CHECK(!probe_reachable(probe_pfn(memory + BLOCK)));
 	CHECK(probe_read(&probe, GPA, &value) == PROBE_ERROR && probe.error == EOWNERDEAD,
 	      "errno %d", probe.error);
 	CHECK(mshv_region_add(probe.vm, 1ull << 35, memory, SIZE, 0) && errno == EOWNERDEAD);

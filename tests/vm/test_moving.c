@@ -71,8 +71,7 @@ static void tear_down(void)
 	}
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	stamper_close(&guest);
-	if (probe.vm)
-		probe_close(&probe);
+	probe_close(&probe);
 	if (memory)
 		munmap(memory, 2 * BLOCK);
 	memory = NULL;
@@ -126,13 +125,6 @@ static bool await_rounds(const char *counter, long long rounds, bool (*done)(voi
 		usleep(20000);
 	}
 	return true;
-}
-
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
 /* A guest at work in memory of small pages (or as Linux likes). */
@@ -289,7 +281,7 @@ static enum ktap_result soft_offline(void)
 			CHECK(errno == EBUSY, "%s", strerror(errno));
 			continue;
 		}
-		CHECK(probe_pfn(page) != pfn && !reachable(pfn), "page %llu", (ull)i);
+		CHECK(probe_pfn(page) != pfn && !probe_reachable(pfn), "page %llu", (ull)i);
 	}
 	CHECK_PASS(finish());
 	return PASS;
@@ -343,7 +335,7 @@ static enum ktap_result offline_each(uint64_t block_pages, struct offlined *o)
 		for (i = 0; i < PAGES; i++) {
 			CHECK(frames_after[i] / block_pages != blocks[k], "page %llu", (ull)i);
 			if (frames[i] / block_pages == blocks[k] && i % 16 == 0)
-				CHECK(!reachable(frames[i]), "page %llu", (ull)i);
+				CHECK(!probe_reachable(frames[i]), "page %llu", (ull)i);
 		}
 		CHECK(!stamper_await(&guest, PAGES / 4));
 		CHECK(block_write(blocks[k], "online_movable"), "%s", strerror(errno));

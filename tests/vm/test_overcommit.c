@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <demo.h>
 #include <host.h>
 
 #include "ktap.h"
@@ -55,10 +56,17 @@ static bool all_meet(int ready)
 	return true;
 }
 
+/* Of all guests, those that are gone included. */
+static uint64_t intercepts(void)
+{
+	return demo_total(HVABI_COUNT_EXIT_NPF_UNMAPPED) + demo_total(HVABI_COUNT_EXIT_NPF_ACCESS);
+}
+
 static enum ktap_result overcommit(void)
 {
 	uint64_t total = GUESTS * size, ram = host_stat("/proc/meminfo", "MemTotal") << 10;
 	uint64_t in = host_stat("/proc/vmstat", "pswpin"), out = host_stat("/proc/vmstat", "pswpout");
+	uint64_t faults = intercepts(), calls = demo_total(HVABI_COUNT_CALL_MAP_GPA_PAGES);
 	int ready[2], go[2], i, status, bad = 0;
 	bool filled, checked = false;
 	pid_t pid[GUESTS];
@@ -96,6 +104,10 @@ static enum ktap_result overcommit(void)
 	close(ready[0]);
 	ktap_note("%d guests of %llu MiB on %llu MiB; %llu MiB to disk, %llu MiB back", GUESTS,
 		  (ull)(size >> 20), (ull)(ram >> 20), (ull)(out >> 8), (ull)(in >> 8));
+	faults = intercepts() - faults;
+	calls = demo_total(HVABI_COUNT_CALL_MAP_GPA_PAGES) - calls;
+	ktap_note("%llu pages to disk, %llu back, %llu intercepts, %llu map calls", (ull)out, (ull)in,
+		  (ull)faults, (ull)calls);
 	CHECK(filled && checked && !bad);
 	CHECK(out >= (total - ram) / 4096 && in >= (total - ram) / 4096);
 	return PASS;

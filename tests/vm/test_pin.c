@@ -35,15 +35,10 @@ static uint8_t *memory;		/* the probe's region */
 #define MADV_COLLAPSE	25
 #endif
 
-#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
-
 static void tear_down(void)
 {
 	stamper_close(&guest);
-	if (probe.vm)
-		probe_close(&probe);
-	if (memory)
-		munmap(memory, SIZE);
+	probe_close(&probe);
 	memory = NULL;
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
@@ -52,10 +47,8 @@ static void tear_down(void)
 
 static enum ktap_result set_up(bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(SIZE, huge);
-	CHECK(memory, "no memory");
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, SIZE, huge);
+	CHECK(memory, "%s", mshv_error());
 	return PASS;
 }
 
@@ -68,13 +61,6 @@ static int change_guest(unsigned int flags)
 {
 	return mshv_region_change(mshv_session_vm(guest.session), 0,
 				  mshv_session_memory(guest.session), GUEST_SIZE, flags);
-}
-
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
 static long locked(void)
@@ -145,11 +131,11 @@ static enum ktap_result there_and_back(bool huge)
 	CHECK(!host_page_out(memory, SIZE), "%s", mshv_error());
 	CHECK(!host_page_frames(memory, SIZE, frames_now));
 	CHECK(!memcmp(frames, frames_now, sizeof(frames)), "pinned pages have moved");
-	CHECK(reachable(pfn));
+	CHECK(probe_reachable(pfn));
 
 	CHECK(!change(0), "%s", mshv_error());
 	CHECK(kind_is("movable") && locked() == before, "%ld KiB", locked());
-	CHECK(!reachable(pfn), "nobody has asked for the page yet");
+	CHECK(!probe_reachable(pfn), "nobody has asked for the page yet");
 	for (unsigned int node = 0; node < 2; node++)
 		CHECK_PASS(moves(memory, SIZE, node));
 	for (uint64_t page = 0; page < SIZE / PAGE; page++)
@@ -179,6 +165,7 @@ static enum ktap_result made_pinned(void)
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = probe_memory(SIZE, false);
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
 	      mshv_error());
 	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
@@ -261,7 +248,7 @@ static enum ktap_result under_everything(void)
 	CHECK(!stamper_fill(&guest) && !stamper_start(&guest));
 	stop = false;
 	CHECK(!pthread_create(&thread, NULL, replace, &seeds));
-	while (changes < 200 && result == PASS) {
+	while (changes < 100 && result == PASS) {
 		if (change_guest(MSHV_MEMORY_PINNED)) {
 			ktap_note("%s", mshv_error());
 			result = FAIL;
@@ -286,7 +273,7 @@ static enum ktap_result still_movable(void)
 
 	CHECK(kind_is("movable"));
 	CHECK(!madvise(memory, BLOCK, MADV_DONTNEED));
-	CHECK(!pfn || !reachable(pfn), "what Linux took away is reachable");
+	CHECK(!pfn || !probe_reachable(pfn), "what Linux took away is reachable");
 	CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE && value == 0, "errno %d", probe.error);
 	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE && WORD(0) == 1, "errno %d", probe.error);
 	return PASS;
@@ -372,6 +359,8 @@ static enum ktap_result not_allowed(void)
 	probe_close(&probe);
 
 	CHECK(!probe_open_isolated(&probe), "%s", mshv_error());
+	memory = probe_memory(SIZE, false);
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
 	      mshv_error());
 	CHECK(change(0) == -1 && errno == EINVAL, "an isolated guest's memory became movable");

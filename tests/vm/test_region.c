@@ -25,32 +25,17 @@
 static struct probe probe;
 static uint8_t *memory;
 
-#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
-#define GUEST_WRITES(gpa, value) \
-	CHECK(probe_write(&probe, gpa, value) == PROBE_DONE, "errno %d, message 0x%x", \
-	      probe.error, probe.message.header.message_type)
-#define GUEST_READS(gpa, expected) \
-	do { \
-		uint64_t seen; \
-		CHECK(probe_read(&probe, gpa, &seen) == PROBE_DONE, "errno %d, message 0x%x", \
-		      probe.error, probe.message.header.message_type); \
-		CHECK(seen == (expected), "0x%llx", (unsigned long long)seen); \
-	} while (0)
-
 /* A guest with one region of SIZE bytes at GPA. */
 static enum ktap_result set_up(bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(SIZE, huge);
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, SIZE, huge);
+	CHECK(memory, "%s", mshv_error());
 	return PASS;
 }
 
 static void tear_down(void)
 {
 	probe_close(&probe);
-	if (memory)
-		munmap(memory, SIZE);
 	memory = NULL;
 }
 
@@ -357,6 +342,7 @@ static enum ktap_result shared_file(void)
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(memory != MAP_FAILED);
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
 	GUEST_READS(GPA + PAGE, 0);
 	GUEST_WRITES(GPA + PAGE, 0x123);
@@ -381,6 +367,7 @@ static enum ktap_result pinned(void)
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = probe_memory(SIZE, true);
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s",
 	      mshv_error());
 	CHECK(probe_proc("/proc/self/status", "VmLck") == locked + (long)(SIZE >> 10), "%ld KiB",

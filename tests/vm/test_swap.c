@@ -24,54 +24,17 @@
 static struct probe probe;
 static uint8_t *memory;
 
-#define WORD(offset)	(*(volatile uint64_t *)(memory + (offset)))
-#define GUEST_WRITES(gpa, value) \
-	CHECK(probe_write(&probe, gpa, value) == PROBE_DONE, "errno %d", probe.error)
-#define GUEST_READS(gpa, expected) \
-	do { \
-		uint64_t seen; \
-		CHECK(probe_read(&probe, gpa, &seen) == PROBE_DONE, "errno %d", probe.error); \
-		CHECK(seen == (expected), "0x%llx at 0x%llx", (unsigned long long)seen, \
-		      (unsigned long long)(gpa)); \
-	} while (0)
-
 static void tear_down(void)
 {
 	probe_close(&probe);
-	if (memory)
-		munmap(memory, SIZE);
 	memory = NULL;
 }
 
 static enum ktap_result set_up(bool huge)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
-	memory = probe_memory(SIZE, huge);
-	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	memory = probe_open_with(&probe, GPA, SIZE, huge);
+	CHECK(memory, "%s", mshv_error());
 	return PASS;
-}
-
-static bool reachable(uint64_t pfn)
-{
-	struct hvabi_output_debug_who_can_reach answer;
-
-	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
-}
-
-static uint64_t pagemap(const void *address)
-{
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0 && pread(fd, &entry, 8, (uintptr_t)address / PAGE * 8) != 8)
-		entry = 0;
-	close(fd);
-	return entry;
-}
-
-static bool swapped(const void *address)
-{
-	return pagemap(address) >> 62 & 1;
 }
 
 static void forget_swap_cache(void)
@@ -102,7 +65,7 @@ static bool page_out(uint8_t *start, uint64_t size)
 		if (madvise(start, size, MADV_PAGEOUT))
 			return false;
 		for (offset = 0; offset < size; offset += PAGE)
-			all = all && swapped(start + offset);
+			all = all && probe_swapped(start + offset);
 		if (all)
 			return true;
 		usleep(20000);
@@ -173,6 +136,7 @@ static enum ktap_result write_to_clean_shmem(void)
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(memory != MAP_FAILED);
+	probe_keep(&probe, memory, SIZE);
 	CHECK(!mshv_region_add(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
 	for (offset = 0; offset < BLOCK; offset += PAGE)
 		GUEST_READS(GPA + offset, 0);
@@ -219,11 +183,11 @@ static enum ktap_result gone_when_out(void)
 	for (i = 0; i < 512; i++) {
 		GUEST_WRITES(GPA + i * PAGE, i);
 		pfns[i] = probe_pfn(memory + i * PAGE);
-		CHECK(pfns[i] && reachable(pfns[i]));
+		CHECK(pfns[i] && probe_reachable(pfns[i]));
 	}
 	CHECK(page_out(memory, BLOCK));
 	for (i = 0; i < 512; i++)
-		CHECK(!reachable(pfns[i]), "page %u", i);
+		CHECK(!probe_reachable(pfns[i]), "page %u", i);
 	return PASS;
 }
 
@@ -250,7 +214,7 @@ static enum ktap_result migrated(void)
 		if (!moved && status[0] == -ENODEV)
 			return ktap_skip("one node");
 		CHECK(moved == 512, "%u of 512, first %d", moved, status[0]);
-		CHECK(round == 0 || !reachable(pfn), "the old page");
+		CHECK(round == 0 || !probe_reachable(pfn), "the old page");
 		for (i = 0; i < 512; i++)
 			GUEST_READS(GPA + i * PAGE, i + (round ? 1000 * round : 0));
 		for (i = 0; i < 512; i++)

@@ -21,6 +21,32 @@ int cmd_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for wrong arguments; returns EXIT_USAGE. */
 int cmd_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+enum cmd_kind {
+	CMD_SET,	/* no argument: true */
+	CMD_CLEAR,	/* no argument: false */
+	CMD_NUMBER,
+	CMD_SIZE,
+};
+
+struct cmd_option {
+	const char *name;	/* NULL: end of the table */
+	char letter;		/* 0: none */
+	enum cmd_kind kind;
+	void *value;		/* bool *, or uint64_t *; left alone without the option */
+	const char *what;	/* a value that is refused is "not WHAT" */
+	uint64_t min, max;	/* of a number, inclusive; a size is a multiple of @min, and not 0 */
+};
+
+#define CMD_GO_ON	(-1)
+
+/*
+ * Reads the options of the verb argv[0], at most 16; operands are from getopt's optind on. Returns CMD_GO_ON, or the exit code:
+ * after --help, or after a usage error, which it has said.
+ */
+int cmd_options(int argc, char **argv, const char *usage, const struct cmd_option *options);
+/* After that, for a verb that takes no operands; returns the same. */
+int cmd_no_operands(int argc, char **argv);
+
 /* Sizes are bytes with a binary suffix: 64M, 1G; a plain number is bytes. */
 int cmd_parse_size(const char *text, uint64_t *size);
 int cmd_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);

@@ -98,35 +98,18 @@ static int run(struct demo *demo, int argc, char **argv)
 
 int cmd_demo(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "memory", required_argument, NULL, 'm' },
-		{ "touch", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
 	struct demo demo = { .memory_size = 1ull << 30, .touch_size = 256ull << 20,
 			     .progress = stdout };
+	const struct cmd_option options[] = {
+		{ "memory", 'm', CMD_SIZE, &demo.memory_size, "a size", 1, 0 },
+		{ "touch", 't', CMD_SIZE, &demo.touch_size, "a multiple of 8M", 8 << 20, 0 },
+		{ 0 },
+	};
+	int i, ret = cmd_options(argc, argv, usage, options);
 	unsigned int row;
-	int c, i;
 
-	while ((c = getopt_long(argc, argv, "m:t:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'm':
-			if (cmd_parse_size(optarg, &demo.memory_size))
-				return cmd_usage_error("--memory: not a size: %s", optarg);
-			break;
-		case 't':
-			if (cmd_parse_size(optarg, &demo.touch_size) || demo.touch_size == 0 ||
-			    demo.touch_size % (8 << 20))
-				return cmd_usage_error("--touch: not a multiple of 8M: %s", optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
+	if (ret != CMD_GO_ON)
+		return ret;
 	if (demo.memory_size % MSHV_PAGE_SIZE || demo.touch_size > demo.memory_size ||
 	    demo.memory_size - demo.touch_size < DEMO_FIRST_GPA)
 		return cmd_usage_error("demo: the guest's memory must be whole pages, and 16M "

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mshv hv: what the bundled hypervisor has counted. */
-#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "cmd.h"
@@ -39,38 +39,20 @@ static void print_text(const uint64_t *counters, bool all)
 
 int cmd_hv(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "processor", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
 	uint64_t counters[HVABI_COUNT_MAX], processor = HVABI_DEBUG_ALL_PROCESSORS;
 	bool json = false, all = false;
-	int c, ret;
+	const struct cmd_option options[] = {
+		{ "json", 'j', CMD_SET, &json, NULL, 0, 0 },
+		{ "all", 'a', CMD_SET, &all, NULL, 0, 0 },
+		{ "processor", 'c', CMD_NUMBER, &processor, "a number", 0, 255 },
+		{ 0 },
+	};
+	int ret = cmd_options(argc, argv, usage, options);
 
-	while ((c = getopt_long(argc, argv, "jac:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'a':
-			all = true;
-			break;
-		case 'c':
-			if (cmd_parse_number(optarg, 0, 255, &processor))
-				return cmd_usage_error("--processor: not a number: %s", optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind != argc)
-		return cmd_usage_error("hv: unexpected argument: %s", argv[optind]);
+	if (ret == CMD_GO_ON)
+		ret = cmd_no_operands(argc, argv);
+	if (ret != CMD_GO_ON)
+		return ret;
 	ret = processor == HVABI_DEBUG_ALL_PROCESSORS ? mshv_counters(NULL, counters) :
 		mshv_processor_counters((uint32_t)processor, counters);
 	if (ret)

@@ -4,8 +4,8 @@
  * much of it is mapped. In the manner of numastat.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,33 +58,20 @@ static void print_json(const struct stat_partition *p, bool *first)
 
 int cmd_regions(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "pid", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
-	};
 	struct stat_partition *partitions;
 	bool json = false, first = true;
 	uint64_t pid = 0;
-	int c, count;
+	const struct cmd_option options[] = {
+		{ "pid", 'p', CMD_NUMBER, &pid, "a process", 1, INT32_MAX },
+		{ "json", 0, CMD_SET, &json, NULL, 0, 0 },
+		{ 0 },
+	};
+	int count, ret = cmd_options(argc, argv, usage, options);
 
-	while ((c = getopt_long(argc, argv, "p:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'p':
-			if (cmd_parse_number(optarg, 1, INT32_MAX, &pid))
-				return cmd_usage_error("regions: --pid: not a process: %s", optarg);
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return cmd_usage_error("regions: try 'mshv regions --help'");
-		}
-	}
-	if (optind < argc)
-		return cmd_usage_error("regions: unexpected: %s", argv[optind]);
+	if (ret == CMD_GO_ON)
+		ret = cmd_no_operands(argc, argv);
+	if (ret != CMD_GO_ON)
+		return ret;
 	count = stat_read((pid_t)pid, &partitions);
 	if (count < 0)
 		return cmd_error("regions: /proc/%" PRIu64 ": %s", pid, strerror(errno));

@@ -5,7 +5,12 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "host.h"
 #include "session.h"
+
+#define TIMEOUT_MAX	1000000u
+#define CPUS		"1 to 8"
+_Static_assert(GUEST_VPS_MAX == 8, "CPUS");
 
 static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
@@ -20,8 +25,10 @@ static const char usage[] =
 	"  -t, --timeout SEC   end the guest after SEC seconds\n";
 
 /* What a payload that waits for commands gets to do: stamp all memory, check it, end. */
-static int drive(struct mshv_session *s, const struct mshv_session_config *config)
+static int drive(struct mshv_session *s, const struct mshv_session_config *config,
+		 unsigned int timeout)
 {
+	double deadline = host_seconds() + timeout;
 	static const enum guest_command steps[] = { GUEST_COMMAND_STAMP, GUEST_COMMAND_CHECK };
 	struct guest_mailbox args = {
 		.first_gfn = GUEST_FREE / GUEST_PAGE_SIZE,
@@ -42,7 +49,8 @@ static int drive(struct mshv_session *s, const struct mshv_session_config *confi
 				return cmd_error("%s", mshv_error());
 		}
 		for (vp = 0; vp < config->vps; vp++) {
-			int status = mshv_session_wait(s, vp, 600);
+			double left = timeout ? deadline - host_seconds() : TIMEOUT_MAX;
+			int status = mshv_session_wait(s, vp, left > 0 ? (unsigned int)left + 1 : 0);
 
 			if (status < 0)
 				return cmd_error("%s", mshv_error());
@@ -70,7 +78,7 @@ static int run(const struct mshv_session_config *config, const char *payload,
 	if (mshv_session_boot(s, payload)) {
 		ret = cmd_error("%s", mshv_error());
 	} else if (!strcmp(name ? name + 1 : payload, "stamp")) {
-		ret = drive(s, config);
+		ret = drive(s, config, timeout);
 	} else {
 		ret = mshv_session_join(s, timeout);
 		if (ret < 0)
@@ -83,53 +91,27 @@ static int run(const struct mshv_session_config *config, const char *payload,
 
 int cmd_run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "memory", required_argument, NULL, 'm' },
-		{ "cpus", required_argument, NULL, 'c' },
-		{ "pinned", no_argument, NULL, 'p' },
-		{ "small-pages", no_argument, NULL, 's' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
 	struct mshv_session_config config = {
 		.memory_size = 64 << 20,
-		.vps = 1,
 		.console = stdout,
 	};
-	uint64_t number, timeout = 0;
-	int c;
+	uint64_t cpus = 1, timeout = 0;
+	bool pinned = false, small_pages = false;
+	const struct cmd_option options[] = {
+		{ "memory", 'm', CMD_SIZE, &config.memory_size, "a size", MSHV_PAGE_SIZE, 0 },
+		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
+		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
+		{ "small-pages", 's', CMD_SET, &small_pages, NULL, 0, 0 },
+		{ "timeout", 't', CMD_NUMBER, &timeout, "seconds", 1, TIMEOUT_MAX },
+		{ 0 },
+	};
+	int ret = cmd_options(argc, argv, usage, options);
 
-	while ((c = getopt_long(argc, argv, "m:c:pst:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'm':
-			if (cmd_parse_size(optarg, &config.memory_size) ||
-			    config.memory_size % MSHV_PAGE_SIZE)
-				return cmd_usage_error("--memory: not a size: %s", optarg);
-			break;
-		case 'c':
-			if (cmd_parse_number(optarg, 1, GUEST_VPS_MAX, &number))
-				return cmd_usage_error("--cpus: not 1 to %u: %s",
-						       GUEST_VPS_MAX, optarg);
-			config.vps = (unsigned int)number;
-			break;
-		case 'p':
-			config.memory_flags |= MSHV_MEMORY_PINNED;
-			break;
-		case 's':
-			config.memory_flags |= MSHV_MEMORY_SMALL;
-			break;
-		case 't':
-			if (cmd_parse_number(optarg, 1, 1000000, &timeout))
-				return cmd_usage_error("--timeout: not seconds: %s", optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
+	if (ret != CMD_GO_ON)
+		return ret;
+	config.vps = (unsigned int)cpus;
+	config.memory_flags = (pinned ? MSHV_MEMORY_PINNED : 0) |
+			      (small_pages ? MSHV_MEMORY_SMALL : 0);
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");

@@ -4,8 +4,8 @@
  * after line with what happened in between. In the manner of kvm_stat.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,54 +54,25 @@ static const struct column {
 
 static int parse(int argc, char **argv, struct options *o)
 {
-	static const struct option longs[] = {
-		{ "once", no_argument, NULL, '1' }, { "log", no_argument, NULL, 'l' },
-		{ "set-delay", required_argument, NULL, 's' }, { "count", required_argument, NULL, 'n' },
-		{ "pid", required_argument, NULL, 'p' }, { "skip-zero", no_argument, NULL, 'z' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	const struct cmd_option options[] = {
+		{ "once", '1', CMD_CLEAR, &o->log, NULL, 0, 0 },
+		{ "log", 'l', CMD_SET, &o->log, NULL, 0, 0 },
+		{ "set-delay", 's', CMD_NUMBER, &o->delay, "1..86400", 1, 86400 },
+		{ "count", 'n', CMD_NUMBER, &o->count, "a number", 1, UINT32_MAX },
+		{ "pid", 'p', CMD_NUMBER, &o->pid, "a process", 1, INT32_MAX },
+		{ "skip-zero", 'z', CMD_SET, &o->skip_zero, NULL, 0, 0 },
+		{ "json", 0, CMD_SET, &o->json, NULL, 0, 0 },
+		{ 0 },
 	};
-	int c;
+	int ret;
 
 	*o = (struct options){ .delay = 1 };
-	while ((c = getopt_long(argc, argv, "1ls:n:p:zh", longs, NULL)) != -1) {
-		switch (c) {
-		case '1':
-			o->log = false;
-			break;
-		case 'l':
-			o->log = true;
-			break;
-		case 's':
-			if (cmd_parse_number(optarg, 1, 86400, &o->delay))
-				return cmd_usage_error("stat: --set-delay: not 1..86400: %s", optarg);
-			break;
-		case 'n':
-			if (cmd_parse_number(optarg, 1, UINT32_MAX, &o->count))
-				return cmd_usage_error("stat: --count: not a number: %s", optarg);
-			break;
-		case 'p':
-			if (cmd_parse_number(optarg, 1, INT32_MAX, &o->pid))
-				return cmd_usage_error("stat: --pid: not a process: %s", optarg);
-			break;
-		case 'z':
-			o->skip_zero = true;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return -1;
-		default:
-			return cmd_usage_error("stat: try 'mshv stat --help'");
-		}
-	}
-	if (optind < argc)
-		return cmd_usage_error("stat: unexpected: %s", argv[optind]);
-	if (o->log && o->json)
-		return cmd_usage_error("stat: --log and --json exclude each other");
-	return 0;
+	ret = cmd_options(argc, argv, usage, options);
+	if (ret == CMD_GO_ON)
+		ret = cmd_no_operands(argc, argv);
+	if (ret == CMD_GO_ON && o->log && o->json)
+		ret = cmd_usage_error("stat: --log and --json exclude each other");
+	return ret;
 }
 
 static void print_text(const struct stat_partition *p, const struct options *o)
@@ -203,7 +174,7 @@ int cmd_stat(int argc, char **argv)
 	struct options o;
 	int ret = parse(argc, argv, &o);
 
-	if (ret)
-		return ret < 0 ? 0 : ret;
+	if (ret != CMD_GO_ON)
+		return ret;
 	return o.log ? log_lines(&o) : once(&o);
 }
