@@ -54,6 +54,8 @@ static int slots[SLOTS];
 static uint8_t *arena;
 static volatile bool stop;
 static pthread_barrier_t started;
+/* Two pages for bits, and one that nobody can write to: an answer may be larger than that. */
+static uint8_t *bitmap;
 
 struct dice {
 	uint64_t state;
@@ -226,12 +228,13 @@ static void do_call(struct dice *d)
 	ioctl(any_fd(d), MSHV_ROOT_HVCALL, &args);
 }
 
+#define BITMAP (2 * PAGE)
+
 static void do_bitmap(struct dice *d)
 {
-	static __thread uint8_t bitmap[8192];
 	struct mshv_gpap_access_bitmap args = {
 		.access_type = (uint8_t)below(d, 3), .access_op = (uint8_t)below(d, 4),
-		.page_count = below(d, one_in(d, 16) ? UINT64_MAX : 65536),
+		.page_count = below(d, one_in(d, 16) ? UINT64_MAX : BITMAP * 8),
 		.gpap_base = one_in(d, 4) ? 0xffff0 : below(d, GFNS), .bitmap_ptr = (uintptr_t)bitmap,
 	};
 
@@ -350,6 +353,8 @@ static void worker(unsigned long number)
 	 */
 	arena = mmap(NULL, 2 * ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(arena, ARENA, PROT_READ | PROT_WRITE);
+	bitmap = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(bitmap, 2 * PAGE, PROT_READ | PROT_WRITE);
 	pthread_barrier_init(&started, NULL, (unsigned int)threads + 1);
 	for (int i = 0; i < SLOTS; i++)
 		slots[i] = -1;
