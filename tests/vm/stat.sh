@@ -26,7 +26,7 @@ field() { awk -v n="$1" '$1 ~ /^0x/ && $2 + 0 > most + 0 { most = $2; v = $n } E
 says() { grep -qF -- "$2" "$1"; }
 
 echo "KTAP version 1"
-echo "1..16"
+echo "1..20"
 
 mshv stat >/tmp/stat
 is "without a guest there is nothing" says /tmp/stat "no partitions"
@@ -60,6 +60,13 @@ is "and its rights" [ "$(field 5)" = rwx ]
 is "its faults are part of the partition's" [ "$(field 8)" -le "$(value faults-served)" ]
 is "stat --json" says /tmp/stat.json '"command": "mshv", "state": "active"'
 is "regions --json" says /tmp/regions.json '"kind": "movable", "rights": "rwx", "blocks": '
+kill -STOP $guest
+mshv top --count 2 >/tmp/top
+kill -CONT $guest
+is "top names the partition with its VMM" [ "$(awk -v p="$guest" '$1 == p' /tmp/top | wc -l)" -eq 2 ]
+is "and shows its memory" [ "$(awk -v p="$guest" '$1 == p { print $4; exit }' /tmp/top)" -eq 512 ]
+is "all its faults at the first look" [ "$(awk -v p="$guest" '$1 == p { print $7; exit }' /tmp/top)" -ge "$(value faults-served)" ]
+is "none at the second, as it stands still" [ "$(awk -v p="$guest" '$1 == p { n = $7 } END { print n }' /tmp/top)" -eq 0 ]
 mshv stat --log --count 2 >/tmp/stat.log
 is "a log has a line an interval" [ "$(grep -c '^ *[0-9]' /tmp/stat.log)" -eq 2 ]
 kill $guest 2>/dev/null

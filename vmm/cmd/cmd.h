@@ -15,6 +15,7 @@ int cmd_demo(int argc, char **argv);
 int cmd_hv(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* "mshv: what: why" on stderr; returns 1. */
 int cmd_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

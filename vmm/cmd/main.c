@@ -17,6 +17,7 @@ static const struct verb {
 	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
 	{ "stat", cmd_stat, "show the driver's counters of each partition" },
 	{ "regions", cmd_regions, "list guest memory regions, their kind and what is mapped" },
+	{ "top", cmd_top, "show what each partition does, again and again" },
 	{ "hv", cmd_hv, "show the counters of the bundled hypervisor" },
 };
 
