@@ -45,6 +45,24 @@ static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags,
 	return status;
 }
 
+/**
+ * mshv_host_access_possible() - nobody has another way to the pages of a region
+ * @region: pinned
+ *
+ * They are private and anonymous; pinned for writing, so nobody shares them.
+ */
+bool mshv_host_access_possible(const struct mshv_region *region)
+{
+	u64 i;
+
+	if (!region->writable)
+		return false;
+	for (i = 0; i < region->pages; i++)
+		if (!PageAnon(region->pinned_pages[i]))
+			return false;
+	return true;
+}
+
 /* Puts something else in the place of what the VMM has at the region's addresses. */
 static int replace_mapping(struct mshv_region *region, unsigned long prot)
 {
@@ -58,22 +76,15 @@ static int replace_mapping(struct mshv_region *region, unsigned long prot)
  * mshv_host_access_hide() - take the pages of a region out of the VMM's page tables
  * @region: pinned, nothing of it mapped
  *
- * What is left at the addresses is a mapping without any right.
+ * What is left at the addresses is a mapping without any right. If there is no memory for that, Linux
+ * may have taken the old one away all the same: the caller undoes it with mshv_host_access_show().
  *
  * Context: process context of the VMM, may sleep; takes mmap_lock.
  *
- * Return: 0; -EINVAL the memory is not private and anonymous; -ENOMEM; then nothing changed.
+ * Return: 0, or -ENOMEM.
  */
 int mshv_host_access_hide(struct mshv_region *region)
 {
-	u64 i;
-
-	/* Pinned for writing, so nobody shares an anonymous page. */
-	if (!region->writable)
-		return -EINVAL;
-	for (i = 0; i < region->pages; i++)
-		if (!PageAnon(region->pinned_pages[i]))
-			return -EINVAL;
 	return replace_mapping(region, PROT_NONE);
 }
 

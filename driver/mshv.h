@@ -350,6 +350,7 @@ int mshv_pinned_map(struct mshv_region *region, u64 gfn, u64 *sources, u16 *stat
 int mshv_region_settled(struct mshv_region *region);
 
 /* host_access.c */
+bool mshv_host_access_possible(const struct mshv_region *region);
 int mshv_host_access_hide(struct mshv_region *region);
 void mshv_host_access_show(struct mshv_region *region);
 int mshv_host_access_release(struct mshv_region *region, u64 *released);

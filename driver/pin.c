@@ -232,9 +232,11 @@ int mshv_region_pin(struct mshv_region *region)
 
 	pinned = pin(region, &ret);
 	trace_pin(region->partition->id, region->gfn, region->pages, pinned, ret);
+	if (!ret && isolated && !mshv_host_access_possible(region))
+		ret = -EINVAL;
 	if (!ret && isolated) {
+		hidden = true;
 		ret = mshv_host_access_hide(region);
-		hidden = !ret;
 	}
 	if (!ret && isolated)
 		ret = mshv_host_access_release(region, &released);
