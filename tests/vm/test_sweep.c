@@ -1113,8 +1113,11 @@ static enum ktap_result sweep_allocations(const struct step *steps)
 	return nothing_charged(kernel);
 }
 
-/* How many allocations of Linux's own come before the driver's when it is loaded is of no interest here. */
-#define LOADING_LAST	80u
+/*
+ * How many allocations of Linux's own come before the driver's when it is loaded is of no interest here; and of those for the fields
+ * of its tracepoints Linux itself warns that they must not fail.
+ */
+#define LOADING_LAST	32u
 
 /* Loads the driver with the Nth allocation refused. Returns whether there was an Nth. */
 static bool load_refused(unsigned int n, int *error)
