@@ -460,15 +460,18 @@ static enum ktap_result madv_populate(void)
 	ktap_note("%llu faults for 512 populated pages", (unsigned long long)faults);
 	CHECK(faults <= 32, "%llu faults", (unsigned long long)faults);
 	CHECK(probe_pfn(memory + 9 * PAGE) == pfn, "the page that was there is used");
-	/* Read: zero pages, which stay shared when the guest reads, and not when it writes. */
-	CHECK(!madvise(memory + BLOCK, BLOCK, MADV_POPULATE_READ), "%s", strerror(errno));
-	pfn = probe_pfn(memory + BLOCK);
-	CHECK(pfn && pfn == probe_pfn(memory + BLOCK + PAGE), "the zero page");
-	GUEST_READS(GPA + BLOCK, 0);
-	CHECK(probe_pfn(memory + BLOCK) == pfn);
-	GUEST_WRITES(GPA + BLOCK, 1);
-	CHECK(probe_pfn(memory + BLOCK) != pfn);
-	GUEST_READS(GPA + BLOCK + PAGE, 0);
+	/*
+	 * Read: zero pages, which stay shared when the guest reads, and not when it writes. Not in the next
+	 * block: the window of a guest in sequence may reach into that.
+	 */
+	CHECK(!madvise(memory + 2 * BLOCK, BLOCK, MADV_POPULATE_READ), "%s", strerror(errno));
+	pfn = probe_pfn(memory + 2 * BLOCK);
+	CHECK(pfn && pfn == probe_pfn(memory + 2 * BLOCK + PAGE), "the zero page");
+	GUEST_READS(GPA + 2 * BLOCK, 0);
+	CHECK(probe_pfn(memory + 2 * BLOCK) == pfn);
+	GUEST_WRITES(GPA + 2 * BLOCK, 1);
+	CHECK(probe_pfn(memory + 2 * BLOCK) != pfn);
+	GUEST_READS(GPA + 2 * BLOCK + PAGE, 0);
 	return PASS;
 }
 
