@@ -31,8 +31,12 @@
 #include "mshv.h"
 #include "trace.h"
 
-/* Pages pinned by one call: bounds the time without a look at signals. */
-#define MSHV_PIN_BATCH	(16 * MSHV_BLOCK_PAGES)
+/*
+ * Pages pinned by one call: bounds the time without a look at signals, and how many pages Linux takes
+ * off its lists at once to move them out of ZONE_MOVABLE. If it takes half of what a node has, and
+ * then has to compact for a place to put them, it waits for them to come back: for itself.
+ */
+#define MSHV_PIN_BATCH	MSHV_BLOCK_PAGES
 
 static void unpin(struct mshv_region *region, u64 pages)
 {
