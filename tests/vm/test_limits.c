@@ -20,22 +20,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <host.h>
+
 #include "ktap.h"
 #include "probe.h"
 
 #define GPA	(1ull << 30)
 #define CGROUPS	"/tmp/cgroup2"
 #define CGROUP	CGROUPS "/vmm"
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
 
 /* "key value" in a file of the cgroup; the whole file is the value if @key is NULL. */
 static long cgroup_read(const char *file, const char *key)
@@ -60,13 +52,13 @@ static enum ktap_result make_cgroup(const char *limit)
 	mkdir(CGROUPS, 0755);
 	if (access(CGROUPS "/cgroup.procs", F_OK) && mount("none", CGROUPS, "cgroup2", 0, NULL))
 		return ktap_skip("no cgroup2: %s", strerror(errno));
-	if (!write_file(CGROUPS "/cgroup.subtree_control", "+memory"))
+	if (host_write(CGROUPS "/cgroup.subtree_control", "+memory"))
 		return ktap_skip("no memory controller");
 	rmdir(CGROUP);
 	CHECK(!mkdir(CGROUP, 0755), "%s", strerror(errno));
-	CHECK(write_file(CGROUP "/memory.max", limit));
+	CHECK(!host_write(CGROUP "/memory.max", limit));
 	if (!access(CGROUP "/memory.swap.max", F_OK))
-		CHECK(write_file(CGROUP "/memory.swap.max", "0"));
+		CHECK(!host_write(CGROUP "/memory.swap.max", "0"));
 	return PASS;
 }
 
@@ -77,7 +69,7 @@ static enum ktap_result charged(void)
 	int i;
 
 	CHECK_PASS(make_cgroup("max"));
-	CHECK(write_file(CGROUP "/cgroup.procs", "0"));
+	CHECK(!host_write(CGROUP "/cgroup.procs", "0"));
 	before = cgroup_read("memory.stat", "kernel");
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	after = cgroup_read("memory.stat", "kernel");
@@ -89,7 +81,7 @@ static enum ktap_result charged(void)
 			break;
 		usleep(100000);
 	}
-	CHECK(write_file(CGROUPS "/cgroup.procs", "0"));
+	CHECK(!host_write(CGROUPS "/cgroup.procs", "0"));
 	if (before < 0)
 		return ktap_skip("this kernel does not show kernel memory of a cgroup");
 	ktap_note("%ld KiB charged, %ld KiB left", (after - before) >> 10, (end - before) >> 10);
@@ -113,7 +105,7 @@ static enum ktap_result out_of_memory(void)
 			struct probe probe;
 			uint64_t offset;
 
-			if (!write_file(CGROUP "/cgroup.procs", "0") || probe_open(&probe) ||
+			if (host_write(CGROUP "/cgroup.procs", "0") || probe_open(&probe) ||
 			    mshv_region_add(probe.vm, GPA, memory, 256 << 20, 0))
 				_exit(1);
 			for (offset = 0; offset < 256 << 20; offset += PAGE)

@@ -14,6 +14,8 @@
 
 #include <hvabi/memory.h>
 
+#include <host.h>
+
 #include "ktap.h"
 #include "probe.h"
 
@@ -223,16 +225,6 @@ static enum ktap_result migrated(void)
 	return PASS;
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
 static long read_number(const char *path)
 {
 	char text[32] = "";
@@ -250,9 +242,9 @@ static enum ktap_result merged(void)
 	static uint64_t pfns[512];
 	unsigned int i, same = 0;
 
-	if (!write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000") ||
-	    !write_file("/sys/kernel/mm/ksm/sleep_millisecs", "10") ||
-	    !write_file("/sys/kernel/mm/ksm/run", "1"))
+	if (host_write("/sys/kernel/mm/ksm/pages_to_scan", "10000") ||
+	    host_write("/sys/kernel/mm/ksm/sleep_millisecs", "10") ||
+	    host_write("/sys/kernel/mm/ksm/run", "1"))
 		return ktap_skip("no KSM");
 	CHECK_PASS(set_up(false));
 	for (i = 0; i < 512; i++)
@@ -262,7 +254,7 @@ static enum ktap_result merged(void)
 		usleep(100000);
 	CHECK(read_number("/sys/kernel/mm/ksm/pages_sharing") >= 500, "%ld",
 	      read_number("/sys/kernel/mm/ksm/pages_sharing"));
-	write_file("/sys/kernel/mm/ksm/run", "0");
+	host_write("/sys/kernel/mm/ksm/run", "0");
 	for (i = 0; i < 512; i++)
 		pfns[i] = probe_pfn(memory + i * PAGE);
 	for (i = 0; i < 512; i++)
@@ -274,7 +266,7 @@ static enum ktap_result merged(void)
 	CHECK(probe_pfn(memory + 7 * PAGE) != pfns[7]);
 	GUEST_READS(GPA + 8 * PAGE, 0x5a5a);
 	CHECK(WORD(7 * PAGE) == 1 && WORD(8 * PAGE) == 0x5a5a);
-	write_file("/sys/kernel/mm/ksm/run", "2");
+	host_write("/sys/kernel/mm/ksm/run", "2");
 	GUEST_READS(GPA + 8 * PAGE, 0x5a5a);
 	return PASS;
 }

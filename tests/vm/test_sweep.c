@@ -31,6 +31,8 @@
 #include <hvabi/status.h>
 #include <uapi/mshv.h>
 
+#include <host.h>
+
 #include "ktap.h"
 #include "probe.h"
 
@@ -96,16 +98,6 @@ static bool reachable(uint64_t pfn)
 
 	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found ||
 	       answer.owner != HVABI_DEBUG_OWNER_PARENT || !answer.parent_access;
-}
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
 }
 
 /* Bytes of kernel memory charged to this process's cgroup, or -1. */
@@ -1074,7 +1066,7 @@ static enum ktap_result injection_ready(void)
 	/* Without a task that asks for it these change nothing. */
 	for (i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", knobs[i][0]);
-		CHECK(write_file(path, knobs[i][1]), "%s: %s", path, strerror(errno));
+		CHECK(!host_write(path, knobs[i][1]), "%s: %s", path, strerror(errno));
 	}
 	return PASS;
 }
@@ -1222,7 +1214,7 @@ static void join_cgroup(void)
 {
 	if (mkdir(CGROUP, 0755) && errno != EEXIST)
 		ktap_note("%s: %s", CGROUP, strerror(errno));
-	if (!write_file(CGROUP "/cgroup.procs", "0"))
+	if (host_write(CGROUP "/cgroup.procs", "0"))
 		ktap_note(CGROUP ": cannot enter");
 }
 

@@ -193,6 +193,10 @@ int host_write(const char *file, const char *text)
 	if (fd < 0)
 		return mshv_fail("%s", file);
 	n = write(fd, text, strlen(text));
+	if (n >= 0 && n != (ssize_t)strlen(text)) {
+		errno = EIO;
+		n = -1;
+	}
 	if (n < 0)
 		mshv_fail("%s", file);
 	close(fd);
