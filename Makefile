@@ -46,6 +46,7 @@ help:
 	@echo
 	@echo 'V=1             show commands and everything tests print'
 	@echo 'T=name          one test, or one group of tests (tests/run --list)'
+	@echo 'JOBS=n          tests at a time (otherwise what the machine can carry)'
 	@echo 'KVER=6.12       kernel series of the parent (6.1 builds, too)'
 	@echo 'QEMU=program    another QEMU'
 	@echo 'O=folder        another build folder'
