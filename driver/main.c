@@ -115,18 +115,32 @@ static int check_platform(void)
 	return 0;
 }
 
-/* A hypervisor that does not know the property has no capability of it. */
-static void read_capabilities(void)
+/*
+ * What the hypervisor can do is asked once. One that does not know the question, or answers it to others only, has no capability
+ * of it; one that cannot answer now has to be asked again, not to be taken for another.
+ */
+static int read_capabilities(void)
 {
 	struct hvabi_output_property_bank output;
 	struct hvabi_input_get_partition_property_ex input = {
 		.partition_id = HVABI_PARTITION_ID_SELF,
 		.property_code = HVABI_PROPERTY_VMM_CAPABILITIES,
 	};
+	int ret;
 
-	if (!mshv_call(NULL, HVABI_CALL_GET_PARTITION_PROPERTY_EX, &input, sizeof(input), &output,
-		       sizeof(output)))
+	ret = mshv_call(NULL, HVABI_CALL_GET_PARTITION_PROPERTY_EX, &input, sizeof(input), &output,
+			sizeof(output));
+	switch (ret) {
+	case 0:
 		mshv_overlay_pages = output.bank[0] & HVABI_VMM_CAP_VMM_CAN_PROVIDE_OVERLAY_GPFN;
+		return 0;
+	case -EINVAL:
+	case -EACCES:
+	case -EOPNOTSUPP:
+		return 0;
+	}
+	pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its capabilities (%d)\n", ret);
+	return ret;
 }
 
 static int __init mshv_init(void)
@@ -140,13 +154,19 @@ static int __init mshv_init(void)
 	ret = mshv_hypercall_init();
 	if (ret)
 		return ret;
-	read_capabilities();
+	ret = read_capabilities();
+	if (ret)
+		goto out_exit;
 	ret = misc_register(&device);
 	if (ret) {
 		pr_err(pr_fmt_mshv "not loaded: cannot register /dev/mshv (%d)\n", ret);
-		mshv_withdraw_self();
-		mshv_hypercall_exit();
+		goto out_exit;
 	}
+	return 0;
+
+out_exit:
+	mshv_withdraw_self();
+	mshv_hypercall_exit();
 	return ret;
 }
 

@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/klog.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <hvabi/status.h>
 
 #include "ktap.h"
 #include "probe.h"
@@ -71,6 +74,35 @@ static enum ktap_result twice(void)
 	return PASS;
 }
 
+/* In a process of its own, so that nobody has /dev/mshv open afterwards. */
+static bool refuse_next(unsigned int code)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED) ||
+		      mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, code) ||
+		      mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 1));
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+
+/* A hypervisor that cannot answer at this moment: no driver that takes it for one of less capability. */
+static enum ktap_result capabilities_refused(void)
+{
+	struct probe probe;
+
+	CHECK(refuse_next(HVABI_CALL_GET_PARTITION_PROPERTY_EX));
+	CHECK(!probe_unload_driver());
+	CHECK(probe_load_driver() == EIO);
+	CHECK(!device_there());
+	CHECK(log_says("mshv: not loaded: the hypervisor does not tell"), "no reason in the kernel log");
+	CHECK(!probe_load_driver());
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	probe_close(&probe);
+	return PASS;
+}
+
 static enum ktap_result refused(void)
 {
 	CHECK(probe_load_driver() == ENODEV);
@@ -85,6 +117,7 @@ int main(int argc, char **argv)
 		{ "load and unload", load_unload },
 		{ "guests in between", guests_between },
 		{ "not twice", twice },
+		{ "capabilities refused", capabilities_refused },
 	};
 	static const struct ktap_test refuse[] = {
 		{ "no hypervisor, no driver", refused },
