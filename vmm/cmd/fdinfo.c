@@ -200,6 +200,15 @@ uint64_t stat_value(const struct stat_value *values, unsigned int count, const c
 	return 0;
 }
 
+uint64_t stat_sum(const struct stat_partition *p, const struct stat_column *column)
+{
+	uint64_t sum = 0;
+
+	for (size_t k = 0; k < sizeof(column->keys) / sizeof(column->keys[0]) && column->keys[k]; k++)
+		sum += stat_value(p->values, p->count, column->keys[k]);
+	return sum;
+}
+
 void stat_print_json_string(const char *text)
 {
 	putchar('"');

@@ -45,6 +45,14 @@ void stat_free(struct stat_partition *partitions, int count);
 /* A value by its key, 0 if it is not there. */
 uint64_t stat_value(const struct stat_value *values, unsigned int count, const char *key);
 
+/* A column of a table: the sum of some counters of a partition. */
+struct stat_column {
+	const char *title;	/* at most eight letters */
+	const char *keys[4];	/* the first NULL ends them */
+};
+
+uint64_t stat_sum(const struct stat_partition *partition, const struct stat_column *column);
+
 /* A string for JSON, quotes included. */
 void stat_print_json_string(const char *text);
 

@@ -32,11 +32,8 @@ struct options {
 	uint64_t delay, count, pid;
 };
 
-/* Columns of --log: a name of at most eight letters, and what is added up. */
-static const struct column {
-	const char *title;
-	const char *keys[4];
-} columns[] = {
+/* Of --log. */
+static const struct stat_column columns[] = {
 	{ "faults", { "faults-served" } },
 	{ "errors", { "faults-without-page", "faults-on-poison", "faults-without-memory" } },
 	{ "retries", { "fault-retries" } },
@@ -131,9 +128,7 @@ static int sums(pid_t pid, uint64_t *sum)
 	memset(sum, 0, COLUMNS * sizeof(*sum));
 	for (int i = 0; i < count; i++)
 		for (size_t c = 0; c < COLUMNS; c++)
-			for (size_t k = 0; k < 4 && columns[c].keys[k]; k++)
-				sum[c] += stat_value(partitions[i].values, partitions[i].count,
-						     columns[c].keys[k]);
+			sum[c] += stat_sum(&partitions[i], &columns[c]);
 	stat_free(partitions, count < 0 ? 0 : count);
 	return count;
 }

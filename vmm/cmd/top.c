@@ -27,11 +27,8 @@ struct options {
 	uint64_t delay, count, pid;
 };
 
-/* What happened, in the order of the columns; each the sum of some counters. */
-static const struct column {
-	const char *title;
-	const char *keys[3];
-} columns[] = {
+/* What happened, in the order of the columns. */
+static const struct stat_column columns[] = {
 	{ "FAULTS", { "faults-served" } },
 	{ "ERRORS", { "faults-without-page", "faults-on-poison", "faults-without-memory" } },
 	{ "MAPPED", { "pages-mapped-small", "pages-mapped-large" } },
@@ -40,7 +37,6 @@ static const struct column {
 };
 
 #define COLUMNS	(sizeof(columns) / sizeof(columns[0]))
-#define KEYS	(sizeof(columns[0].keys) / sizeof(columns[0].keys[0]))
 
 struct row {
 	const struct stat_partition *partition;
@@ -51,15 +47,6 @@ struct look {
 	struct stat_partition *partitions;
 	int count;
 };
-
-static uint64_t counted(const struct stat_partition *p, const struct column *column)
-{
-	uint64_t sum = 0;
-
-	for (size_t k = 0; k < KEYS && column->keys[k]; k++)
-		sum += stat_value(p->values, p->count, column->keys[k]);
-	return sum;
-}
 
 /* The same partition at the last look, or NULL. */
 static const struct stat_partition *earlier(const struct look *before, const struct stat_partition *p)
@@ -76,7 +63,7 @@ static struct row row_of(const struct stat_partition *p, const struct look *befo
 	struct row row = { .partition = p };
 
 	for (size_t c = 0; c < COLUMNS; c++) {
-		uint64_t now = counted(p, &columns[c]), then = old ? counted(old, &columns[c]) : 0;
+		uint64_t now = stat_sum(p, &columns[c]), then = old ? stat_sum(old, &columns[c]) : 0;
 
 		/* An id that was given anew starts from zero. */
 		row.happened[c] = now >= then ? now - then : now;
