@@ -32,9 +32,9 @@ static inline bool mshv_compat_hypercalls_ready(void)
 }
 
 /*
- * The page number that Linux maps at an address of a VMA without struct pages, and whether it may be
- * written. Good as long as no notifier says otherwise. -EINVAL: nothing is mapped there. mmap_lock is
- * held.
+ * The page number that Linux maps at an address of a VMA without struct pages, and whether it may
+ * be written. Good as long as no notifier says otherwise. -EINVAL: nothing is mapped there.
+ * mmap_lock is held.
  */
 static inline int mshv_compat_device_pfn(struct vm_area_struct *vma, unsigned long address,
 					 unsigned long *pfn, bool *writable)

@@ -278,8 +278,8 @@ static u16 map_block(struct fault *fault, u64 source)
 }
 
 /*
- * The page and the neighbours with equal rights, by vp->kinds. Returns the index of the first one in
- * the window.
+ * The page and the neighbours with equal rights, by vp->kinds. Returns the index of the first one
+ * in the window.
  */
 static u32 choose_run(struct fault *fault)
 {
@@ -449,8 +449,8 @@ static int serve_span(struct fault *fault)
 }
 
 /*
- * The window of a guest in sequence may reach into the next block. Whatever goes wrong there the guest
- * has not asked for.
+ * The window of a guest in sequence may reach into the next block. Whatever goes wrong there the
+ * guest has not asked for.
  */
 static void serve_more(const struct fault *served)
 {

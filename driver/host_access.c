@@ -76,8 +76,9 @@ static int replace_mapping(struct mshv_region *region, unsigned long prot)
  * mshv_host_access_hide() - take the pages of a region out of the VMM's page tables
  * @region: pinned, nothing of it mapped
  *
- * What is left at the addresses is a mapping without any right. If there is no memory for that, Linux
- * may have taken the old one away all the same: the caller undoes it with mshv_host_access_show().
+ * What is left at the addresses is a mapping without any right. If there is no memory for that,
+ * Linux may have taken the old one away all the same: the caller undoes it with
+ * mshv_host_access_show().
  *
  * Context: process context of the VMM, may sleep; takes mmap_lock.
  *

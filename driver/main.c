@@ -116,8 +116,9 @@ static int check_platform(void)
 }
 
 /*
- * What the hypervisor can do is asked once. One that does not know the question, or answers it to others only, has no capability
- * of it; one that cannot answer now has to be asked again, not to be taken for another.
+ * What the hypervisor can do is asked once. One that does not know the question, or answers it to
+ * others only, has no capability of it; one that cannot answer now has to be asked again, not to be
+ * taken for another.
  */
 static int read_capabilities(void)
 {

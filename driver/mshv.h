@@ -189,8 +189,8 @@ enum mshv_region_state {
  * @large: bit per block: one 2 MiB map
  * @busy: bit per block: lock of a mapper (bit spin lock)
  * @stats: counters
- * @pinned_pages: NULL, or the pages pinned, one for each guest page; a page that the hypervisor kept
- *   is NULL. Set before @state becomes PINNED, freed after it is something else
+ * @pinned_pages: NULL, or the pages pinned, one for each guest page; a page that the hypervisor
+ *   kept is NULL. Set before @state becomes PINNED, freed after it is something else
  *
  * States of a block, and what may hold in the hypervisor:
  *

@@ -32,9 +32,9 @@
 #include "trace.h"
 
 /*
- * Pages pinned by one call: bounds the time without a look at signals, and how many pages Linux takes
- * off its lists at once to move them out of ZONE_MOVABLE. If it takes half of what a node has, and
- * then has to compact for a place to put them, it waits for them to come back: for itself.
+ * Pages pinned by one call: bounds the time without a look at signals, and how many pages Linux
+ * takes off its lists at once to move them out of ZONE_MOVABLE. If it takes half of what a node has,
+ * and then has to compact for a place to put them, it waits for them to come back: for itself.
  */
 #define MSHV_PIN_BATCH	MSHV_BLOCK_PAGES
 
@@ -213,9 +213,9 @@ static void drop_pins(struct mshv_region *region, u64 pinned)
  *
  * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
- * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR; -EINVAL
- * memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0 the region
- * is movable.
+ * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR;
+ * -EINVAL memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0
+ * the region is movable.
  */
 int mshv_region_pin(struct mshv_region *region)
 {

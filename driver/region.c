@@ -267,8 +267,8 @@ static void region_destroy(struct mshv_region *region)
 }
 
 /*
- * There must be memory at the first address: anything else is a mistake of the VMM. Device memory has
- * nothing to pin.
+ * There must be memory at the first address: anything else is a mistake of the VMM. Device memory
+ * has nothing to pin.
  */
 static int check_vmas(unsigned long start, unsigned long end, bool pin)
 {
@@ -312,8 +312,8 @@ static int check_args(const struct mshv_user_mem_region *args)
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned; -ENOMEM; -EINTR; pinned
- * regions also what pinning and mapping return.
+ * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned; -ENOMEM;
+ * -EINTR; pinned regions also what pinning and mapping return.
  */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {
@@ -376,9 +376,9 @@ static struct mshv_region *find_exact(struct mshv_partition *partition,
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -ENOENT no region at that GFN; -EINVAL there is one, but not this, or it may not become
- * movable; -EBUSY the VMM follows access bits, which would be lost; or what pinning returns, and
- * then the region is movable as before.
+ * Return: 0; -ENOENT no region at that GFN; -EINVAL there is one, but not this, or it may not
+ * become movable; -EBUSY the VMM follows access bits, which would be lost; or what pinning returns,
+ * and then the region is movable as before.
  */
 int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {

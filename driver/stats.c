@@ -86,10 +86,11 @@ static void show_region(struct seq_file *m, struct mshv_region *region)
 	unsigned long blocks = mshv_region_blocks(region);
 	unsigned int mapped = bitmap_weight(region->mapped, blocks);
 	unsigned int large = bitmap_weight(region->large, blocks);
+	bool pinned = READ_ONCE(region->state) == MSHV_REGION_PINNED;
 	unsigned int i;
 
-	seq_printf(m, "mshv-region:\tgfn=0x%llx pages=%llu hva=0x%lx kind=%s rights=r%s%s", region->gfn,
-		   region->pages, region->hva, READ_ONCE(region->state) == MSHV_REGION_PINNED ? "pinned" : "movable",
+	seq_printf(m, "mshv-region:\tgfn=0x%llx pages=%llu hva=0x%lx kind=%s rights=r%s%s",
+		   region->gfn, region->pages, region->hva, pinned ? "pinned" : "movable",
 		   region->writable ? "w" : "-", region->executable ? "x" : "-");
 	seq_printf(m, " blocks=%lu blocks-large=%u blocks-small=%u", blocks, large,
 		   mapped - min(mapped, large));

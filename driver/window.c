@@ -3,8 +3,9 @@
  * How many pages one guest fault serves: see window.h for the laws.
  *
  * A processor that faults where its last fault ended is going through memory in sequence: "ahead"
- * doubles, up to two blocks. Any other fault starts again with one page. A fault just past a block's
- * end counts as in sequence too, so a guest that walks memory soon has one fault for two blocks.
+ * doubles, up to two blocks. Any other fault starts again with one page. A fault just past a
+ * block's end counts as in sequence too, so a guest that walks memory soon has one fault for two
+ * blocks.
  */
 #include "window.h"
 
