@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* See stamper.h. */
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,26 +63,30 @@ static int command(struct stamper *s, enum guest_command what, uint64_t rounds)
 	return 0;
 }
 
+static void say_what_is_wrong(struct stamper *s, unsigned int vp)
+{
+	volatile struct guest_mailbox *box = mshv_session_mailbox(s->session, vp);
+
+	ktap_note("guest: processor %u: %llu wrong stamps, first at GFN 0x%llx word %llu: 0x%llx, not 0x%llx",
+		  vp, (unsigned long long)box->errors, (unsigned long long)box->error_gfn,
+		  (unsigned long long)box->error_word, (unsigned long long)box->error_found,
+		  (unsigned long long)box->error_expected);
+}
+
 static int await(struct stamper *s)
 {
 	unsigned int vp;
 	int ret = 0;
 
 	for (vp = 0; vp < STAMPER_VPS; vp++) {
-		volatile struct guest_mailbox *box = mshv_session_mailbox(s->session, vp);
 		int status = mshv_session_wait(s->session, vp, stamper_patience);
 
 		if (status == GUEST_STATUS_OK)
 			continue;
-		if (status < 0) {
-			ret = failed("wait");
-			continue;
-		}
-		ktap_note("guest: processor %u: %llu wrong stamps, first at GFN 0x%llx word %llu: "
-			  "0x%llx, not 0x%llx", vp, (unsigned long long)box->errors,
-			  (unsigned long long)box->error_gfn, (unsigned long long)box->error_word,
-			  (unsigned long long)box->error_found,
-			  (unsigned long long)box->error_expected);
+		if (status < 0)
+			failed("wait");
+		else
+			say_what_is_wrong(s, vp);
 		ret = -1;
 	}
 	return ret;
@@ -105,11 +110,44 @@ int stamper_start(struct stamper *s)
 	return 0;
 }
 
+bool stamper_well(struct stamper *s)
+{
+	unsigned int vp;
+
+	for (vp = 0; vp < STAMPER_VPS; vp++) {
+		volatile struct guest_mailbox *box = mshv_session_mailbox(s->session, vp);
+
+		if (box->errors) {
+			say_what_is_wrong(s, vp);
+			return false;
+		}
+		/* Its command has no end. */
+		if (mshv_session_wait(s->session, vp, 0) >= 0 || errno != ETIMEDOUT) {
+			failed("guest");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Each processor has been everywhere once. One that is just beginning is given the time. */
+static void await_rounds(struct stamper *s)
+{
+	time_t deadline = time(NULL) + stamper_patience;
+	unsigned int vp;
+
+	for (vp = 0; vp < STAMPER_VPS; vp++)
+		while (!mshv_session_mailbox(s->session, vp)->done_rounds && time(NULL) < deadline &&
+		       stamper_well(s))
+			usleep(1000);
+}
+
 int stamper_stop(struct stamper *s)
 {
 	unsigned int vp;
 	int ret;
 
+	await_rounds(s);
 	for (vp = 0; vp < STAMPER_VPS; vp++)
 		mshv_session_stop(s->session, vp);
 	ret = await(s);

@@ -40,6 +40,9 @@ int stamper_stop(struct stamper *s);
 /* Checks every stamp once. */
 int stamper_check(struct stamper *s);
 
+/* While it works: no processor has met a wrong stamp, and none has stopped. Says why not. */
+bool stamper_well(struct stamper *s);
+
 /* Pages read and rewritten since stamper_start(). */
 uint64_t stamper_work(struct stamper *s);
 /* Waits until the guest has done @pages pages more: what was done before it has met. -1: it does no more. */
