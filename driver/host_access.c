@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include <hvabi/memory.h>
@@ -50,6 +51,8 @@ static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags,
  * @region: pinned
  *
  * They are private and anonymous; pinned for writing, so nobody shares them.
+ *
+ * Context: process context, may sleep.
  */
 bool mshv_host_access_possible(const struct mshv_region *region)
 {
@@ -57,9 +60,12 @@ bool mshv_host_access_possible(const struct mshv_region *region)
 
 	if (!region->writable)
 		return false;
-	for (i = 0; i < region->pages; i++)
+	for (i = 0; i < region->pages; i++) {
 		if (!PageAnon(region->pinned_pages[i]))
 			return false;
+		if (i % MSHV_BLOCK_PAGES == 0)
+			cond_resched();
+	}
 	return true;
 }
 
@@ -123,7 +129,8 @@ void mshv_host_access_show(struct mshv_region *region)
  *
  * Context: process context, may sleep.
  *
- * Return: 0 or the errno of the hypervisor; then some pages may have been given all the same.
+ * Return: 0; -EINTR: a fatal signal; or the errno of the hypervisor. If not 0, some pages may have
+ * been given all the same.
  */
 int mshv_host_access_release(struct mshv_region *region, u64 *released)
 {
@@ -131,6 +138,8 @@ int mshv_host_access_release(struct mshv_region *region, u64 *released)
 
 	*released = 0;
 	while (*released < region->pages) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		status = batch(HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS,
 			       region->pinned_pages + *released,
 			       min_t(u64, region->pages - *released, MSHV_HOST_ACCESS_MAX), 0,

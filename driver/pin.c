@@ -150,6 +150,10 @@ static int map_all(struct mshv_region *region)
 	if (!sources)
 		return -ENOMEM;
 	while (!ret && block < blocks) {
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
 		ret = mshv_pinned_map(region, max(mshv_block_gfn(region, block), region->gfn),
 				      sources, &status);
 		if (ret)

@@ -28,17 +28,6 @@
 struct life life;
 struct life_met life_met;
 
-int64_t life_counted(unsigned int counter)
-{
-	static uint64_t counters[HVABI_COUNT_MAX];
-	int64_t sum = 0;
-	unsigned int cpu;
-
-	for (cpu = 0; !mshv_processor_counters(cpu, counters); cpu++)
-		sum += (int64_t)counters[counter];
-	return sum;
-}
-
 /* Mapped in a child, or not the parent's. */
 static bool reachable(uint64_t pfn)
 {
@@ -66,7 +55,7 @@ static long charged(void)
 static bool was_refused(struct life_refusal *r)
 {
 	if (!r->refused && r->counter)
-		r->refused = life_counted(r->counter) > r->counter_before;
+		r->refused = probe_counted(r->counter) > r->counter_before;
 	return r->refused;
 }
 
@@ -206,7 +195,7 @@ enum ktap_result life_run(const struct life_step *steps, struct life_refusal *r)
 
 	set_up();
 	if (r->counter)
-		r->counter_before = life_counted(r->counter);
+		r->counter_before = probe_counted(r->counter);
 	for (step = steps; step->name; step++)
 		CHECK_PASS(do_step(step, r));
 	step--;

@@ -105,7 +105,5 @@ enum ktap_result life_nothing_charged(long before);
 unsigned int life_next(unsigned int n);
 /* A step may fail with that. */
 bool life_good_errno(int error);
-/* A counter of the hypervisor, of all processors. */
-int64_t life_counted(unsigned int counter);
 
 #endif

@@ -192,16 +192,20 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter)
 	return counters[counter];
 }
 
-int64_t probe_lent(void)
+int64_t probe_counted(unsigned int counter)
 {
 	static uint64_t counters[HVABI_COUNT_MAX];
-	int64_t pages = 0;
+	int64_t sum = 0;
 	unsigned int cpu;
 
 	for (cpu = 0; !mshv_processor_counters(cpu, counters); cpu++)
-		pages += (int64_t)(counters[HVABI_COUNT_PAGE_DEPOSITED] -
-				   counters[HVABI_COUNT_PAGE_WITHDRAWN]);
-	return pages;
+		sum += (int64_t)counters[counter];
+	return sum;
+}
+
+int64_t probe_lent(void)
+{
+	return probe_counted(HVABI_COUNT_PAGE_DEPOSITED) - probe_counted(HVABI_COUNT_PAGE_WITHDRAWN);
 }
 
 void *probe_memory(uint64_t size, bool huge)

@@ -5,7 +5,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +35,9 @@ static struct stamper guest;
 static struct probe probe;
 static uint8_t *memory;		/* the probe's region */
 
+#define TRACE		"/sys/kernel/tracing/"
+#define PIN_EVENT	TRACE "events/mshv/pin"
+
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
@@ -43,6 +50,8 @@ static void tear_down(void)
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_DELAY, 0);
+	host_write(PIN_EVENT "/enable", "0");
 }
 
 static enum ktap_result set_up(bool huge)
@@ -339,6 +348,92 @@ static enum ktap_result limit(void)
 	return PASS;
 }
 
+/* A VMM that does nothing but make a pinned region. */
+static pid_t begin_pinning(uint64_t size)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	memory = probe_memory(size, false);
+	if (probe_open(&probe))
+		_exit(1);
+	_exit(mshv_region_add(probe.vm, GPA, memory, size, MSHV_MEMORY_PINNED) ? 2 : 3);
+}
+
+static bool forget_traces(void)
+{
+	int fd = open(TRACE "trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	return fd >= 0 && !close(fd);
+}
+
+/* What the driver said of the last pin. Returns false if it said nothing yet. */
+static bool last_pin(uint64_t *pages, uint64_t *pinned, int *result)
+{
+	char line[1024];
+	bool found = false;
+	FILE *f = fopen(TRACE "trace", "re");
+	const char *at;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		at = strstr(line, " pin: partition=");
+		if (at && sscanf(at, " pin: partition=%*u gfn=%*x pages=%" SCNu64 " pinned=%" SCNu64
+				 " result=%d", pages, pinned, result) == 3)
+			found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static enum ktap_result killed(pid_t pid, int64_t lent)
+{
+	int status;
+
+	CHECK(!kill(pid, SIGKILL));
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	      "it had ended: 0x%x", status);
+	CHECK(probe_lent() == lent, "%lld pages lent, before %lld", (long long)probe_lent(),
+	      (long long)lent);
+	return PASS;
+}
+
+/* Pinning takes as long as it takes Linux to find the memory, and mapping goes on from there. */
+static enum ktap_result fatal_signal(void)
+{
+	const uint64_t large = 384ull << 20, slow = 64ull << 20;
+	uint64_t pages = 0, pinned = 0;
+	int64_t lent = probe_lent(), mapped;
+	char status[64];
+	int result = 0;
+	pid_t pid;
+
+	CHECK(forget_traces() && !host_write(PIN_EVENT "/enable", "1"), "%s",
+	      strerror(errno));
+	pid = begin_pinning(large);
+	snprintf(status, sizeof(status), "/proc/%d/status", pid);
+	while (probe_proc(status, "VmRSS") < 32 << 10 && !waitpid(pid, NULL, WNOHANG))
+		;
+	CHECK_PASS(killed(pid, lent));
+	CHECK(last_pin(&pages, &pinned, &result), "no trace");
+	ktap_note("%" PRIu64 " of %" PRIu64 " pages pinned when the signal came", pinned, pages);
+	CHECK(result == -EINTR && pages == large / PAGE && pinned < pages, "%d", result);
+
+	CHECK(forget_traces(), "%s", strerror(errno));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 1) &&
+	      !mshv_hypervisor_option(HVABI_OPTION_DELAY, 20000), "%s", mshv_error());
+	mapped = probe_counted(HVABI_COUNT_REPS_MAP_GPA_PAGES);
+	pid = begin_pinning(slow);
+	while (!last_pin(&pages, &pinned, &result) && !waitpid(pid, NULL, WNOHANG))
+		usleep(1000);
+	CHECK_PASS(killed(pid, lent));
+	mapped = probe_counted(HVABI_COUNT_REPS_MAP_GPA_PAGES) - mapped;
+	ktap_note("%" PRId64 " of %" PRIu64 " pages mapped when the signal came", mapped, pages);
+	CHECK(!result && pinned == pages && mapped < (int64_t)pages, "%d", result);
+	return PASS;
+}
+
 static enum ktap_result not_allowed(void)
 {
 	struct hvabi_input_set_partition_property tracking = {
@@ -380,6 +475,7 @@ int main(void)
 		{ "refused by the hypervisor", refused },
 		{ "more than may be locked", limit },
 		{ "what is not allowed", not_allowed },
+		{ "a fatal signal ends it", fatal_signal },
 	};
 
 	ktap_cleanup = tear_down;

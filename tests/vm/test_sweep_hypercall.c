@@ -40,11 +40,11 @@ static enum ktap_result sweep_calls(const struct life_step *steps, uint16_t stat
 
 	CHECK_PASS(life_begin(steps, &kernel));
 	for (i = 0; i < CALLS; i++)
-		before[i] = life_counted(calls[i].counter);
+		before[i] = probe_counted(calls[i].counter);
 	CHECK(set_option(HVABI_OPTION_PARTIAL_EVERY, partial));
 	CHECK_PASS(life_run(steps, &nothing));
 	for (i = 0; i < CALLS; i++)
-		after[i] = life_counted(calls[i].counter);
+		after[i] = probe_counted(calls[i].counter);
 	for (i = 0; i < CALLS; i++) {
 		unsigned int refused = life_met.refused;
 
