@@ -36,7 +36,7 @@ bool mshv_vma_is_device(const struct vm_area_struct *vma)
  * @pages: how many, all in @vma
  * @may_write: the region may be written
  * @pfns: where to store the page number of each
- * @kinds: where to store what each is good for; MSHV_KIND_NONE: nothing is mapped, or RAM
+ * @kinds: where to store what each is good for
  *
  * Context: mmap_lock is held; does not sleep.
  */
@@ -49,24 +49,12 @@ void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigne
 
 	for (i = 0; i < pages; i++, address += PAGE_SIZE) {
 		kinds[i] = MSHV_KIND_NONE;
-		if (mshv_compat_device_pfn(vma, address, &pfn, &writable) || page_is_ram(pfn))
+		if (mshv_compat_device_pfn(vma, address, &pfn, &writable))
 			continue;
 		pfns[i] = pfn;
-		kinds[i] = writable && may_write ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+		if (page_is_ram(pfn))
+			kinds[i] = MSHV_KIND_RAM;
+		else
+			kinds[i] = writable && may_write ? MSHV_KIND_WRITE : MSHV_KIND_READ;
 	}
-}
-
-/**
- * mshv_device_is_ram() - Linux maps RAM there, of which no device memory is made
- * @vma: the mapping
- * @address: page, in @vma
- *
- * Context: mmap_lock is held; does not sleep.
- */
-bool mshv_device_is_ram(struct vm_area_struct *vma, unsigned long address)
-{
-	unsigned long pfn;
-	bool writable;
-
-	return !mshv_compat_device_pfn(vma, address, &pfn, &writable) && page_is_ram(pfn);
 }

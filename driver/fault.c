@@ -159,7 +159,7 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 		return -EFAULT;
 	if (!(vma->vm_flags & (fault->write ? VM_WRITE : VM_READ)))
 		return -EACCES;
-	if (fault->device && mshv_device_is_ram(vma, address))
+	if (fault->device && asked_kind(fault) == MSHV_KIND_RAM)
 		return -EOPNOTSUPP;
 	/*
 	 * A page that user space has to supply is not worth waiting for before somebody wants it.

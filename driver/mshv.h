@@ -319,12 +319,13 @@ enum mshv_kind {
 	MSHV_KIND_NONE,
 	MSHV_KIND_READ,
 	MSHV_KIND_WRITE,
+	/* Among device memory, of which it must not become a part: not mapped. */
+	MSHV_KIND_RAM,
 };
 
 bool mshv_vma_is_device(const struct vm_area_struct *vma);
 void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigned int pages,
 		      bool may_write, u64 *pfns, u8 *kinds);
-bool mshv_device_is_ram(struct vm_area_struct *vma, unsigned long address);
 
 /* fault.c */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
