@@ -22,6 +22,7 @@
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -31,11 +32,7 @@
 #include "mshv.h"
 #include "trace.h"
 
-/*
- * Pages pinned by one call: bounds the time without a look at signals, and how many pages Linux
- * takes off its lists at once to move them out of ZONE_MOVABLE. If it takes half of what a node has,
- * and then has to compact for a place to put them, it waits for them to come back: for itself.
- */
+/* Pages pinned by one call: bounds the time without a look at signals. */
 #define MSHV_PIN_BATCH	MSHV_BLOCK_PAGES
 
 static void unpin(struct mshv_region *region, u64 pages)
@@ -53,10 +50,40 @@ static void unpin(struct mshv_region *region, u64 pages)
 	}
 }
 
+/*
+ * Pin some pages. Returns how many, or an errno.
+ *
+ * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks for
+ * a place to put them, and may have to compact for that. Compaction waits while a sixteenth of a
+ * node's pages is off the lists, so some VMMs that pin huge pages at once would wait for each other
+ * for ever. It lets those pass that must not enter a file system (too_many_isolated() in
+ * mm/compaction.c). They do not call the OOM killer either, so what has to be found in memory is
+ * found before, by a pin like any other.
+ */
+static long pin_batch(struct mshv_region *region, u64 first, u64 pages)
+{
+	unsigned long address = region->hva + (first << PAGE_SHIFT);
+	unsigned int flags = region->writable ? FOLL_WRITE : 0;
+	struct page **list = region->pinned_pages + first;
+	unsigned int scope;
+	long got;
+
+	scope = memalloc_pin_save();
+	got = pin_user_pages_fast(address, pages, flags, list);
+	memalloc_pin_restore(scope);
+	if (got <= 0)
+		return got;
+	unpin_user_pages(list, got);
+
+	scope = memalloc_nofs_save();
+	got = pin_user_pages_fast(address, got, flags | FOLL_LONGTERM, list);
+	memalloc_nofs_restore(scope);
+	return got;
+}
+
 /* Returns the number of pages pinned; *error says why it is short. */
 static u64 pin(struct mshv_region *region, int *error)
 {
-	unsigned int flags = FOLL_LONGTERM | (region->writable ? FOLL_WRITE : 0);
 	u64 done = 0;
 	long got;
 
@@ -66,9 +93,7 @@ static u64 pin(struct mshv_region *region, int *error)
 			*error = -EINTR;
 			break;
 		}
-		got = pin_user_pages_fast(region->hva + (done << PAGE_SHIFT),
-					  min_t(u64, region->pages - done, MSHV_PIN_BATCH), flags,
-					  region->pinned_pages + done);
+		got = pin_batch(region, done, min_t(u64, region->pages - done, MSHV_PIN_BATCH));
 		if (got <= 0) {
 			*error = got ? got : -EFAULT;
 			break;

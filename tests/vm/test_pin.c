@@ -463,8 +463,111 @@ static enum ktap_result not_allowed(void)
 	return PASS;
 }
 
-int main(void)
+/* ---- several VMMs at once ---- */
+
+#define CROWD		6
+#define CROWD_SIZE	(4 * BLOCK)
+#define CROWD_ROUNDS	20
+/* Where pinned pages may stay, every second piece is taken: a huge page finds no place without compaction. */
+#define PIECE		(16 * PAGE)
+#define PIECES		1536
+
+/* A VMM that pins huge pages, of new memory each time: so Linux has to move them where they can stay. */
+static void pin_in_a_crowd(void)
 {
+	uint8_t *own = probe_memory(CROWD_SIZE, true);
+	struct probe guest_of_it;
+	unsigned int round;
+
+	if (probe_open(&guest_of_it) || mshv_region_add(guest_of_it.vm, GPA, own, CROWD_SIZE, 0))
+		_exit(1);
+	for (round = 0; round < CROWD_ROUNDS; round++) {
+		memset(own, (int)round + 1, CROWD_SIZE);
+		/* There may be no room for all at the same time. */
+		if (mshv_region_change(guest_of_it.vm, GPA, own, CROWD_SIZE, MSHV_MEMORY_PINNED)) {
+			if (errno != ENOMEM)
+				_exit(2);
+		} else if (mshv_region_change(guest_of_it.vm, GPA, own, CROWD_SIZE, 0)) {
+			_exit(3);
+		}
+		if (own[CROWD_SIZE - 1] != round + 1 || madvise(own, CROWD_SIZE, MADV_DONTNEED))
+			_exit(4);
+	}
+	_exit(0);
+}
+
+static enum ktap_result take_every_second_piece(void)
+{
+	uint64_t i;
+
+	memory = probe_memory(PIECES * PIECE, false);
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	probe_keep(&probe, memory, PIECES * PIECE);
+	for (i = 0; i < PIECES; i++)
+		CHECK(!mshv_region_add(probe.vm, GPA + i * PIECE, memory + i * PIECE, PIECE,
+				       MSHV_MEMORY_PINNED), "%s", mshv_error());
+	for (i = 0; i < PIECES; i += 2)
+		CHECK(!mshv_region_remove(probe.vm, GPA + i * PIECE, memory + i * PIECE, PIECE) &&
+		      !madvise(memory + i * PIECE, PIECE, MADV_DONTNEED), "%s", strerror(errno));
+	return PASS;
+}
+
+/* None waits for another: each has pages off Linux's lists, and compaction waits for too many of those. */
+static enum ktap_result crowd(void)
+{
+	pid_t vmm[CROWD], compactor;
+	unsigned int i, ended = 0;
+	uint64_t before = host_stat("/proc/vmstat", "compact_isolated");
+	uint64_t migrated = host_stat("/proc/vmstat", "pgmigrate_success");
+	bool good = true;
+	time_t deadline;
+	int status;
+
+	CHECK_PASS(take_every_second_piece());
+	fflush(stdout);
+	compactor = fork();
+	if (!compactor)
+		for (;;)
+			host_compact();
+	for (i = 0; i < CROWD; i++) {
+		vmm[i] = fork();
+		if (!vmm[i])
+			pin_in_a_crowd();
+	}
+	deadline = time(NULL) + stamper_patience;
+	while (ended < CROWD && time(NULL) < deadline) {
+		for (i = 0; i < CROWD; i++) {
+			if (vmm[i] < 0 || waitpid(vmm[i], &status, WNOHANG) != vmm[i])
+				continue;
+			if (status)
+				ktap_note("VMM %u: 0x%x", i, status);
+			good = good && !status;
+			vmm[i] = -1;
+			ended++;
+			deadline = time(NULL) + stamper_patience;
+		}
+		usleep(20000);
+	}
+	for (i = 0; i < CROWD; i++)
+		if (vmm[i] > 0 && !kill(vmm[i], SIGKILL))
+			waitpid(vmm[i], NULL, 0);
+	kill(compactor, SIGKILL);
+	waitpid(compactor, NULL, 0);
+	ktap_note("%llu pages moved, %llu taken by compaction",
+		  (unsigned long long)(host_stat("/proc/vmstat", "pgmigrate_success") - migrated),
+		  (unsigned long long)(host_stat("/proc/vmstat", "compact_isolated") - before));
+	CHECK(ended == CROWD, "%u of %u VMMs came to an end", ended, CROWD);
+	CHECK(good);
+	CHECK(host_stat("/proc/vmstat", "pgmigrate_success") - migrated > CROWD_SIZE / PAGE,
+	      "nothing had to move: no ZONE_MOVABLE?");
+	return PASS;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ktap_test at_once[] = {
+		{ "several VMMs pin at once", crowd },
+	};
 	static const struct ktap_test tests[] = {
 		{ "pinned and back", small_pages },
 		{ "pinned and back, huge pages", huge_pages },
@@ -479,5 +582,7 @@ int main(void)
 	};
 
 	ktap_cleanup = tear_down;
+	if (argc > 1 && !strcmp(argv[1], "crowd"))
+		return KTAP_RUN(at_once);
 	return KTAP_RUN(tests);
 }
