@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,19 +36,10 @@ static bool reachable(uint64_t pfn)
 	       answer.owner != HVABI_DEBUG_OWNER_PARENT || !answer.parent_access;
 }
 
-/* Bytes of kernel memory charged to this process's cgroup, or -1. */
+/* Bytes of kernel memory charged to this process's cgroup; 0 without a memory controller. */
 static long charged(void)
 {
-	char line[256];
-	long value = -1;
-	FILE *f = fopen(CGROUP "/memory.stat", "re");
-
-	while (f && value < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "kernel ", 7))
-			value = strtol(line + 7, NULL, 10);
-	if (f)
-		fclose(f);
-	return value;
+	return (long)host_stat(CGROUP "/memory.stat", "kernel");
 }
 
 static bool was_refused(struct life_refusal *r)

@@ -517,7 +517,7 @@ static enum ktap_result crowd(void)
 {
 	pid_t vmm[CROWD], compactor;
 	unsigned int i, ended = 0;
-	uint64_t before = host_stat("/proc/vmstat", "compact_isolated");
+	uint64_t compacted = host_stat("/proc/vmstat", "compact_isolated");
 	uint64_t migrated = host_stat("/proc/vmstat", "pgmigrate_success");
 	bool good = true;
 	time_t deadline;
@@ -553,13 +553,12 @@ static enum ktap_result crowd(void)
 			waitpid(vmm[i], NULL, 0);
 	kill(compactor, SIGKILL);
 	waitpid(compactor, NULL, 0);
-	ktap_note("%llu pages moved, %llu taken by compaction",
-		  (unsigned long long)(host_stat("/proc/vmstat", "pgmigrate_success") - migrated),
-		  (unsigned long long)(host_stat("/proc/vmstat", "compact_isolated") - before));
+	compacted = host_stat("/proc/vmstat", "compact_isolated") - compacted;
+	migrated = host_stat("/proc/vmstat", "pgmigrate_success") - migrated;
+	ktap_note("%" PRIu64 " pages moved, %" PRIu64 " taken by compaction", migrated, compacted);
 	CHECK(ended == CROWD, "%u of %u VMMs came to an end", ended, CROWD);
 	CHECK(good);
-	CHECK(host_stat("/proc/vmstat", "pgmigrate_success") - migrated > CROWD_SIZE / PAGE,
-	      "nothing had to move: no ZONE_MOVABLE?");
+	CHECK(migrated > CROWD_SIZE / PAGE, "nothing had to move: no ZONE_MOVABLE?");
 	return PASS;
 }
 
