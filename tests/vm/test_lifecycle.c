@@ -193,7 +193,6 @@ static enum ktap_result outlived(void)
 	int64_t before = probe_lent();
 	int status, fd, i, sync[2];
 	uint64_t pfn = 0;
-	struct hvabi_output_debug_who_can_reach answer;
 	struct probe probe;
 	pid_t pid;
 	char byte = 0;
@@ -221,7 +220,7 @@ static enum ktap_result outlived(void)
 		region.userspace_addr = (uintptr_t)memory;
 		fd = mshv_vm_fd(probe.vm);
 		byte = 'k';
-		if (mshv_who_can_reach(NULL, pfn, &answer) || answer.found)
+		if (probe_reachable(pfn))
 			byte = 'r';
 		if (ioctl(fd, MSHV_SET_GUEST_MEMORY, &region) != -1 || errno != EPERM)
 			byte = 'm';

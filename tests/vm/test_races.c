@@ -326,10 +326,8 @@ static enum ktap_result removing(void)
 	/* Nothing of either is left behind. */
 	CHECK(probe_read(&probe, 1ull << 30, &value) == PROBE_VMM);
 	for (i = 0; i < 512; i += 2) {
-		struct hvabi_output_debug_who_can_reach answer;
-
-		CHECK(!mshv_who_can_reach(NULL, probe_pfn(a + i * PAGE), &answer) && !answer.found);
-		CHECK(!mshv_who_can_reach(NULL, probe_pfn(b + i * PAGE), &answer) && !answer.found);
+		CHECK(!probe_reachable(probe_pfn(a + i * PAGE)));
+		CHECK(!probe_reachable(probe_pfn(b + i * PAGE)));
 	}
 	probe_close(&probe);
 	return PASS;
