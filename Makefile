@@ -47,7 +47,7 @@ help:
 	@echo 'V=1             show commands and everything tests print'
 	@echo 'T=name          one test, or one group of tests (tests/run --list)'
 	@echo 'JOBS=n          tests at a time (otherwise what the machine can carry)'
-	@echo 'KVER=6.12       kernel series of the parent (6.1 builds, too)'
+	@echo 'KVER=newest     kernel of the parent: the newest of this Debian, or a series (default 6.12)'
 	@echo 'QEMU=program    another QEMU'
 	@echo 'O=folder        another build folder'
 	@echo

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Differences between kernels: 6.1 and 6.12 are built, 7.x is prepared. The only place with
+ * Differences between kernels: tested on 6.12 and 7.3, built for 6.1. The only place with
  * conditions on the version.
  */
 #ifndef MSHV_COMPAT_H
@@ -9,7 +9,9 @@
 #include <linux/version.h>
 
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/smp.h>
+#include <linux/thread_info.h>
 
 #include <asm/mshyperv.h>
 
@@ -17,6 +19,28 @@
 /* smp_send_reschedule() is a macro that traces. */
 #include <trace/events/ipi.h>
 #endif
+
+#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
+#include <linux/entry-virt.h>
+#endif
+
+/*
+ * Does what Linux wants of a thread between two runs of its guest: rescheduling, task work, rseq,
+ * memory cgroup throttling. Before 6.18 most of that wants a struct kvm_vcpu: -EINTR takes the
+ * thread to user mode, where it is done as well, and the VMM comes back. May sleep.
+ * Return: 0, or -EINTR (a signal, or the above).
+ */
+static inline int mshv_compat_handle_work(void)
+{
+#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
+	return xfer_to_guest_mode_handle_work();
+#else
+	if (signal_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
+		return -EINTR;
+	cond_resched();
+	return 0;
+#endif
+}
 
 /*
  * The kernel has set up the hypercall page. Since 6.17 a static call takes the place of the

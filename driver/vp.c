@@ -26,11 +26,11 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/thread_info.h>
 #include <linux/uaccess.h>
 
 #include <asm/mshyperv.h>
 
+#include "compat.h"
 #include "mshv.h"
 
 #define MSHV_BLOCKED_MS_MIN	1
@@ -101,19 +101,6 @@ static int vp_clear_suspend(struct mshv_vp *vp)
 	return mshv_status_errno(status);
 }
 
-/*
- * What Linux wants of the thread between two runs. Work that is done on the way to user mode (task
- * work, rseq, memory cgroup throttling) is not open to modules: -EINTR takes the thread there, and
- * the VMM comes back.
- */
-static int vp_parent_work(void)
-{
-	if (signal_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
-		return -EINTR;
-	cond_resched();
-	return 0;
-}
-
 /* The processor waits for something. Return: 0 to dispatch it again, or -EINTR. */
 static int vp_blocked(struct mshv_vp *vp, u32 event, unsigned int *ms)
 {
@@ -149,7 +136,7 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 
 	*deliver = false;
 	for (;;) {
-		ret = vp_parent_work();
+		ret = mshv_compat_handle_work();
 		if (ret)
 			return ret;
 		memset(&out, 0, sizeof(out));
