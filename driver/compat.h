@@ -25,6 +25,19 @@
 #endif
 
 /*
+ * Flags of GUP to fault as the thread itself would in user mode: a signal ends waiting for user
+ * space (userfaultfd; before 6.2 only a fatal one does), and NUMA balancing's faults are taken
+ * (before 6.6 they were anyway).
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define MSHV_COMPAT_FOLL_FAULT	0
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define MSHV_COMPAT_FOLL_FAULT	FOLL_INTERRUPTIBLE
+#else
+#define MSHV_COMPAT_FOLL_FAULT	(FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
+#endif
+
+/*
  * Does what Linux wants of a thread between two runs of its guest: rescheduling, task work, rseq,
  * memory cgroup throttling. Before 6.18 most of that wants a struct kvm_vcpu: -EINTR takes the
  * thread to user mode, where it is done as well, and the VMM comes back. May sleep.

@@ -11,9 +11,10 @@
  *	   be able to write. Map.
  *	4. If the hypervisor wants memory: drop the lock, deposit, go to 1.
  *
- * Why Linux is asked to fault by fixup_user_fault() and not by HMM: hmm_range_fault() that has to
- * fault one page of a hole faults all pages of the hole that lie in the range; and it faults in a
- * way that userfaultfd and a fatal signal cannot use.
+ * Why Linux is asked to fault by GUP (without taking the pages) and not by HMM: hmm_range_fault()
+ * that has to fault one page of a hole faults all pages of the hole that lie in the range; and it
+ * faults in a way that userfaultfd and signals cannot use. Device memory has no pages that GUP
+ * could get: there it is fixup_user_fault().
  *
  * A guest write is never forgotten. The child's own dirty bits are gone when a page is unmapped,
  * and Linux's page table entry may be writable and clean (a page swapped in for a read; shmem). So
@@ -42,6 +43,7 @@
 /* Needs cpu_relax() from the headers above. */
 #include <linux/bit_spinlock.h>
 
+#include "compat.h"
 #include "mshv.h"
 #include "trace.h"
 
@@ -151,9 +153,13 @@ static int look(struct fault *fault, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Why Linux cannot have the page there, where it can be told. mmap_lock is held. */
+/*
+ * What shall be faulted in, up to *end: the page asked for, and of a guest that goes in sequence as
+ * much as the window and the VMA have. Or why Linux cannot have the page, where it can be told.
+ * mmap_lock is held.
+ */
 static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned long address,
-		     u64 *ahead_end)
+		     u64 *end)
 {
 	if (!vma)
 		return -EFAULT;
@@ -161,61 +167,57 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 		return -EACCES;
 	if (fault->device && asked_kind(fault) == MSHV_KIND_RAM)
 		return -EOPNOTSUPP;
+	if (fault->faulted && !fault->device && asked_pfn(fault) & HMM_PFN_ERROR)
+		return -EFAULT;
+	*end = fault->gfn + 1;
 	/*
 	 * A page that user space has to supply is not worth waiting for before somebody wants it.
 	 */
-	if (fault->ahead && userfaultfd_armed(vma))
-		return -EFAULT;
-	*ahead_end = fault->gfn + 1;
-	if (!userfaultfd_armed(vma))
-		*ahead_end = min(fault->span.ahead_end,
-				 fault->gfn + ((vma->vm_end - address) >> PAGE_SHIFT));
+	if (userfaultfd_armed(vma))
+		return fault->ahead ? -EFAULT : 0;
+	*end = min(fault->span.ahead_end, fault->gfn + ((vma->vm_end - address) >> PAGE_SHIFT));
 	return 0;
+}
+
+static int fault_in_device(struct fault *fault)
+{
+	struct mm_struct *mm = fault->vp->partition->mm;
+	bool unlocked = false;
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = fixup_user_fault(mm, mshv_gfn_to_hva(fault->region, fault->gfn),
+			       fault->write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+	return ret;
 }
 
 /*
- * Let Linux fault in the page, and for a guest that goes in sequence those after it that it does
- * not have. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
+ * Let Linux fault in the page asked for, and those after it up to @end that it does not have.
+ * Nobody else's page is touched: a neighbour that is present and read-only stays shared.
  */
-static int fault_in(struct fault *fault, struct vm_area_struct *vma)
+static int fault_in(struct fault *fault, u64 end)
 {
-	struct mm_struct *mm = fault->vp->partition->mm;
-	unsigned int flags = fault->write ? FAULT_FLAG_WRITE : 0;
-	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
-	bool unlocked = false;
-	u64 gfn, ahead_end;
-	int ret;
+	unsigned int flags = MSHV_COMPAT_FOLL_FAULT | FOLL_HWPOISON |
+			     (fault->write ? FOLL_WRITE : 0);
+	u64 gfn = fault->gfn, run_end;
+	long got;
 
-	ret = check_vma(fault, vma, address, &ahead_end);
-	if (ret)
-		return ret;
-	if (fault->faulted && !fault->device && asked_pfn(fault) & HMM_PFN_ERROR)
-		return -EFAULT;
-	ret = fixup_user_fault(mm, address, flags, &unlocked);
-	if (ret)
-		return ret;
-	fault->faulted = true;
-
-	for (gfn = fault->gfn + 1; gfn < ahead_end; gfn++) {
-		if (present(fault, gfn))
-			continue;
+	do {
+		for (run_end = gfn + 1; run_end < end && !present(fault, run_end); run_end++)
+			;
+		got = get_user_pages_unlocked(mshv_gfn_to_hva(fault->region, gfn), run_end - gfn,
+					      NULL, flags);
+		if (gfn == fault->gfn && got < 0)
+			return got;
 		/* Whatever is wrong there, the guest has not asked for it. */
-		if (unlocked || fatal_signal_pending(current) ||
-		    fixup_user_fault(mm, mshv_gfn_to_hva(fault->region, gfn), flags, &unlocked))
+		if (got < (long)(run_end - gfn))
 			break;
-	}
+		for (gfn = run_end; gfn < end && present(fault, gfn); gfn++)
+			;
+	} while (gfn < end);
 	return 0;
-}
-
-/* fixup_user_fault() has one errno for many reasons. */
-static int explain(struct fault *fault, int error)
-{
-	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
-
-	if (error == -EFAULT &&
-	    get_user_pages_unlocked(address, 1, NULL, FOLL_HWPOISON) == -EHWPOISON)
-		return -EHWPOISON;
-	return error;
 }
 
 /* Marking the folio dirty makes nobody write anything that he would not have written otherwise. */
@@ -360,28 +362,42 @@ static int map(struct fault *fault, u16 *status)
 	return ret;
 }
 
-/* Find the page in Linux and map it. Returns as map(), and as looking and faulting in do. */
-static int map_movable(struct fault *fault, u16 *status)
+/* Look. If the page asked for is missing, *end is the end of what shall be faulted in, else 0. */
+static int look_up(struct fault *fault, u64 *end)
 {
 	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
 	struct mm_struct *mm = fault->vp->partition->mm;
 	struct vm_area_struct *vma;
 	int ret;
 
+	*end = 0;
 	fault->seq = mmu_interval_read_begin(&fault->region->notifier);
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, address);
 	ret = look(fault, vma);
-	if (!ret && !asked_present(fault)) {
-		ret = fault_in(fault, vma);
-		if (!ret)
-			ret = -EAGAIN;
-	}
+	if (!ret && !asked_present(fault))
+		ret = check_vma(fault, vma, address, end);
 	mmap_read_unlock(mm);
+	return ret == -EBUSY ? -EAGAIN : ret;
+}
+
+/* Find the page in Linux and map it. Returns as map(), and as looking and faulting in do. */
+static int map_movable(struct fault *fault, u16 *status)
+{
+	u64 end;
+	int ret;
+
+	ret = look_up(fault, &end);
 	if (ret)
-		return ret == -EBUSY ? -EAGAIN : explain(fault, ret);
-	return map(fault, status);
+		return ret;
+	if (!end)
+		return map(fault, status);
+	ret = fault->device ? fault_in_device(fault) : fault_in(fault, end);
+	if (ret)
+		return ret;
+	fault->faulted = true;
+	return -EAGAIN;
 }
 
 /*

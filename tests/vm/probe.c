@@ -147,7 +147,7 @@ static enum probe_outcome run(struct probe *probe, uint64_t rip, uint64_t gpa, u
 		return PROBE_ERROR;
 	}
 	while (mshv_vcpu_run(probe->vcpu, &probe->message)) {
-		if (errno == EINTR)
+		if (errno == EINTR && !probe->interruptible)
 			continue;
 		probe->error = errno;
 		return PROBE_ERROR;

@@ -25,6 +25,7 @@ struct probe {
 	uint8_t *boot;
 	uint8_t *memory;		/* of probe_open_with() or probe_keep(), to be unmapped in the end */
 	uint64_t memory_size;
+	bool interruptible;		/* an access may end with EINTR */
 	int error;			/* errno of the last access, 0 if none */
 	struct hvabi_message message;	/* of the last access */
 };
@@ -45,7 +46,7 @@ void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool hug
 void probe_keep(struct probe *probe, void *memory, uint64_t size);
 void probe_close(struct probe *probe);
 
-/* One 8-byte access by the guest. A retried access (EINTR) is not seen. */
+/* One 8-byte access by the guest. Unless it is interruptible, one done again after EINTR is not seen. */
 enum probe_outcome probe_read(struct probe *probe, uint64_t gpa, uint64_t *value);
 enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value);
 

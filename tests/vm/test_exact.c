@@ -295,6 +295,59 @@ static enum ktap_result no_answer(void)
 	return PASS;
 }
 
+static volatile bool waits;
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+/* Linux may call RUN_VP back on its own, before 6.18; once the processor waits only a signal does. */
+static void *read_missing(void *value)
+{
+	do
+		probe_read(&probe, GPA + 3 * PAGE, value);
+	while (probe.error == EINTR && !waits);
+	return NULL;
+}
+
+/* Nobody answers, and the VMM wants its processor back: any signal will do, and the guest loses nothing. */
+static enum ktap_result wait_interrupted(void)
+{
+	static const uint64_t supplied[PAGE / 8] = { 0x600d };
+	struct sigaction action = { .sa_handler = nothing };
+	struct uffdio_copy copy = { .src = (uintptr_t)supplied, .len = PAGE };
+	struct pollfd poll_uffd = { .events = POLLIN };
+	int i, alive = EBUSY;
+	pthread_t thread;
+	uint64_t value;
+
+	CHECK(!sigaction(SIGUSR1, &action, NULL));
+	CHECK_PASS(set_up(BLOCK, false));
+	if (!watch(memory, BLOCK))
+		return ktap_skip("userfaultfd: %s", strerror(errno));
+	poll_uffd.fd = uffd;
+	probe.interruptible = true;
+	waits = false;
+	CHECK(!pthread_create(&thread, NULL, read_missing, &value));
+	CHECK(poll(&poll_uffd, 1, 10000) == 1);
+	waits = true;
+	for (i = 0; i < 100 && alive; i++) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(50000);
+		alive = pthread_tryjoin_np(thread, NULL);
+	}
+	copy.dst = (uintptr_t)memory + 3 * PAGE;
+	CHECK(!ioctl(uffd, UFFDIO_COPY, &copy), "%s", strerror(errno));
+	if (alive)
+		pthread_join(thread, NULL);
+	CHECK(!alive, "%d signals did not end RUN_VP", i);
+	CHECK(probe.error == EINTR, "errno %d", probe.error);
+	probe.interruptible = false;
+	GUEST_READS(GPA + 3 * PAGE, 0x600d);
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -306,6 +359,7 @@ int main(void)
 		{ "thousands of regions", thousands_of_regions },
 		{ "post-copy: every page arrives once", post_copy },
 		{ "post-copy: nobody answers", no_answer },
+		{ "post-copy: a signal ends the wait", wait_interrupted },
 	};
 
 	ktap_cleanup = tear_down;
