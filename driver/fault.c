@@ -201,12 +201,15 @@ static int fault_in(struct fault *fault, u64 end)
 {
 	unsigned int flags = MSHV_COMPAT_FOLL_FAULT | FOLL_HWPOISON |
 			     (fault->write ? FOLL_WRITE : 0);
-	u64 gfn = fault->gfn, run_end;
+	u64 gfn, run_end;
 	long got;
 
-	do {
-		for (run_end = gfn + 1; run_end < end && !present(fault, run_end); run_end++)
-			;
+	for (gfn = fault->gfn; gfn < end; gfn = run_end) {
+		run_end = gfn + 1;
+		if (gfn != fault->gfn && present(fault, gfn))
+			continue;
+		while (run_end < end && !present(fault, run_end))
+			run_end++;
 		got = get_user_pages_unlocked(mshv_gfn_to_hva(fault->region, gfn), run_end - gfn,
 					      NULL, flags);
 		if (gfn == fault->gfn && got < 0)
@@ -214,9 +217,7 @@ static int fault_in(struct fault *fault, u64 end)
 		/* Whatever is wrong there, the guest has not asked for it. */
 		if (got < (long)(run_end - gfn))
 			break;
-		for (gfn = run_end; gfn < end && present(fault, gfn); gfn++)
-			;
-	} while (gfn < end);
+	}
 	return 0;
 }
 

@@ -557,7 +557,7 @@ static enum ktap_result patchwork(void)
 
 /*
  * A mapping without struct pages that has RAM behind it is no device memory: the guest gets an error,
- * wherever in a region the mapping stands. What is a device's is shown in test_vfio.c. Linux lets
+ * wherever in a region the mapping stands. What is a device's is shown in test_device.c. Linux lets
  * /dev/mem map RAM below 1 MiB.
  */
 #define RAM_OF_THE_KERNEL	0x50000
