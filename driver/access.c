@@ -4,17 +4,16 @@
  *
  * Laws:
  *	- A query changes nothing. Clearing or setting one bit leaves the other as it is.
+ *	- An answer is what the hypervisor's map says or what the log says (log.c): the map's bits go
+ *	  with the map.
  *	- No lock is held, and no page of the hypercall's while user memory is written.
- *
- * Limit: the bits are those of the hypervisor's map. Of a page that Linux took away in the meantime
- * they are gone; a VMM that migrates a guest has to pin it, or to write-protect and watch its own
- * memory too.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -37,56 +36,66 @@ static u64 access_flags(const struct mshv_gpap_access_bitmap *args)
 	return flags[args->access_type][args->access_op];
 }
 
-/* One step, from *done on. Return: status; *done pages have their bit in @bits. */
-static u16 access_batch(struct mshv_partition *partition,
-			const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
-			unsigned long *bits)
+/* One step, from *done on. Return: status; the answer for *done pages is in @states. */
+static u16 access_batch(struct mshv_partition *partition, u64 gfn, u16 pages, u64 flags, u16 *done,
+			u8 *states)
 {
 	struct hvabi_input_get_gpa_pages_access_state *input;
-	u8 wanted, *output;
-	u16 status, i = *done;
+	u16 status, first = *done;
+	u8 *output;
 
-	wanted = args->access_type == MSHV_GPAP_ACCESS_TYPE_DIRTY ?
-		 HVABI_GPA_ACCESS_STATE_DIRTY : HVABI_GPA_ACCESS_STATE_ACCESSED;
 	input = mshv_hypercall_begin((void **)&output);
 	input->partition_id = partition->id;
-	input->flags = access_flags(args);
+	input->flags = flags;
 	input->hv_gpa_page_number = gfn;
 	memset(output, 0, pages);
 	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, pages, done, input,
 				     output);
-	for (; i < *done; i++)
-		if (output[i] & wanted)
-			__set_bit(i, bits);
+	memcpy(states + first, output + first, *done - first);
 	mshv_hypercall_end();
 	return status;
 }
 
 /*
  * The same, with memory for a hypervisor that has to split a large map to change the bits of a part
- * of it.
+ * of it, and with what the log knows.
  */
-static int access_step(struct mshv_partition *partition,
-		       const struct mshv_gpap_access_bitmap *args, u64 gfn, u16 pages, u16 *done,
-		       unsigned long *bits)
+static int access_step(struct mshv_partition *partition, u64 gfn, u16 pages, u64 flags, u16 *done,
+		       u8 *states)
 {
 	unsigned int tries = 0;
+	int ret = 0, merged;
 	u16 status;
-	int ret;
 
-	bitmap_zero(bits, MSHV_ACCESS_BATCH);
 	*done = 0;
 	do {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		status = access_batch(partition, args, gfn, pages, done, bits);
-		if (status != HVABI_STATUS_SUCCESS && READ_ONCE(partition->dead))
-			return -EOWNERDEAD;
-		if (!mshv_status_needs_memory(status))
-			return mshv_status_errno(status);
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		status = access_batch(partition, gfn, pages, flags, done, states);
+		if (status != HVABI_STATUS_SUCCESS && READ_ONCE(partition->dead)) {
+			ret = -EOWNERDEAD;
+			break;
+		}
+		if (!mshv_status_needs_memory(status)) {
+			ret = mshv_status_errno(status);
+			break;
+		}
 		ret = mshv_deposit_for(partition, status, &tries);
 	} while (!ret);
-	return ret;
+	merged = mshv_log_merge(partition, gfn, *done, flags, states);
+	return ret ? ret : merged;
+}
+
+static void states_to_bits(const u8 *states, u16 pages, u8 wanted, unsigned long *bits)
+{
+	u16 i;
+
+	bitmap_zero(bits, MSHV_ACCESS_BATCH);
+	for (i = 0; i < pages; i++)
+		if (states[i] & wanted)
+			__set_bit(i, bits);
 }
 
 static int check_args(const struct mshv_gpap_access_bitmap *args)
@@ -116,6 +125,7 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 	DECLARE_BITMAP(bits, MSHV_ACCESS_BATCH);
 	struct mshv_gpap_access_bitmap args;
 	u64 total, at = 0;
+	u8 wanted, *states;
 	u16 done;
 	int ret;
 
@@ -124,18 +134,29 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 	ret = check_args(&args);
 	if (ret)
 		return ret;
+	states = kmalloc(MSHV_ACCESS_BATCH, GFP_KERNEL_ACCOUNT);
+	if (!states)
+		return -ENOMEM;
 
+	wanted = args.access_type == MSHV_GPAP_ACCESS_TYPE_DIRTY ?
+		 HVABI_GPA_ACCESS_STATE_DIRTY : HVABI_GPA_ACCESS_STATE_ACCESSED;
 	total = args.page_count;
 	while (!ret && at < total) {
-		ret = access_step(partition, &args, args.gpap_base + at,
-				  min_t(u64, total - at, MSHV_ACCESS_BATCH), &done, bits);
+		ret = access_step(partition, args.gpap_base + at,
+				  min_t(u64, total - at, MSHV_ACCESS_BATCH), access_flags(&args),
+				  &done, states);
+		states_to_bits(states, done, wanted, bits);
 		if (copy_to_user(u64_to_user_ptr(args.bitmap_ptr + at / 8), bits,
-				 DIV_ROUND_UP(done, 8)))
-			return -EFAULT;
+				 DIV_ROUND_UP(done, 8))) {
+			ret = -EFAULT;
+			goto out;
+		}
 		at += done;
 		cond_resched();
 	}
 	if (put_user(at, &arg->page_count))
-		return -EFAULT;
+		ret = -EFAULT;
+out:
+	kfree(states);
 	return ret;
 }

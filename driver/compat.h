@@ -30,12 +30,58 @@
  * (before 6.6 they were anyway).
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define MSHV_COMPAT_FOLL_FAULT	0
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-#define MSHV_COMPAT_FOLL_FAULT	FOLL_INTERRUPTIBLE
+#define MSHV_COMPAT_FOLL_INTERRUPTIBLE	0
 #else
-#define MSHV_COMPAT_FOLL_FAULT	(FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
+#define MSHV_COMPAT_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
 #endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define MSHV_COMPAT_FOLL_FAULT	MSHV_COMPAT_FOLL_INTERRUPTIBLE
+#else
+#define MSHV_COMPAT_FOLL_FAULT	(MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
+#endif
+
+/*
+ * Pages of an address space, for the address space and not for the calling thread: a protection key
+ * is a right of a thread, and a guest is none. Until 6.4 there was one argument more.
+ * The first only faults in. Both take mmap_lock. Return: how many, or an errno.
+ */
+static inline long mshv_compat_fault_remote(struct mm_struct *mm, unsigned long address,
+					    unsigned long pages, unsigned int flags)
+{
+	int locked = 1;
+	long got;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	got = get_user_pages_remote(mm, address, pages, flags, NULL, NULL, &locked);
+#else
+	got = get_user_pages_remote(mm, address, pages, flags, NULL, &locked);
+#endif
+	if (locked)
+		mmap_read_unlock(mm);
+	return got;
+}
+
+static inline long mshv_compat_pin_remote(struct mm_struct *mm, unsigned long address,
+					  unsigned long pages, unsigned int flags,
+					  struct page **list)
+{
+	int locked = 1;
+	long got;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	/* It does not give up the lock for a pin that lasts. */
+	got = pin_user_pages_remote(mm, address, pages, flags, list, NULL, NULL);
+#else
+	got = pin_user_pages_remote(mm, address, pages, flags, list, &locked);
+#endif
+	if (locked)
+		mmap_read_unlock(mm);
+	return got;
+}
 
 /*
  * Does what Linux wants of a thread between two runs of its guest: rescheduling, task work, rseq,

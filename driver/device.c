@@ -17,6 +17,8 @@
 #include <linux/ioport.h>
 #include <linux/mm.h>
 
+#include <asm/e820/api.h>
+
 #include "compat.h"
 #include "mshv.h"
 
@@ -30,18 +32,31 @@ bool mshv_vma_is_device(const struct vm_area_struct *vma)
 }
 
 /**
+ * mshv_pfn_is_ram() - a page number is one of RAM, also of RAM that Linux was told to leave alone
+ * @pfn: page number
+ *
+ * For the former Linux's resources say so, for the latter (memmap= on the command line) only the
+ * firmware's map does.
+ */
+bool mshv_pfn_is_ram(unsigned long pfn)
+{
+	u64 start = (u64)pfn << PAGE_SHIFT;
+
+	return page_is_ram(pfn) || e820__mapped_raw_any(start, start + PAGE_SIZE, E820_TYPE_RAM);
+}
+
+/**
  * mshv_device_look() - what Linux maps in a range of device memory
  * @vma: the mapping
  * @address: first page, in @vma
  * @pages: how many, all in @vma
- * @may_write: the region may be written
  * @pfns: where to store the page number of each
  * @kinds: where to store what each is good for
  *
  * Context: mmap_lock is held; does not sleep.
  */
 void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigned int pages,
-		      bool may_write, u64 *pfns, u8 *kinds)
+		      u64 *pfns, u8 *kinds)
 {
 	unsigned long pfn;
 	unsigned int i;
@@ -52,9 +67,9 @@ void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigne
 		if (mshv_compat_device_pfn(vma, address, &pfn, &writable))
 			continue;
 		pfns[i] = pfn;
-		if (page_is_ram(pfn))
+		if (mshv_pfn_is_ram(pfn))
 			kinds[i] = MSHV_KIND_RAM;
 		else
-			kinds[i] = writable && may_write ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+			kinds[i] = writable ? MSHV_KIND_WRITE : MSHV_KIND_READ;
 	}
 }

@@ -54,17 +54,20 @@ static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags,
  *
  * Context: process context, may sleep.
  */
-bool mshv_host_access_possible(const struct mshv_region *region)
+bool mshv_host_access_possible(struct mshv_region *region)
 {
-	u64 i;
+	struct page **list;
+	u64 at, i, pages;
 
 	if (!region->writable)
 		return false;
-	for (i = 0; i < region->pages; i++) {
-		if (!PageAnon(region->pinned_pages[i]))
-			return false;
-		if (i % MSHV_BLOCK_PAGES == 0)
-			cond_resched();
+	for (at = 0; at < region->pages; at += pages) {
+		pages = region->pages - at;
+		list = mshv_pinned_pages(region, at, &pages);
+		for (i = 0; i < pages; i++)
+			if (!PageAnon(list[i]))
+				return false;
+		cond_resched();
 	}
 	return true;
 }
@@ -106,17 +109,19 @@ int mshv_host_access_hide(struct mshv_region *region)
 void mshv_host_access_show(struct mshv_region *region)
 {
 	void __user *to = (void __user *)region->hva;
+	unsigned long left = 0;
+	struct page **list;
+	u64 i, pages = 1;
 	void *from;
-	u64 i;
 
 	if (replace_mapping(region, PROT_READ | PROT_WRITE))
 		return;
-	for (i = 0; i < region->pages; i++, to += PAGE_SIZE) {
-		if (!region->pinned_pages[i])
+	for (i = 0; i < region->pages && !left; i++, to += PAGE_SIZE) {
+		list = mshv_pinned_pages(region, i, &pages);
+		if (!list || !*list)
 			continue;
-		from = kmap_local_page(region->pinned_pages[i]);
-		if (copy_to_user(to, from, PAGE_SIZE))
-			i = region->pages - 1;
+		from = kmap_local_page(*list);
+		left = copy_to_user(to, from, PAGE_SIZE);
 		kunmap_local(from);
 		cond_resched();
 	}
@@ -135,14 +140,16 @@ void mshv_host_access_show(struct mshv_region *region)
 int mshv_host_access_release(struct mshv_region *region, u64 *released)
 {
 	u16 status = HVABI_STATUS_SUCCESS, done;
+	struct page **list;
+	u64 pages;
 
 	*released = 0;
 	while (*released < region->pages) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		status = batch(HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS,
-			       region->pinned_pages + *released,
-			       min_t(u64, region->pages - *released, MSHV_HOST_ACCESS_MAX), 0,
+		pages = MSHV_HOST_ACCESS_MAX;
+		list = mshv_pinned_pages(region, *released, &pages);
+		status = batch(HVABI_CALL_RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS, list, pages, 0,
 			       HVABI_HOST_ACCESS_MAKE_EXCLUSIVE, region->partition->id, &done);
 		*released += done;
 		if (status != HVABI_STATUS_SUCCESS)
@@ -157,30 +164,32 @@ int mshv_host_access_release(struct mshv_region *region, u64 *released)
  * @region: nothing of it is mapped
  * @pages: how many, from the first on, were released
  *
- * Pages that do not come back are dropped from region->pinned_pages: nobody unpins them.
+ * Pages that do not come back are dropped from the list of pinned pages: nobody unpins them.
  *
  * Context: process context, may sleep. Cannot fail.
  */
 void mshv_host_access_acquire(struct mshv_region *region, u64 pages)
 {
-	u64 at = 0, lost = 0;
+	u64 at = 0, lost = 0, wanted;
+	struct page **list;
 	u16 status, done;
 
 	while (at < pages) {
-		status = batch(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS,
-			       region->pinned_pages + at,
-			       min_t(u64, pages - at, MSHV_HOST_ACCESS_MAX),
+		wanted = min_t(u64, pages - at, MSHV_HOST_ACCESS_MAX);
+		list = mshv_pinned_pages(region, at, &wanted);
+		status = batch(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS, list, wanted,
 			       HVABI_HOST_ACCESS_READABLE | HVABI_HOST_ACCESS_WRITABLE,
 			       HVABI_HOST_ACCESS_MAKE_SHARED, 0, &done);
 		at += done;
-		if (status != HVABI_STATUS_SUCCESS) {
+		if (status != HVABI_STATUS_SUCCESS && done < wanted) {
 			/* The call is refused as a whole if one page is: find out which. */
 			status = batch(HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS,
-				       region->pinned_pages + at, 1,
+				       list + done, 1,
 				       HVABI_HOST_ACCESS_READABLE | HVABI_HOST_ACCESS_WRITABLE,
 				       HVABI_HOST_ACCESS_MAKE_SHARED, 0, &done);
 			if (status != HVABI_STATUS_SUCCESS) {
-				region->pinned_pages[at] = NULL;
+				wanted = 1;
+				*mshv_pinned_pages(region, at, &wanted) = NULL;
 				lost++;
 			}
 			at++;

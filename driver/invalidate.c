@@ -1,25 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Linux changes a page table entry of the VMM: the child loses the page before the callback
- * returns.
+ * returns. And the other side of it: how somebody who looks at a page table learns that what he saw
+ * does not hold.
+ *
+ * One notifier a partition hears of all changes in its address space. An invalidation is in progress
+ * from start to end; in between Linux changes the entries. Who wants to map looks like this:
+ *
+ *	mshv_look_begin()	waits while something in the range is in progress
+ *	look at the page table	sleeps as it likes
+ *	take map_lock		for reading
+ *	look.stale?		then unlock, mshv_look_end(), from the top
+ *	map
+ *	mshv_look_end()
+ *
+ * and an invalidation like this:
+ *
+ *	note the range as in progress, make all looks that overlap it stale
+ *	take map_lock		for writing
+ *	zap			what is mapped
+ *
+ * If the mapper has map_lock first, the zap finds his map. If the invalidation was noted first, he
+ * finds himself stale. map_lock may be dropped between the steps of a zap, because the range stays in
+ * progress: nothing that was taken away comes back before Linux is done.
  *
  * Laws:
  *	- Never fails, never allocates, never waits: neither for memory nor for anybody who sleeps.
- *	  All locks from region->lock on spin and are held for one hypercall, so the callback keeps
- *	  its promise for the OOM reaper too (non-blockable).
- *	- Blocks with nothing mapped cost no hypercall. A block that is mapped large goes as a
- *	  whole, so that no table has to be split and no memory is needed; the guest faults the rest
- *	  again. Neighbouring blocks go in one hypercall.
- *	- If the hypervisor wants memory all the same (it may have joined maps), it gets first the
- *	  whole block, then the partition's reserve. If it refuses still, the partition is killed:
- *	  its processors have stopped for good when the callback returns. Losing one guest is the
- *	  floor.
- *
- * Why the lock may be dropped between two steps: the sequence number was set under it. From then on
- * no fault that looked before can map (mmu_interval_read_retry()), and none that comes later gets
- * past mmu_interval_read_begin() before the invalidation ends. So what was taken away stays away.
+ *	  All locks here spin and are held for one hypercall, so the callback keeps its promise for the
+ *	  OOM reaper too (non-blockable).
+ *	- Nobody waits for an invalidation of pages that he does not look at, and nobody looks again
+ *	  because of one. The first MSHV_INVALIDATIONS at a time are known one by one; those beyond
+ *	  count as one range. A signal ends waiting.
+ *	- Leaving needs no quiet: unregistering waits for callbacks that run (SRCU), not for
+ *	  invalidations to end.
+ *	- Of a pinned region only what the VMM gives up is taken away (pin.c).
+ *	- The end of the address space takes everything away: no callback comes after it.
  */
-#include <linux/bitmap.h>
+#include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -27,202 +44,276 @@
 #include "mshv.h"
 #include "trace.h"
 
-/*
- * Blank pages or blocks; the last resorts included.
- * Returns false if the partition had to be killed.
- */
-static bool take_away(struct mshv_region *region, u64 gfn, bool large, unsigned int reps,
-		      struct mshv_blanked *blanked)
+static bool overlap(unsigned long start, unsigned long end, unsigned long other_start,
+		    unsigned long other_end)
 {
-	struct mshv_partition *partition = region->partition;
-	unsigned int shift = large ? MSHV_BLOCK_SHIFT : 0;
-	unsigned int done;
-	u16 status;
-
-	lockdep_assert_held_write(&region->lock);
-	while (reps) {
-		status = mshv_gpa_blank(partition, gfn, large, reps, &done);
-		blanked->calls++;
-		blanked->pages += (u64)done << shift;
-		gfn += (u64)done << shift;
-		reps -= done;
-		if (status == HVABI_STATUS_SUCCESS)
-			continue;
-		if (mshv_status_needs_memory(status) && mshv_deposit_reserve(partition))
-			continue;
-		mshv_partition_kill(partition, gfn, status);
-		return false;
-	}
-	return true;
+	return start < other_end && other_start < end;
 }
 
-static void take_blocks(struct mshv_region *region, unsigned long block, unsigned int blocks,
-			struct mshv_blanked *blanked)
+/* Begin a look, unless Linux is changing something there. */
+static bool look_try(struct mshv_invalidations *inv, struct mshv_look *look)
+{
+	bool busy = false;
+	unsigned int i;
+
+	spin_lock(&inv->lock);
+	for (i = 0; i < MSHV_INVALIDATIONS && !busy; i++)
+		busy = inv->running[i].range &&
+		       overlap(look->start, look->end, inv->running[i].start, inv->running[i].end);
+	if (inv->more)
+		busy |= overlap(look->start, look->end, inv->more_start, inv->more_end);
+	if (!busy) {
+		look->stale = false;
+		list_add(&look->node, &inv->looks);
+	}
+	spin_unlock(&inv->lock);
+	return !busy;
+}
+
+/**
+ * mshv_look_try() - begin to look at a range, if Linux is not changing it
+ * @partition: child
+ * @look: to be filled; ended by mshv_look_end()
+ * @start: first address of the VMM
+ * @end: address after the last one
+ *
+ * Context: any but interrupts; does not sleep.
+ *
+ * Return: whether it has begun.
+ */
+bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		   unsigned long end)
+{
+	look->start = start;
+	look->end = end;
+	return look_try(&partition->invalidations, look);
+}
+
+/**
+ * mshv_look_begin() - begin to look at a range, when Linux is not changing it
+ * @partition: child
+ * @look: to be filled; ended by mshv_look_end()
+ * @start: first address of the VMM
+ * @end: address after the last one
+ *
+ * Context: may sleep; no mmap_lock: who changes the range may hold it.
+ *
+ * Return: 0, or -EINTR: a signal, nothing has begun.
+ */
+int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		    unsigned long end)
+{
+	struct mshv_invalidations *inv = &partition->invalidations;
+
+	if (mshv_look_try(partition, look, start, end))
+		return 0;
+	return wait_event_interruptible(inv->wait, look_try(inv, look)) ? -EINTR : 0;
+}
+
+void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look)
+{
+	spin_lock(&partition->invalidations.lock);
+	list_del(&look->node);
+	spin_unlock(&partition->invalidations.lock);
+}
+
+static void note_start(struct mshv_invalidations *inv, const struct mmu_notifier_range *range)
+{
+	struct mshv_look *look;
+	unsigned int i;
+
+	spin_lock(&inv->lock);
+	for (i = 0; i < MSHV_INVALIDATIONS; i++)
+		if (!inv->running[i].range)
+			break;
+	if (i < MSHV_INVALIDATIONS) {
+		inv->running[i].range = range;
+		inv->running[i].start = range->start;
+		inv->running[i].end = range->end;
+	} else if (inv->more++) {
+		inv->more_start = min(inv->more_start, range->start);
+		inv->more_end = max(inv->more_end, range->end);
+	} else {
+		inv->more_start = range->start;
+		inv->more_end = range->end;
+	}
+	list_for_each_entry(look, &inv->looks, node)
+		if (overlap(look->start, look->end, range->start, range->end))
+			WRITE_ONCE(look->stale, true);
+	spin_unlock(&inv->lock);
+}
+
+static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_range *range)
 {
 	unsigned int i;
 
-	if (!take_away(region, mshv_block_gfn(region, block), true, blocks, blanked))
-		return;
-	for (i = 0; i < blocks; i++) {
-		clear_bit(block + i, region->large);
-		clear_bit(block + i, region->mapped);
-	}
+	spin_lock(&inv->lock);
+	for (i = 0; i < MSHV_INVALIDATIONS; i++)
+		if (inv->running[i].range == range)
+			break;
+	if (i < MSHV_INVALIDATIONS)
+		inv->running[i].range = NULL;
+	else
+		inv->more--;
+	spin_unlock(&inv->lock);
+	/* The barrier is in there: a waiter queues itself before it looks. */
+	if (wq_has_sleeper(&inv->wait))
+		wake_up_all(&inv->wait);
 }
 
-static void take_pages(struct mshv_region *region, unsigned long block, u64 gfn, u64 end,
-		       struct mshv_blanked *blanked)
+/* What a region loses when Linux changes a range; map_lock is held for writing. */
+static void zap_region(struct mshv_region *region, unsigned long start, unsigned long end,
+		       enum mmu_notifier_event event, bool may_sleep, bool first)
 {
-	u64 first = max(mshv_block_gfn(region, block), region->gfn);
-	u64 last_end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
-	bool whole = mshv_block_whole(region, block);
-	unsigned int done;
-	u16 status;
+	unsigned long hva_end = region->hva + (region->pages << PAGE_SHIFT);
+	struct mshv_zapped zapped = { };
+	u64 gfn = region->gfn, gfn_end = mshv_region_end(region);
+	bool lost;
 
-	status = mshv_gpa_blank(region->partition, gfn, false, end - gfn, &done);
-	blanked->calls++;
-	blanked->pages += done;
-	if (gfn + done < end) {
-		if (!mshv_status_needs_memory(status)) {
-			mshv_partition_kill(region->partition, gfn + done, status);
-			return;
-		}
-		if (whole) {
-			take_blocks(region, block, 1, blanked);
-			return;
-		}
-		if (!take_away(region, gfn + done, false, end - gfn - done, blanked))
-			return;
-	}
-	/*
-	 * Nothing is left of an unaligned head or tail. A whole block is "blank" only by a large
-	 * map.
-	 */
-	if (gfn == first && end == last_end && !whole)
-		clear_bit(block, region->mapped);
+	if (start > region->hva)
+		gfn += (start - region->hva) >> PAGE_SHIFT;
+	if (end < hva_end)
+		gfn_end -= (hva_end - end) >> PAGE_SHIFT;
+
+	lost = mshv_pinned_lost(region, gfn, gfn_end, event);
+	if (lost || region->state != MSHV_REGION_PINNED)
+		mshv_zap(region, gfn, gfn_end, may_sleep, &zapped);
+	if (!first && !zapped.calls)
+		return;
+	mshv_count_invalidation(region, event, zapped.pages);
+	trace_invalidate(region->partition->id, gfn, gfn_end - gfn, event, may_sleep,
+			 zapped.pages, zapped.calls);
 }
 
 /*
- * The block can go as a whole: it lies in the region, and either all of it is wanted or it is one
- * map.
+ * Everything that the child has of the range. A zap that may sleep makes room for others, and a
+ * region may leave meanwhile: then it is gone through again, which costs little where nothing is
+ * mapped.
  */
-static bool goes_whole(struct mshv_region *region, unsigned long block, u64 gfn, u64 end)
+static void zap_range(struct mshv_partition *partition, unsigned long start, unsigned long end,
+		      enum mmu_notifier_event event, bool may_sleep)
 {
-	u64 first = mshv_block_gfn(region, block);
+	struct interval_tree_node *node;
+	struct mshv_region *region;
+	unsigned long removed;
+	bool first = true;
 
-	if (!mshv_block_whole(region, block))
-		return false;
-	return test_bit(block, region->large) ||
-	       (first >= gfn && first + MSHV_BLOCK_PAGES <= end);
+	read_lock(&partition->map_lock);
+	node = interval_tree_iter_first(&partition->hvas, start, end - 1);
+	read_unlock(&partition->map_lock);
+	if (!node)
+		return;
+
+	write_lock(&partition->map_lock);
+again:
+	removed = partition->hvas_removed;
+	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1); node;
+	     node = interval_tree_iter_next(node, start, end - 1)) {
+		region = container_of(node, struct mshv_region, hvas);
+		refcount_inc(&region->refs);
+		zap_region(region, start, end, event, may_sleep, first);
+		mshv_region_put(region);
+		if (removed != partition->hvas_removed) {
+			first = false;
+			goto again;
+		}
+	}
+	write_unlock(&partition->map_lock);
 }
 
-/**
- * mshv_region_blank_step() - take a part of a range away from the child, by one or two hypercalls
- * @region: region
- * @gfn: first page of the range
- * @end: page after the last one
- * @blanked: what was done is added here
- *
- * Context: holds region->lock for writing; does not sleep.
- *
- * Return: page to go on with; @end or more when nothing is left. After each step the child reaches
- * nothing below that page.
+static int invalidate_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	struct mshv_partition *partition = container_of(notifier, struct mshv_partition, notifier);
+
+	note_start(&partition->invalidations, range);
+	zap_range(partition, range->start, range->end, range->event,
+		  mmu_notifier_range_blockable(range));
+	return 0;
+}
+
+static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	struct mshv_partition *partition = container_of(notifier, struct mshv_partition, notifier);
+
+	note_end(&partition->invalidations, range);
+}
+
+/*
+ * The address space ends, or the partition leaves it. Nobody maps any more: whoever runs a processor
+ * or pins is a thread of the address space, and the partition does not leave before they have.
  */
-u64 mshv_region_blank_step(struct mshv_region *region, u64 gfn, u64 end,
-			   struct mshv_blanked *blanked)
+static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
-	unsigned long last = mshv_region_block(region, end - 1);
-	unsigned long block;
-	unsigned int blocks;
-	u64 stop;
+	struct mshv_partition *partition = container_of(notifier, struct mshv_partition, notifier);
 
-	lockdep_assert_held_write(&region->lock);
-	if (READ_ONCE(region->partition->dead)) {
-		/* Whoever killed it may still be at it. */
-		mshv_partition_stop(region->partition);
-		return end;
-	}
-
-	block = find_next_bit(region->mapped, last + 1, mshv_region_block(region, gfn));
-	if (block > last)
-		return end;
-	gfn = max(gfn, mshv_block_gfn(region, block));
-
-	if (goes_whole(region, block, gfn, end)) {
-		for (blocks = 1; blocks < HVABI_MAP_GPA_MAX && block + blocks <= last; blocks++)
-			if (!test_bit(block + blocks, region->mapped) ||
-			    !goes_whole(region, block + blocks, gfn, end))
-				break;
-		take_blocks(region, block, blocks, blanked);
-		return mshv_block_gfn(region, block + blocks);
-	}
-	stop = min3(end, mshv_block_gfn(region, block + 1), mshv_region_end(region));
-	take_pages(region, block, gfn, stop, blanked);
-	return stop;
+	zap_range(partition, 0, ULONG_MAX, MMU_NOTIFY_RELEASE, true);
 }
 
-/**
- * mshv_region_blank() - take a range away from the child
- * @region: region
- * @gfn: first page
- * @end: page after the last one
- * @may_sleep: make room for others between the steps
- * @blanked: what was done is added here
- *
- * Context: holds region->lock for writing; may drop it in between with @may_sleep.
- */
-void mshv_region_blank(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
-		       struct mshv_blanked *blanked)
-{
-	while (gfn < end) {
-		gfn = mshv_region_blank_step(region, gfn, end, blanked);
-		if (may_sleep)
-			cond_resched_rwlock_write(&region->lock);
-	}
-}
-
-static bool region_invalidate(struct mmu_interval_notifier *notifier,
-			      const struct mmu_notifier_range *range, unsigned long cur_seq)
-{
-	struct mshv_region *region = container_of(notifier, struct mshv_region, notifier);
-	unsigned long hva_end = region->hva + (region->pages << PAGE_SHIFT);
-	unsigned long start = max(range->start, region->hva);
-	unsigned long last = min(range->end, hva_end) - 1;
-	bool may_sleep = mmu_notifier_range_blockable(range);
-	struct mshv_blanked blanked = { };
-	u64 gfn = region->gfn + ((start - region->hva) >> PAGE_SHIFT);
-	u64 end = region->gfn + ((last - region->hva) >> PAGE_SHIFT) + 1;
-
-	write_lock(&region->lock);
-	mmu_interval_set_seq(notifier, cur_seq);
-	if (region->state != MSHV_REGION_PINNED)
-		mshv_region_blank(region, gfn, end, may_sleep, &blanked);
-	write_unlock(&region->lock);
-
-	mshv_count_invalidation(region, range->event, blanked.pages);
-	trace_invalidate(region->partition->id, gfn, end - gfn, range->event, may_sleep,
-			 blanked.pages, blanked.calls);
-	return true;
-}
-
-const struct mmu_interval_notifier_ops mshv_region_notifier_ops = {
-	.invalidate = region_invalidate,
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = invalidate_start,
+	.invalidate_range_end = invalidate_end,
+	.release = release,
 };
 
+/* One place, one lock class each: mshv_invalidate_prime_lockdep() depends on it. */
+void mshv_invalidate_init(struct mshv_partition *partition)
+{
+	unsigned int i;
+
+	spin_lock_init(&partition->invalidations.lock);
+	INIT_LIST_HEAD(&partition->invalidations.looks);
+	init_waitqueue_head(&partition->invalidations.wait);
+	rwlock_init(&partition->map_lock);
+	for (i = 0; i < MSHV_BLOCK_LOCKS; i++)
+		spin_lock_init(&partition->block_locks[i]);
+	partition->hvas = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&partition->region_list);
+	xa_init_flags(&partition->tables, XA_FLAGS_ACCOUNT);
+}
+
+/**
+ * mshv_invalidate_register() - hear of all changes in the address space of the caller
+ * @partition: new; @partition->mm is set and held
+ *
+ * Context: process context of the VMM, may sleep.
+ *
+ * Return: 0; -ENOMEM; -EINTR: a signal.
+ */
+int mshv_invalidate_register(struct mshv_partition *partition)
+{
+	int ret;
+
+	partition->notifier.ops = &notifier_ops;
+	partition->hmm.mm = partition->mm;
+	if (mmap_write_lock_killable(partition->mm))
+		return -EINTR;
+	ret = __mmu_notifier_register(&partition->notifier, partition->mm);
+	mmap_write_unlock(partition->mm);
+	return ret;
+}
+
+/* No processor of the partition is left, and nobody pins. What the child still has it loses here. */
+void mshv_invalidate_unregister(struct mshv_partition *partition)
+{
+	mmu_notifier_unregister(&partition->notifier, partition->mm);
+}
+
 /*
- * Tell lockdep once, at module load, that region->lock is taken in memory reclaim. Without this it
+ * Tell lockdep once, at module load, that these locks are taken in memory reclaim. Without this it
  * would find out only when reclaim happens to meet a region, on the machine of a user; with it any
- * allocation under the lock is reported at once. fs_reclaim_acquire() is not exported without
- * lockdep.
+ * allocation under them is reported at once. fs_reclaim_acquire() is not exported without lockdep.
  */
 void mshv_invalidate_prime_lockdep(void)
 {
 #ifdef CONFIG_LOCKDEP
-	static struct mshv_region region;
+	static struct mshv_partition partition;
 
-	mshv_region_init_lock(&region);
+	mshv_invalidate_init(&partition);
 	fs_reclaim_acquire(GFP_KERNEL);
-	write_lock(&region.lock);
-	write_unlock(&region.lock);
+	write_lock(&partition.map_lock);
+	write_unlock(&partition.map_lock);
+	spin_lock(&partition.invalidations.lock);
+	spin_unlock(&partition.invalidations.lock);
 	fs_reclaim_release(GFP_KERNEL);
 #endif
 }

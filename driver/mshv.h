@@ -9,12 +9,14 @@
  *	main.c		module, load checks, /dev/mshv
  *	partition.c	a child partition: create, initialize, kill, destroy
  *	vp.c		its processors: create, run, state pages
- *	region.c	GFN range bound to HVA range: create, look up, remove; state of its blocks
+ *	region.c	GFN range bound to HVA range: create, look up, replace, remove
+ *	map.c		what the child has of a region: map, zap, and the record of it
+ *	invalidate.c	Linux takes a page away: the child loses it first
  *	fault.c		a guest touched a page that is not mapped: find it in Linux, map it
  *	device.c	device memory of the VMM as memory of the guest
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
- *	invalidate.c	Linux takes a page away: the child loses it first
  *	pin.c		pinned regions: from movable to pinned and back
+ *	log.c		the dirty log: bits that outlive the maps they were set in
  *	host_access.c	memory that an isolated child has for itself
  *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
  *	deposit.c	memory lent to the hypervisor
@@ -23,17 +25,22 @@
  *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
- * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then region->lock,
- * then the lock bit of a block, then partition->reserve_lock. From region->lock on all are
- * spinning: the MMU notifier takes them, also where it may not sleep. No allocation, user access,
- * page fault or deposit of new memory happens under a spinning lock.
+ * fault.c, pin.c and region.c stand on map.c and invalidate.c, and those on gpa_map.c and deposit.c.
  *
- * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. blank, to make pages
- * inaccessible by mapping NO_ACCESS over them. last is inclusive, end is exclusive.
+ * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then
+ * partition->map_lock, then the lock of a block, then partition->reserve_lock; the lock of the
+ * invalidations under none of the spinning ones. From map_lock on all are spinning: the MMU
+ * notifier takes them, also where it may not sleep. No allocation, user access, page fault or
+ * deposit of new memory happens under a spinning lock.
+ *
+ * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. leaf, the map of one page
+ * or of a block. zap, to take leaves away from the child. blank, mapped NO_ACCESS: how a zap is
+ * told the hypervisor. last is inclusive, end is exclusive.
  */
 #ifndef MSHV_H
 #define MSHV_H
 
+#include <linux/interval_tree.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/maple_tree.h>
@@ -43,6 +50,8 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
 
 #include <hvabi/hypercall.h>
 #include <hvabi/memory.h>
@@ -74,6 +83,70 @@
 /* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
 #define MSHV_RESERVE_PAGES	16
 
+/* Invalidations in progress that are known one by one; what is more is known as one range. */
+#define MSHV_INVALIDATIONS	32
+/* Locks for the blocks of a partition, by hash. */
+#define MSHV_BLOCK_LOCKS	64
+
+/**
+ * struct mshv_look - a range of the VMM's page tables that somebody is looking at
+ * @node: in the list of looks
+ * @start: first address
+ * @end: address after the last one
+ * @stale: Linux has changed, or is about to change, something there since the look began. Set
+ *	before the zap takes partition->map_lock: who finds it clear under that lock and maps what
+ *	he saw will be zapped
+ */
+struct mshv_look {
+	struct list_head node;
+	unsigned long start;
+	unsigned long end;
+	bool stale;
+};
+
+/**
+ * struct mshv_invalidations - what Linux is changing in the VMM's page tables, and who is looking
+ * @lock: protects all of it. Spinning, innermost
+ * @running: invalidations in progress, by the notifier's argument: the same for start and end
+ * @more: how many are in progress beside those
+ * @more_start: one range that covers all of these, until there are none
+ * @more_end: likewise
+ * @looks: struct mshv_look of everybody who looks
+ * @wait: woken when an invalidation has ended
+ */
+struct mshv_invalidations {
+	spinlock_t lock;
+	struct {
+		const struct mmu_notifier_range *range;
+		unsigned long start;
+		unsigned long end;
+	} running[MSHV_INVALIDATIONS];
+	unsigned int more;
+	unsigned long more_start;
+	unsigned long more_end;
+	struct list_head looks;
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct mshv_table - record of the 4 KiB leaves of one block
+ * @mapped: the child may reach the page
+ * @writable: and write to it
+ * @accessed: dirty log: accessed, whatever the leaf says now
+ * @dirty: dirty log: written, likewise
+ *
+ * A block has one as soon as something is mapped there in 4 KiB pages, or while bits are tracked.
+ * @mapped and @writable are exact for blocks in state "small", and clear for others. They change
+ * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
+ * change atomically under map_lock held for reading.
+ */
+struct mshv_table {
+	DECLARE_BITMAP(mapped, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(writable, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(accessed, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(dirty, MSHV_BLOCK_PAGES);
+};
+
 /**
  * struct mshv_partition - a child partition
  * @kref: one for each open partition or VP descriptor
@@ -85,9 +158,21 @@
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
  *   once
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
- * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): a fault maps no more than it
- *	must, because mapping over a mapped page loses its bits
- * @regions: struct mshv_region by GFN; changes under @lock, read under RCU
+ * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): log.c. Changes under @lock
+ *	and @map_lock held for writing
+ * @doubt: some region has work for mshv_pinned_verify()
+ * @notifier: tells of every change in the page tables of @mm
+ * @hmm: for hmm_range_fault(), which wants an interval notifier to read the mm from and to compare a
+ *	number in it. Never inserted: what is looked at is checked by struct mshv_look
+ * @invalidations: what @notifier said, and who has to hear it
+ * @map_lock: taken for reading to map (with the lock of the block), for writing to take away
+ * @block_locks: one mapper at a time changes a block
+ * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
+ * @hvas_removed: how many have left @hvas
+ * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
+ * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
+ * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
+ *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
  * @vps: by index; an entry is set once, under @lock, and stays to the end
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
@@ -105,7 +190,17 @@ struct mshv_partition {
 	bool dead;
 	bool finalized;
 	bool tracking;
+	bool doubt;
+	struct mmu_notifier notifier;
+	struct mmu_interval_notifier hmm;
+	struct mshv_invalidations invalidations;
+	rwlock_t map_lock;
+	spinlock_t block_locks[MSHV_BLOCK_LOCKS];
+	struct rb_root_cached hvas;
+	unsigned long hvas_removed;
+	struct xarray tables;
 	struct maple_tree regions;
+	struct list_head region_list;
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	atomic64_t deposited;
 	unsigned int next_deposit;
@@ -113,6 +208,36 @@ struct mshv_partition {
 	spinlock_t reserve_lock;
 	struct list_head reserve;
 	unsigned int reserve_count;
+};
+
+/**
+ * struct mshv_scratch - room for what a fault sees of one block
+ * @pfns: of hmm_range_fault()
+ * @sources: page numbers
+ * @kinds: enum mshv_kind
+ */
+struct mshv_scratch {
+	unsigned long pfns[MSHV_BLOCK_PAGES];
+	u64 sources[MSHV_BLOCK_PAGES];
+	u8 kinds[MSHV_BLOCK_PAGES];
+};
+
+/**
+ * struct mshv_repeat - a processor that faults again and again in the same way
+ * @gfn: page of the last fault
+ * @rip: its instruction
+ * @access: its kind of access
+ * @count: how often it came back although Linux had not taken the page away
+ * @watching: @watch is looking at the page
+ * @watch: tells whether Linux has taken it away
+ */
+struct mshv_repeat {
+	u64 gfn;
+	u64 rip;
+	u32 access;
+	unsigned int count;
+	bool watching;
+	struct mshv_look watch;
 };
 
 /* State pages of a VP that user space may map. */
@@ -129,12 +254,8 @@ struct mshv_partition {
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @window: how sequential its faults are
- * @repeat: how often in a row it faulted on @repeat_gfn in the same way
- * @repeat_gfn: see @repeat
- * @repeat_rip: instruction, likewise
- * @pfns: room for one block's worth of hmm_range_fault(), under @lock
- * @sources: room for the page numbers of one block, under @lock
- * @kinds: room for the kinds of pages of one block, under @lock
+ * @repeat: its last fault, if the next is the same
+ * @scratch: for its faults, under @lock
  * @message: copy of the intercept message: user space may write to the page
  */
 struct mshv_vp {
@@ -146,12 +267,8 @@ struct mshv_vp {
 	int cpu;
 	bool intercepted;
 	struct mshv_window window;
-	u64 repeat_gfn;
-	u64 repeat_rip;
-	unsigned int repeat;
-	unsigned long *pfns;
-	u64 *sources;
-	u8 kinds[MSHV_BLOCK_PAGES];
+	struct mshv_repeat repeat;
+	struct mshv_scratch *scratch;
 	struct hvabi_message message;
 };
 
@@ -160,7 +277,8 @@ struct mshv_vp {
  * @MSHV_REGION_MOVABLE: faults map what Linux has, and the notifier takes it away
  * @MSHV_REGION_CHANGING: from one kind to the other: nothing is mapped, faults wait; what is mapped
  *   still goes, and the notifier takes away
- * @MSHV_REGION_PINNED: faults map @pinned_pages, and the notifier is not heard
+ * @MSHV_REGION_PINNED: faults map what is pinned, and the notifier takes away what the VMM has given
+ *   up
  * @MSHV_REGION_REMOVED: nothing is mapped any more, for ever
  */
 enum mshv_region_state {
@@ -171,41 +289,53 @@ enum mshv_region_state {
 };
 
 /**
+ * struct mshv_pins - the pinned pages of one block of a region
+ * @pages: by page of the block; NULL: none, or one that the hypervisor kept
+ * @lost: bit per page: since it was pinned Linux took it away from the address, and perhaps put
+ *	another there. Set by the notifier under map_lock; such a page is not mapped
+ */
+struct mshv_pins {
+	struct page **pages;
+	DECLARE_BITMAP(lost, MSHV_BLOCK_PAGES);
+};
+
+/**
  * struct mshv_region - a GFN range bound to an HVA range of the creator's address space
  * @partition: owner; outlives the region's presence in the tree
- * @refs: the tree's, and one for each fault in flight
- * @rcu: a region is freed after the readers of the tree are gone
+ * @refs: the tree's, and one for each fault and invalidation in flight
+ * @link: in partition->region_list
+ * @rcu: a region and its bitmaps are freed after the readers of the tree are gone
  * @gfn: first guest page
  * @pages: length
  * @hva: address of the first page
  * @writable: guest may write
  * @executable: guest may execute
- * @notifier: tells when Linux changes a page table entry in [hva, hva + pages)
- * @lock: taken for reading to map (with the lock bit of the block), for writing to take away. The
- *   MMU notifier's lock
- * @state: what may be mapped; changes under @lock held for writing
+ * @hvas: in partition->hvas
+ * @state: what may be mapped; changes under map_lock held for writing
  * @known: bit per block: something was mapped here, so the hypervisor has to unmap it in the end
  * @mapped: bit per block: the child may reach pages here
- * @large: bit per block: one 2 MiB map
- * @busy: bit per block: lock of a mapper (bit spin lock)
+ * @large: bit per block: one 2 MiB leaf
  * @stats: counters
- * @pinned_pages: NULL, or the pages pinned, one for each guest page; a page that the hypervisor
- *   kept is NULL. Set before @state becomes PINNED, freed after it is something else
+ * @pinned: struct mshv_pins by block, while the region is pinned or becomes so
+ * @doubt_gfn: first page that mshv_pinned_verify() has to look at; under map_lock
+ * @doubt_end: page after the last one, or 0: there is none
  *
  * States of a block, and what may hold in the hypervisor:
  *
  *	known mapped large	state	every page of the block that lies in the region is
  *	  0     0      0	none	unmapped
  *	  1     0      0	blank	mapped NO_ACCESS
- *	  1     1      0	small	unmapped, NO_ACCESS or a 4 KiB map
- *	  1     1      1	large	part of one 2 MiB map
+ *	  1     1      0	small	mapped if its bit in the block's struct mshv_table says so, else
+ *					unmapped or NO_ACCESS
+ *	  1     1      1	large	part of one 2 MiB leaf
  *
- * Only these exist. small may hold with nothing mapped; the others are exact. Blocks that stick out
- * of the region (unaligned head and tail) are never large.
+ * Only these exist, and all are exact: of a block in state small at least one page is mapped.
+ * Blocks that stick out of the region (unaligned head and tail) are never large.
  */
 struct mshv_region {
 	struct mshv_partition *partition;
 	refcount_t refs;
+	struct list_head link;
 	struct rcu_head rcu;
 	u64 gfn;
 	u64 pages;
@@ -213,16 +343,16 @@ struct mshv_region {
 	bool writable;
 	bool executable;
 
-	struct mmu_interval_notifier notifier;
-	rwlock_t lock;
+	struct interval_tree_node hvas;
 	enum mshv_region_state state;
 	unsigned long *known;
 	unsigned long *mapped;
 	unsigned long *large;
-	unsigned long *busy;
 
 	struct mshv_region_stats stats;
-	struct page **pinned_pages;
+	struct xarray pinned;
+	u64 doubt_gfn;
+	u64 doubt_end;
 };
 
 static inline u64 mshv_region_end(const struct mshv_region *region)
@@ -245,6 +375,12 @@ static inline unsigned long mshv_region_blocks(const struct mshv_region *region)
 static inline u64 mshv_block_gfn(const struct mshv_region *region, unsigned long block)
 {
 	return ((region->gfn >> MSHV_BLOCK_SHIFT) + block) << MSHV_BLOCK_SHIFT;
+}
+
+/* Number of a page in its block. */
+static inline unsigned int mshv_block_index(u64 gfn)
+{
+	return gfn & (MSHV_BLOCK_PAGES - 1);
 }
 
 /* The whole block lies in the region. */
@@ -301,17 +437,48 @@ int mshv_vp_create(struct mshv_partition *partition, u32 index);
 void mshv_vp_stop(struct mshv_vp *vp);
 void mshv_vp_free(struct mshv_vp *vp);
 
+/* map.c */
+struct mshv_zapped {
+	u64 pages;
+	u32 calls;
+};
+
+int mshv_table_prepare(struct mshv_region *region, u64 gfn);
+struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
+void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
+bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
+void mshv_block_lock(struct mshv_region *region, u64 gfn);
+void mshv_block_unlock(struct mshv_region *region, u64 gfn);
+u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
+		   u32 flags);
+u16 mshv_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags);
+u16 mshv_break_block(struct mshv_region *region, u64 gfn);
+u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapped *zapped);
+void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
+	      struct mshv_zapped *zapped);
+void mshv_unmap(struct mshv_region *region);
+
+/* invalidate.c */
+void mshv_invalidate_init(struct mshv_partition *partition);
+int mshv_invalidate_register(struct mshv_partition *partition);
+void mshv_invalidate_unregister(struct mshv_partition *partition);
+void mshv_invalidate_prime_lockdep(void);
+int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		    unsigned long end);
+bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		   unsigned long end);
+void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look);
+
 /* region.c */
-void mshv_region_init_lock(struct mshv_region *region);
-u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources,
-			  unsigned int pages, u32 flags);
-u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags);
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
 int mshv_region_remove(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
 int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
+int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
 void mshv_region_remove_all(struct mshv_partition *partition);
 struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn);
 void mshv_region_put(struct mshv_region *region);
+void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state);
+int mshv_region_settled(struct mshv_region *region);
 
 /* device.c */
 /* What a page is good for: what Linux maps there, with which rights. */
@@ -319,39 +486,39 @@ enum mshv_kind {
 	MSHV_KIND_NONE,
 	MSHV_KIND_READ,
 	MSHV_KIND_WRITE,
+	/* There is something that cannot be mapped: poison, for example. */
+	MSHV_KIND_BAD,
 	/* Among device memory, of which it must not become a part: not mapped. */
 	MSHV_KIND_RAM,
 };
 
 bool mshv_vma_is_device(const struct vm_area_struct *vma);
+bool mshv_pfn_is_ram(unsigned long pfn);
 void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigned int pages,
-		      bool may_write, u64 *pfns, u8 *kinds);
+		      u64 *pfns, u8 *kinds);
 
 /* fault.c */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
-
-/* invalidate.c */
-struct mshv_blanked {
-	u64 pages;
-	u32 calls;
-};
-
-u64 mshv_region_blank_step(struct mshv_region *region, u64 gfn, u64 end,
-			   struct mshv_blanked *blanked);
-void mshv_region_blank(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
-		       struct mshv_blanked *blanked);
-extern const struct mmu_interval_notifier_ops mshv_region_notifier_ops;
-void mshv_invalidate_prime_lockdep(void);
+int mshv_fault_in(struct mshv_partition *partition, u64 gfn, bool write);
+void mshv_fault_forget(struct mshv_vp *vp);
 
 /* pin.c */
 int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
 void mshv_region_drop_pins(struct mshv_region *region);
-int mshv_pinned_map(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status);
-int mshv_region_settled(struct mshv_region *region);
+int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status);
+bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event);
+void mshv_pinned_verify(struct mshv_partition *partition);
+struct page **mshv_pinned_pages(struct mshv_region *region, u64 index, u64 *pages);
+
+/* log.c */
+int mshv_log_start(struct mshv_partition *partition);
+void mshv_log_stop(struct mshv_partition *partition);
+int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
+		   u8 *states);
 
 /* host_access.c */
-bool mshv_host_access_possible(const struct mshv_region *region);
+bool mshv_host_access_possible(struct mshv_region *region);
 int mshv_host_access_hide(struct mshv_region *region);
 void mshv_host_access_show(struct mshv_region *region);
 int mshv_host_access_release(struct mshv_region *region, u64 *released);

@@ -106,6 +106,7 @@ static void partition_destroy(struct kref *kref)
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
 			mshv_vp_stop(partition->vps[i]);
+	mshv_invalidate_unregister(partition);
 	mshv_region_remove_all(partition);
 	if (partition->initialized && !partition->finalized)
 		partition->finalized = call_at_last(HVABI_CALL_FINALIZE_PARTITION, partition->id);
@@ -175,13 +176,17 @@ static long ioctl_set_guest_memory(struct mshv_partition *partition,
 				   struct mshv_user_mem_region __user *arg)
 {
 	struct mshv_user_mem_region args;
+	u8 verb;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	if (args.flags & ~(MSHV_SET_MEM_FLAGS_MASK | MSHV_SET_MEM_PINNED | MSHV_SET_MEM_CHANGE) ||
+	if (args.flags & ~(MSHV_SET_MEM_FLAGS_MASK | MSHV_SET_MEM_EXTENSIONS) ||
 	    memchr_inv(args.rsvd, 0, sizeof(args.rsvd)))
 		return -EINVAL;
-	if (args.flags & MSHV_SET_MEM_CHANGE && args.flags & BIT(MSHV_SET_MEM_BIT_UNMAP))
+	verb = args.flags & (BIT(MSHV_SET_MEM_BIT_UNMAP) | MSHV_SET_MEM_CHANGE |
+			     MSHV_SET_MEM_REPLACE);
+	/* One thing at a time. */
+	if (hweight8(verb) > 1)
 		return -EINVAL;
 	if (current->mm != partition->mm)
 		return -EPERM;
@@ -191,8 +196,10 @@ static long ioctl_set_guest_memory(struct mshv_partition *partition,
 		return -EOWNERDEAD;
 	if (!partition->initialized)
 		return -EINVAL;
-	if (args.flags & MSHV_SET_MEM_CHANGE)
+	if (verb == MSHV_SET_MEM_CHANGE)
 		return mshv_region_change(partition, &args);
+	if (verb == MSHV_SET_MEM_REPLACE)
+		return mshv_region_replace(partition, &args);
 	return mshv_region_create(partition, &args);
 }
 
@@ -299,13 +306,16 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
 	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 
-	ret = hypervisor_create(args, &partition->id);
-	if (ret) {
-		kvfree(partition);
-		return ret;
-	}
 	partition->mm = current->mm;
+	mshv_invalidate_init(partition);
+
+	ret = mshv_invalidate_register(partition);
+	if (ret)
+		goto out_free;
 	mmgrab(partition->mm);
+	ret = hypervisor_create(args, &partition->id);
+	if (ret)
+		goto out_unregister;
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
@@ -324,4 +334,12 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 out_put:
 	mshv_partition_put(partition);
 	return ret;
+
+out_unregister:
+	mshv_invalidate_unregister(partition);
+	mmdrop(partition->mm);
+out_free:
+	kvfree(partition);
+	/* Nothing has happened yet: a signal that Linux does not like here is none of the VMM's. */
+	return ret == -EINTR ? -ERESTARTNOINTR : ret;
 }

@@ -100,12 +100,59 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 	return ret < 0 ? ret : mshv_status_errno(status);
 }
 
-/* Properties that matter to the driver. */
-static void note_property(struct mshv_partition *partition,
-			  const struct hvabi_input_set_partition_property *input)
+/*
+ * Access bits that go on or off: the log (log.c) is there before the first bit that it may have to
+ * keep, and until after the last.
+ */
+static int call_set_tracking(struct mshv_root_hvcall *args, struct mshv_partition *partition,
+			     const struct hvabi_input_set_partition_property *input)
 {
-	if (input->property_code == HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING)
-		WRITE_ONCE(partition->tracking, input->property_value & 1);
+	bool before = partition->tracking, on = input->property_value & 1;
+	int ret;
+
+	ret = on ? mshv_log_start(partition) : 0;
+	if (!ret)
+		ret = call(args, partition, (void *)input, NULL);
+	if (ret ? !before : !on)
+		mshv_log_stop(partition);
+	return ret;
+}
+
+/* A VMM that asks the hypervisor itself has its answer completed, too. */
+static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partition *partition,
+			      const struct hvabi_input_get_gpa_pages_access_state *input,
+			      void *output)
+{
+	int ret, merged;
+
+	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE)
+		return -EINVAL;
+	ret = call(args, partition, (void *)input, output);
+	merged = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps, input->flags,
+				output);
+	return ret ? ret : merged;
+}
+
+/* Some calls change, or ask for, what the driver keeps as well. */
+static int call_for(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
+		    void *output)
+{
+	const struct hvabi_input_set_partition_property *property = input;
+	int ret;
+
+	switch (args->code) {
+	case HVABI_CALL_SET_PARTITION_PROPERTY:
+		if (property->property_code != HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING)
+			break;
+		if (mutex_lock_killable(&partition->lock))
+			return -EINTR;
+		ret = call_set_tracking(args, partition, property);
+		mutex_unlock(&partition->lock);
+		return ret;
+	case HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES:
+		return call_access_states(args, partition, input, output);
+	}
+	return call(args, partition, input, output);
 }
 
 /**
@@ -144,9 +191,7 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		goto out;
 	*(u64 *)input = partition ? partition->id : HVABI_PARTITION_ID_SELF;
 
-	ret = call(&args, partition, input, output);
-	if (!ret && args.code == HVABI_CALL_SET_PARTITION_PROPERTY)
-		note_property(partition, input);
+	ret = call_for(&args, partition, input, output);
 	if (!ret && output && copy_to_user(u64_to_user_ptr(args.out_ptr), output, args.out_sz))
 		ret = -EFAULT;
 	if (copy_to_user(arg, &args, sizeof(args)))

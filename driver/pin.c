@@ -4,7 +4,7 @@
  * region is made, or later under a running guest) until it is asked back or the region goes.
  *
  * Laws:
- *	- Counted against RLIMIT_MEMLOCK of the VMM before the first page is pinned.
+ *	- Counted against RLIMIT_MEMLOCK of the VMM before anything is allocated or pinned.
  *	- All or nothing: a short pin or a failed map is undone, the region is movable again, and the
  *	  errno says why.
  *	- Nothing is mapped at the moment when the kind changes. A page that Linux had put in another's
@@ -12,37 +12,80 @@
  *	  what it touches meanwhile, and waits as long as the region is CHANGING.
  *	- What a guest misses of a pinned region it gets from the list of pages, so it does not matter
  *	  who is faster, the guest or map_all().
+ *	- Guest and VMM see the same pages. What Linux takes away from the VMM's addresses (discarded,
+ *	  unmapped, replaced, poisoned) the guest loses too, although it is pinned; at its next touch
+ *	  the page that is there then is pinned in the old one's place.
+ *	- A device may be at work, so nothing else is taken away: not for changes of rights, and not
+ *	  while Linux tries to move or reclaim a page, which it cannot because of the pin. It unmaps
+ *	  the page for that all the same, with the folio locked, and maps it again. Whether that is
+ *	  what happens cannot be told for certain in the notifier, so such a page is looked at again
+ *	  before a processor goes on (mshv_pinned_verify()).
  *	- Pages that the child could write are marked dirty when they are unpinned; the child does
  *	  not reach them any more then. If the hypervisor keeps a map all the same, the partition
  *	  has been killed: its processors do not run.
  *	- Pages of an isolated partition are given to it in between (host_access.c). Its regions stay
- *	  pinned.
- *	- The per-page memory (8 bytes) is the price of pinning; movable regions have none.
+ *	  pinned, and what the VMM does with the addresses does not concern them.
+ *	- The per-page memory (8 bytes) is the price of pinning, in pieces of a page each; movable
+ *	  regions have none.
  */
+#include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
-/* Needs cpu_relax() from the headers above. */
-#include <linux/bit_spinlock.h>
 
+#include "compat.h"
 #include "mshv.h"
 #include "trace.h"
 
-/* Pages pinned by one call: bounds the time without a look at signals. */
-#define MSHV_PIN_BATCH	MSHV_BLOCK_PAGES
-
-static void unpin(struct mshv_region *region, u64 pages)
+/* Only the notifier looks at this while a region becomes pinned, and only for @lost. */
+static struct mshv_pins *pins_make(struct mshv_region *region, unsigned long block)
 {
-	struct page **list = region->pinned_pages;
+	struct mshv_pins *pins = kzalloc(sizeof(*pins), GFP_KERNEL_ACCOUNT);
+
+	if (!pins)
+		return NULL;
+	pins->pages = kcalloc(MSHV_BLOCK_PAGES, sizeof(*pins->pages), GFP_KERNEL_ACCOUNT);
+	if (!pins->pages ||
+	    xa_err(xa_store(&region->pinned, block, pins, GFP_KERNEL_ACCOUNT))) {
+		kfree(pins->pages);
+		kfree(pins);
+		return NULL;
+	}
+	return pins;
+}
+
+/**
+ * mshv_pinned_pages() - part of the list of pages of a region
+ * @region: pinned
+ * @index: a page of the region, from 0 on
+ * @pages: in: how many are wanted; out: how many follow in the list from there on, at least 1
+ *
+ * Context: nobody changes the list: partition->lock is held, or nobody else has the partition.
+ *
+ * Return: the entry of the page; NULL if the region's list ends before it.
+ */
+struct page **mshv_pinned_pages(struct mshv_region *region, u64 index, u64 *pages)
+{
+	u64 gfn = region->gfn + index;
+	struct mshv_pins *pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+	unsigned int i = mshv_block_index(gfn);
+
+	*pages = min3(*pages, (u64)MSHV_BLOCK_PAGES - i, region->pages - index);
+	return pins ? pins->pages + i : NULL;
+}
+
+/* Unpins a list of pages, in which some may be missing. */
+static void unpin(struct mshv_region *region, struct page **list, u64 pages)
+{
 	u64 done = 0, end;
 
 	while (done < pages) {
 		/* A page that was not given back stays as it is. */
-		for (end = done; end < pages && end - done < MSHV_PIN_BATCH && list[end]; end++)
+		for (end = done; end < pages && list[end]; end++)
 			;
 		unpin_user_pages_dirty_lock(list + done, end - done, region->writable);
 		done = end + (end < pages && !list[end]);
@@ -60,11 +103,10 @@ static void unpin(struct mshv_region *region, u64 pages)
  * mm/compaction.c). They do not call the OOM killer either, so what has to be found in memory is
  * found before, by a pin like any other.
  */
-static long pin_batch(struct mshv_region *region, u64 first, u64 pages)
+static long pin_batch(struct mshv_region *region, u64 gfn, u64 pages, struct page **list)
 {
-	unsigned long address = region->hva + (first << PAGE_SHIFT);
+	unsigned long address = mshv_gfn_to_hva(region, gfn);
 	unsigned int flags = region->writable ? FOLL_WRITE : 0;
-	struct page **list = region->pinned_pages + first;
 	unsigned int scope;
 	long got;
 
@@ -81,106 +123,357 @@ static long pin_batch(struct mshv_region *region, u64 first, u64 pages)
 	return got;
 }
 
-/* Returns the number of pages pinned; *error says why it is short. */
-static u64 pin(struct mshv_region *region, int *error)
+/* All pages of a region. What is pinned when it fails is in the list. */
+static int pin(struct mshv_region *region, u64 *pinned)
 {
-	u64 done = 0;
+	u64 gfn = region->gfn, end = mshv_region_end(region), pages;
+	struct page **list = NULL;
 	long got;
 
-	*error = 0;
-	while (done < region->pages) {
-		if (fatal_signal_pending(current)) {
-			*error = -EINTR;
-			break;
+	for (; gfn < end; gfn += got, *pinned += got) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		pages = end - gfn;
+		list = mshv_pinned_pages(region, gfn - region->gfn, &pages);
+		if (!list) {
+			if (!pins_make(region, mshv_region_block(region, gfn)))
+				return -ENOMEM;
+			got = 0;
+			continue;
 		}
-		got = pin_batch(region, done, min_t(u64, region->pages - done, MSHV_PIN_BATCH));
-		if (got <= 0) {
-			*error = got ? got : -EFAULT;
-			break;
-		}
-		done += got;
+		got = pin_batch(region, gfn, pages, list);
+		if (got <= 0)
+			return got ? got : -EFAULT;
 		cond_resched();
 	}
-	return done;
+	return 0;
 }
 
 /*
  * The block's pages are 512 in a row and aligned: pinned as they are, one map may hold them
  * whatever Linux's page table does.
  */
-static bool block_contiguous(struct mshv_region *region, u64 gfn)
+static bool block_contiguous(const struct mshv_pins *pins)
 {
-	struct page **pages = region->pinned_pages + (gfn - region->gfn);
-	unsigned long pfn = page_to_pfn(pages[0]);
+	unsigned long pfn;
 	unsigned int i;
 
+	if (!pins->pages[0] || !bitmap_empty(pins->lost, MSHV_BLOCK_PAGES))
+		return false;
+	pfn = page_to_pfn(pins->pages[0]);
 	if (pfn & (MSHV_BLOCK_PAGES - 1))
 		return false;
 	for (i = 1; i < MSHV_BLOCK_PAGES; i++)
-		if (page_to_pfn(pages[i]) != pfn + i)
+		if (!pins->pages[i] || page_to_pfn(pins->pages[i]) != pfn + i)
 			return false;
 	return true;
 }
 
+/* Pin what is at some addresses of one block now, in the place of what was there. */
+static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct page **list)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned long address = mshv_gfn_to_hva(region, gfn);
+	unsigned int i, first = mshv_block_index(gfn);
+	struct mshv_zapped zapped = { };
+	struct mshv_pins *pins;
+	struct mshv_look look;
+	long got;
+	int ret;
+
+	ret = mshv_look_begin(partition, &look, address, address + ((u64)pages << PAGE_SHIFT));
+	if (ret)
+		return ret;
+	got = mshv_compat_pin_remote(partition->mm, address, pages,
+				     MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_LONGTERM |
+				     FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0), list);
+	if (got < (long)pages)
+		ret = got < 0 ? got : -EFAULT;
+	write_lock(&partition->map_lock);
+	if (!ret && (look.stale || region->state != MSHV_REGION_PINNED))
+		ret = -EAGAIN;
+	if (!ret) {
+		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+		for (i = 0; i < pages; i++) {
+			swap(pins->pages[first + i], list[i]);
+			if (pins->pages[first + i] != list[i])
+				mshv_zap(region, gfn + i, gfn + i + 1, false, &zapped);
+		}
+		bitmap_clear(pins->lost, first, pages);
+	} else if (ret != -EAGAIN && ret != -EINTR) {
+		/* There is nothing any more that the VMM could see. */
+		mshv_zap(region, gfn, gfn + pages, false, &zapped);
+	}
+	write_unlock(&partition->map_lock);
+	mshv_look_end(partition, &look);
+	if (!ret)
+		unpin(region, list, pages);
+	else if (got > 0)
+		unpin_user_pages(list, got);
+	return ret;
+}
+
+/* The page can be mapped, and is not: or it is the one that was asked for, whatever the record says. */
+static bool wants_map(struct mshv_region *region, const struct mshv_pins *pins, u64 gfn, u64 asked)
+{
+	unsigned int i = mshv_block_index(gfn);
+
+	return pins->pages[i] && !test_bit(i, pins->lost) &&
+	       (gfn == asked || !mshv_mapped(region, gfn, region->writable));
+}
+
+/* Map what is pinned of a block. map_lock is held for reading, and the lock of the block. */
+static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, u64 asked,
+		      u64 *sources)
+{
+	unsigned long block = mshv_region_block(region, asked);
+	u64 gfn = max(mshv_block_gfn(region, block), region->gfn);
+	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
+	unsigned int pages;
+	u16 status;
+
+	if (mshv_block_whole(region, block) && block_contiguous(pins) &&
+	    (!READ_ONCE(region->partition->tracking) || test_bit(block, region->large)))
+		return mshv_map_block(region, gfn, page_to_pfn(pins->pages[0]), flags);
+
+	status = mshv_break_block(region, gfn);
+	for (; status == HVABI_STATUS_SUCCESS && gfn < end; gfn += pages + !pages) {
+		for (pages = 0; gfn + pages < end; pages++) {
+			if (!wants_map(region, pins, gfn + pages, asked))
+				break;
+			sources[pages] =
+				page_to_pfn(pins->pages[mshv_block_index(gfn + pages)]);
+		}
+		if (pages)
+			status = mshv_map_pages(region, gfn, sources, pages, flags);
+	}
+	return status;
+}
+
 /**
- * mshv_pinned_map() - map what a pinned region has of one block
+ * mshv_pinned_fault() - map what a pinned region has of one block
  * @region: region
  * @gfn: a page of the block and of the region
  * @sources: room for the page numbers of one block
  * @status: where to store the hypervisor's answer
  *
- * Context: process context; takes region->lock for reading.
+ * Context: process context; takes map_lock.
  *
- * Return: 0, or -EAGAIN: the region is not pinned, nothing was done.
+ * Return: 0; -EAGAIN: look again, nothing was mapped; -EINTR; -ENOMEM; or why there is nothing to
+ * pin at the address, where the page that was pinned has gone: -EFAULT, -EHWPOISON.
  */
-int mshv_pinned_map(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status)
+int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status)
 {
-	unsigned long block = mshv_region_block(region, gfn);
-	u64 first = max(mshv_block_gfn(region, block), region->gfn);
-	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
-	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
-	struct page **pages;
-	int ret = -EAGAIN;
-	unsigned int i;
+	struct mshv_partition *partition = region->partition;
+	unsigned int i = mshv_block_index(gfn);
+	struct page *page = NULL;
+	struct mshv_pins *pins;
+	bool lost = false;
+	int ret;
 
-	read_lock(&region->lock);
-	if (region->state != MSHV_REGION_PINNED)
-		goto out;
-	ret = 0;
-	pages = region->pinned_pages + (first - region->gfn);
-	bit_spin_lock(block, region->busy);
-	if (mshv_block_whole(region, block) && block_contiguous(region, first)) {
-		*status = mshv_region_map_block(region, first, page_to_pfn(pages[0]), flags);
+	*status = HVABI_STATUS_SUCCESS;
+	ret = mshv_table_prepare(region, gfn);
+	if (ret)
+		return ret;
+	read_lock(&partition->map_lock);
+	if (region->state != MSHV_REGION_PINNED || !mshv_table(partition, gfn)) {
+		ret = -EAGAIN;
 	} else {
-		for (i = 0; i < end - first; i++)
-			sources[i] = page_to_pfn(pages[i]);
-		*status = mshv_region_map_pages(region, first, sources, end - first, flags);
+		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+		lost = test_bit(i, pins->lost);
+		mshv_block_lock(region, gfn);
+		if (!lost)
+			*status = map_pinned(region, pins, gfn, sources);
+		mshv_block_unlock(region, gfn);
 	}
-	bit_spin_unlock(block, region->busy);
-out:
-	read_unlock(&region->lock);
-	return ret;
+	read_unlock(&partition->map_lock);
+	if (!lost)
+		return ret;
+	ret = repin(region, gfn, 1, &page);
+	return ret ? ret : -EAGAIN;
 }
 
-/* The region is pinned, and stays so: partition->lock is held. */
-static int map_all(struct mshv_region *region)
+/* Linux has unmapped one folio that it holds locked and that is not poisoned: it will map it again. */
+static bool only_tried(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event)
+{
+	struct mshv_pins *pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+	struct page *first, *last;
+
+	if (event != MMU_NOTIFY_CLEAR || !pins ||
+	    mshv_region_block(region, gfn) != mshv_region_block(region, end - 1))
+		return false;
+	first = pins->pages[mshv_block_index(gfn)];
+	last = pins->pages[mshv_block_index(end - 1)];
+	return first && last && page_folio(first) == page_folio(last) &&
+	       folio_test_locked(page_folio(first)) && !PageHWPoison(first) &&
+	       !folio_test_hwpoison(page_folio(first));
+}
+
+/* A range of which some pages have to be looked at again. map_lock is held for writing. */
+static void doubt(struct mshv_region *region, u64 gfn, u64 end)
+{
+	region->doubt_gfn = region->doubt_end ? min(region->doubt_gfn, gfn) : gfn;
+	WRITE_ONCE(region->doubt_end, max(region->doubt_end, end));
+	/* Seen after the range: pairs with the lock that verify_region() takes to read it. */
+	WRITE_ONCE(region->partition->doubt, true);
+}
+
+/**
+ * mshv_pinned_lost() - Linux takes pages away from their addresses
+ * @region: region, pinned or about to be; or movable: then nothing happens
+ * @gfn: first guest page
+ * @end: page after the last one
+ * @event: why
+ *
+ * Context: map_lock is held for writing.
+ *
+ * Return: whether a pinned region has to lose the pages.
+ */
+bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned long block = mshv_region_block(region, gfn);
+	struct mshv_pins *pins;
+	u64 first, from, to;
+
+	if (event != MMU_NOTIFY_UNMAP && event != MMU_NOTIFY_CLEAR)
+		return false;
+	/* An isolated child's pages have left the address space long ago. */
+	if (xa_empty(&region->pinned) || partition->isolated)
+		return false;
+	xa_for_each_range(&region->pinned, block, pins, block, mshv_region_block(region, end - 1)) {
+		first = mshv_block_gfn(region, block);
+		from = max(gfn, first) - first;
+		to = min(end, first + MSHV_BLOCK_PAGES) - first;
+		bitmap_set(pins->lost, from, to - from);
+	}
+	if (!only_tried(region, gfn, end, event))
+		return true;
+	doubt(region, gfn, end);
+	return false;
+}
+
+/* What Linux moved while, or since, it was pinned; so the region can be mapped as a whole. */
+static int repin_lost(struct mshv_region *region, unsigned long block, struct page **list)
+{
+	struct mshv_pins *pins = xa_load(&region->pinned, block);
+	unsigned long first = find_first_bit(pins->lost, MSHV_BLOCK_PAGES);
+	unsigned long last;
+
+	if (first == MSHV_BLOCK_PAGES)
+		return 0;
+	last = find_last_bit(pins->lost, MSHV_BLOCK_PAGES);
+	return repin(region, mshv_block_gfn(region, block) + first, last - first + 1, list);
+}
+
+/* Pin what is now at the pages of one block that are in doubt. Returns 0, or -EAGAIN, -EINTR. */
+static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
+{
+	struct mshv_partition *partition = region->partition;
+	u64 first = round_down(gfn, MSHV_BLOCK_PAGES);
+	struct page *page = NULL;
+	struct mshv_pins *pins;
+	int ret;
+
+	for (; gfn < end; gfn++) {
+		read_lock(&partition->map_lock);
+		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+		if (!pins || region->state != MSHV_REGION_PINNED)
+			gfn = end;
+		else
+			gfn = first + find_next_bit(pins->lost, end - first, gfn - first);
+		read_unlock(&partition->map_lock);
+		ret = gfn < end ? repin(region, gfn, 1, &page) : 0;
+		if (ret == -EAGAIN || ret == -EINTR)
+			return ret;
+	}
+	return 0;
+}
+
+static void verify_region(struct mshv_region *region)
+{
+	struct mshv_partition *partition = region->partition;
+	u64 gfn, end, next;
+	int ret = 0;
+
+	write_lock(&partition->map_lock);
+	gfn = region->doubt_gfn;
+	end = region->doubt_end;
+	region->doubt_end = 0;
+	write_unlock(&partition->map_lock);
+	while (gfn < end && !ret) {
+		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+		ret = verify_block(region, gfn, next);
+		if (!ret)
+			gfn = next;
+		cond_resched();
+	}
+	/* Linux is at it again. So are we, before the next dispatch. */
+	write_lock(&partition->map_lock);
+	if (ret)
+		doubt(region, gfn, end);
+	write_unlock(&partition->map_lock);
+}
+
+static struct mshv_region *find_doubtful(struct mshv_partition *partition)
+{
+	struct mshv_region *region;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(region, &partition->region_list, link)
+		if (READ_ONCE(region->doubt_end) && refcount_inc_not_zero(&region->refs))
+			goto out;
+	region = NULL;
+out:
+	rcu_read_unlock();
+	return region;
+}
+
+/**
+ * mshv_pinned_verify() - look again at pinned pages that Linux has unmapped for a moment
+ * @partition: child of the calling address space
+ *
+ * Context: process context, may sleep; before a processor is dispatched.
+ */
+void mshv_pinned_verify(struct mshv_partition *partition)
+{
+	struct mshv_region *region;
+
+	if (likely(!READ_ONCE(partition->doubt)))
+		return;
+	WRITE_ONCE(partition->doubt, false);
+	while (!signal_pending(current) && !READ_ONCE(partition->doubt)) {
+		region = find_doubtful(partition);
+		if (!region)
+			return;
+		verify_region(region);
+		mshv_region_put(region);
+	}
+	WRITE_ONCE(partition->doubt, true);
+}
+
+/* The region is pinned, and stays so: partition->lock is held. @room: 512 entries. */
+static int map_all(struct mshv_region *region, u64 *room)
 {
 	unsigned long block = 0, blocks = mshv_region_blocks(region);
 	unsigned int tries = 0;
-	u64 *sources;
 	u16 status;
 	int ret = 0;
 
-	sources = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*sources), GFP_KERNEL);
-	if (!sources)
-		return -ENOMEM;
 	while (!ret && block < blocks) {
-		if (fatal_signal_pending(current)) {
-			ret = -EINTR;
-			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = repin_lost(region, block, (struct page **)room);
+		if (!ret)
+			ret = mshv_pinned_fault(region,
+						max(mshv_block_gfn(region, block), region->gfn),
+						room, &status);
+		cond_resched();
+		if (ret == -EAGAIN) {
+			ret = signal_pending(current) ? -EINTR : 0;
+			continue;
 		}
-		ret = mshv_pinned_map(region, max(mshv_block_gfn(region, block), region->gfn),
-				      sources, &status);
 		if (ret)
 			break;
 		if (status == HVABI_STATUS_SUCCESS) {
@@ -191,49 +484,28 @@ static int map_all(struct mshv_region *region)
 		} else {
 			ret = mshv_status_errno(status);
 		}
-		cond_resched();
 	}
-	kfree(sources);
 	return ret;
 }
 
-/* Take all away from the child and go on as @state. Faults wait meanwhile. */
-static void change_state(struct mshv_region *region, enum mshv_region_state state)
-{
-	struct mshv_blanked blanked = { };
-
-	write_lock(&region->lock);
-	region->state = MSHV_REGION_CHANGING;
-	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
-	region->state = state;
-	write_unlock(&region->lock);
-	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
-	smp_mb();
-	wake_up_var(&region->state);
-}
-
-/**
- * mshv_region_settled() - wait while a region changes its kind
- * @region: region
- *
- * Context: may sleep.
- *
- * Return: 0, or -EINTR: a signal.
- */
-int mshv_region_settled(struct mshv_region *region)
-{
-	return wait_var_event_interruptible(&region->state, READ_ONCE(region->state) !=
-					    MSHV_REGION_CHANGING) ? -EINTR : 0;
-}
-
-/* Give up the first pages of the list. The child does not reach them. Cannot fail. */
+/* Give up the list of pages. The child does not reach them. Cannot fail. */
 static void drop_pins(struct mshv_region *region, u64 pinned)
 {
-	unpin(region, pinned);
-	trace_unpin(region->partition->id, region->gfn, pinned);
-	account_locked_vm(region->partition->mm, region->pages, false);
-	kvfree(region->pinned_pages);
-	region->pinned_pages = NULL;
+	struct mshv_partition *partition = region->partition;
+	struct mshv_pins *pins;
+	unsigned long block;
+
+	xa_for_each(&region->pinned, block, pins) {
+		/* The notifier looks at it under the lock. */
+		write_lock(&partition->map_lock);
+		xa_erase(&region->pinned, block);
+		write_unlock(&partition->map_lock);
+		unpin(region, pins->pages, MSHV_BLOCK_PAGES);
+		kfree(pins->pages);
+		kfree(pins);
+	}
+	trace_unpin(partition->id, region->gfn, pinned);
+	account_locked_vm(partition->mm, region->pages, false);
 }
 
 /**
@@ -249,21 +521,15 @@ static void drop_pins(struct mshv_region *region, u64 pinned)
 int mshv_region_pin(struct mshv_region *region)
 {
 	bool isolated = region->partition->isolated, hidden = false;
-	u64 pinned, released = 0;
+	u64 pinned = 0, released = 0;
+	u64 *room;
 	int ret;
 
-	region->pinned_pages = kvcalloc(region->pages, sizeof(*region->pinned_pages),
-					GFP_KERNEL_ACCOUNT);
-	if (!region->pinned_pages)
-		return -ENOMEM;
 	ret = account_locked_vm(region->partition->mm, region->pages, true);
-	if (ret) {
-		kvfree(region->pinned_pages);
-		region->pinned_pages = NULL;
+	if (ret)
 		return ret;
-	}
-
-	pinned = pin(region, &ret);
+	room = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*room), GFP_KERNEL);
+	ret = room ? pin(region, &pinned) : -ENOMEM;
 	trace_pin(region->partition->id, region->gfn, region->pages, pinned, ret);
 	if (!ret && isolated && !mshv_host_access_possible(region))
 		ret = -EINVAL;
@@ -274,12 +540,14 @@ int mshv_region_pin(struct mshv_region *region)
 	if (!ret && isolated)
 		ret = mshv_host_access_release(region, &released);
 	if (!ret) {
-		change_state(region, MSHV_REGION_PINNED);
-		ret = map_all(region);
-		if (!ret)
-			return 0;
-		change_state(region, MSHV_REGION_MOVABLE);
+		mshv_region_set_state(region, MSHV_REGION_PINNED);
+		ret = map_all(region, room);
+		if (ret)
+			mshv_region_set_state(region, MSHV_REGION_MOVABLE);
 	}
+	kfree(room);
+	if (!ret)
+		return 0;
 	mshv_host_access_acquire(region, released);
 	if (hidden)
 		mshv_host_access_show(region);
@@ -295,7 +563,7 @@ int mshv_region_pin(struct mshv_region *region)
  */
 void mshv_region_drop_pins(struct mshv_region *region)
 {
-	if (!region->pinned_pages)
+	if (xa_empty(&region->pinned))
 		return;
 	if (region->partition->isolated)
 		mshv_host_access_acquire(region, region->pages);
@@ -310,6 +578,6 @@ void mshv_region_drop_pins(struct mshv_region *region)
  */
 void mshv_region_unpin(struct mshv_region *region)
 {
-	change_state(region, MSHV_REGION_MOVABLE);
+	mshv_region_set_state(region, MSHV_REGION_MOVABLE);
 	mshv_region_drop_pins(region);
 }

@@ -1,124 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: a GFN range bound to an HVA range of the VMM, and what the hypervisor knows of its
- * blocks.
+ * Regions: a GFN range bound to an HVA range of the VMM. Made, looked up, changed, replaced, removed.
  *
  * Laws:
- *	- Making a region costs no hypercall, and memory for four bits a block: 256 KiB for 1 TiB.
+ *	- Making a region costs no hypercall, and memory for three bits a block: 192 KiB for 1 TiB.
  *	- The HVA range is only a range. What is mapped there, by how many VMAs and with holes or
- *	  not, is asked at each fault; an interval notifier tells of every change.
+ *	  not, is asked at each fault; the notifier tells of every change.
  *	- A region begins movable; a pinned one is pinned before it enters the tree, by the same path
  *	  that pins it while the guest runs (pin.c).
- *	- A region is reachable through the tree (RCU) and by references. It becomes REMOVED under
- *	  region->lock before anything is taken away, so a fault in flight can map nothing
- *	  afterwards; the last reference frees memory and does nothing else.
- *	- Removal: leave the tree, become REMOVED, blank all that is mapped, unmap all that is known,
- *	  leave the notifier, unpin. The notifier goes last because until then Linux may take a page
- *	  away that the child still reaches. No step can fail: what cannot be blanked kills the
- *	  partition, what cannot be unmapped stays inaccessible.
+ *	- A region is reachable through the tree and the list (RCU), through partition->hvas (map_lock),
+ *	  and by references. Whoever finds it under RCU may read all of it: it is freed after a grace
+ *	  period, its bitmaps with it. The last reference frees memory and does nothing else.
+ *	- It becomes REMOVED under map_lock before anything is taken away, so a fault in flight can map
+ *	  nothing afterwards.
+ *	- Removal: leave tree and list, become REMOVED, zap, unmap all that is known, leave partition->hvas,
+ *	  unpin. No step can fail: what cannot be zapped kills the partition, what cannot be unmapped
+ *	  stays inaccessible.
+ *	- Replacing leaves no moment in which the guest meets a hole: faults wait while the old region
+ *	  loses its pages, and find the new one after.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/ioport.h>
 #include <linux/mm.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
+#include "compat.h"
 #include "mshv.h"
 #include "trace.h"
 
-#define MSHV_REGION_BITMAPS	4
-
-/* One place, one lock class: mshv_invalidate_prime_lockdep() depends on it. */
-void mshv_region_init_lock(struct mshv_region *region)
-{
-	rwlock_init(&region->lock);
-}
-
-static u32 map_flags(const struct mshv_region *region, u32 flags)
-{
-	/* Device memory is read and written, no more (../include/hvabi/memory.h). */
-	if (flags & HVABI_MAP_GPA_NOT_CACHED)
-		return flags | HVABI_MAP_GPA_READABLE;
-	flags |= HVABI_MAP_GPA_READABLE | HVABI_MAP_GPA_ADJUSTABLE;
-	if (region->executable)
-		flags |= HVABI_MAP_GPA_EXECUTABLE;
-	return flags;
-}
-
-/**
- * mshv_region_map_pages() - map 4 KiB pages of one block
- * @region: region
- * @gfn: first guest page
- * @sources: page numbers
- * @pages: how many; all in the block of @gfn and in the region
- * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
- *   HVABI_MAP_GPA_NOT_CACHED: device memory
- *
- * Context: holds region->lock for reading and the busy bit of the block; does not sleep.
- *
- * Return: status. Some pages may be mapped also when it is not success.
- */
-u16 mshv_region_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources,
-			  unsigned int pages, u32 flags)
-{
-	unsigned long block = mshv_region_block(region, gfn);
-	unsigned int done;
-	u16 status;
-
-	if (READ_ONCE(region->partition->dead))
-		return HVABI_STATUS_INVALID_PARTITION_STATE;
-	/*
-	 * Linux does not split a large entry behind our back, so this does not happen today. If it
-	 * did, the hypervisor would have to split the map, and the state of the block must not lie.
-	 */
-	if (test_bit(block, region->large)) {
-		status = mshv_gpa_blank(region->partition, mshv_block_gfn(region, block), true, 1,
-					&done);
-		if (status != HVABI_STATUS_SUCCESS)
-			return status;
-		clear_bit(block, region->large);
-		clear_bit(block, region->mapped);
-	}
-	status = mshv_gpa_map(region->partition, gfn, map_flags(region, flags), sources, pages,
-			      &done);
-	if (done) {
-		set_bit(block, region->known);
-		set_bit(block, region->mapped);
-	}
-	return status;
-}
-
-/**
- * mshv_region_map_block() - map a whole block by one 2 MiB map
- * @region: region; the block lies in it
- * @gfn: a page of the block
- * @source: page number of the block's first page, a multiple of 512
- * @flags: as for mshv_region_map_pages(), but no device memory
- *
- * Context: as mshv_region_map_pages().
- *
- * Return: status; unless it is success, nothing changed.
- */
-u16 mshv_region_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags)
-{
-	unsigned long block = mshv_region_block(region, gfn);
-	unsigned int done;
-	u16 status;
-
-	if (READ_ONCE(region->partition->dead))
-		return HVABI_STATUS_INVALID_PARTITION_STATE;
-	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
-			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, &source, 1,
-			      &done);
-	if (done) {
-		set_bit(block, region->known);
-		set_bit(block, region->mapped);
-		set_bit(block, region->large);
-	}
-	return status;
-}
+#define MSHV_REGION_BITMAPS	3
 
 /**
  * mshv_region_get() - find the region of a guest page
@@ -139,12 +55,18 @@ struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn)
 	return region;
 }
 
+static void region_free(struct rcu_head *rcu)
+{
+	struct mshv_region *region = container_of(rcu, struct mshv_region, rcu);
+
+	kvfree(region->known);
+	kfree(region);
+}
+
 void mshv_region_put(struct mshv_region *region)
 {
-	if (!refcount_dec_and_test(&region->refs))
-		return;
-	kvfree(region->known);
-	kfree_rcu(region, rcu);
+	if (refcount_dec_and_test(&region->refs))
+		call_rcu(&region->rcu, region_free);
 }
 
 static struct mshv_region *region_alloc(struct mshv_partition *partition,
@@ -161,114 +83,149 @@ static struct mshv_region *region_alloc(struct mshv_partition *partition,
 	region->gfn = args->guest_pfn;
 	region->pages = args->size >> PAGE_SHIFT;
 	region->hva = args->userspace_addr;
+	region->hvas.start = region->hva;
+	region->hvas.last = region->hva + args->size - 1;
 	region->writable = args->flags & BIT(MSHV_SET_MEM_BIT_WRITABLE);
 	region->executable = args->flags & BIT(MSHV_SET_MEM_BIT_EXECUTABLE);
-	mshv_region_init_lock(region);
+	xa_init_flags(&region->pinned, XA_FLAGS_ACCOUNT);
 
+	/* GFNs have 40 bits, so this is less than a GiB: no size that the kernel would warn about. */
 	longs = BITS_TO_LONGS(mshv_region_blocks(region));
-	region->known = kvcalloc(MSHV_REGION_BITMAPS * longs, sizeof(long), GFP_KERNEL_ACCOUNT);
+	region->known = kvcalloc(MSHV_REGION_BITMAPS * longs, sizeof(long),
+				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region->known) {
 		kfree(region);
 		return NULL;
 	}
 	region->mapped = region->known + longs;
 	region->large = region->mapped + longs;
-	region->busy = region->large + longs;
 	return region;
 }
 
-/*
- * Unmap a run of blank blocks, or what the region has of one at its end. Returns the block to go on
- * with. Nothing is reachable here any more, so a refusal costs the hypervisor's memory and nobody's
- * safety.
+/**
+ * mshv_region_set_state() - take all of a region away from the child, and go on in another state
+ * @region: region
+ * @state: its state when nothing is mapped any more; MSHV_REGION_CHANGING: stay so, faults wait
+ *
+ * Context: partition->lock is held, or nobody else has the partition; may sleep. Cannot fail.
  */
-static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
-{
-	unsigned long last = mshv_region_blocks(region);
-	struct mshv_partition *partition = region->partition;
-	unsigned long end = block + 1;
-	unsigned int reps, done, tries = 0;
-	bool again = false;
-	bool large;
-	u64 gfn;
-	u16 status;
-
-	large = mshv_block_whole(region, block);
-	gfn = max(mshv_block_gfn(region, block), region->gfn);
-	if (large) {
-		while (end < last && end - block < HVABI_LARGE_PAGE_PAGES &&
-		       test_bit(end, region->known) && mshv_block_whole(region, end))
-			end++;
-		reps = end - block;
-	} else {
-		reps = min(mshv_block_gfn(region, end), mshv_region_end(region)) - gfn;
-		/* Pages that were never mapped must not be unmapped: make them all known. */
-		mshv_gpa_blank(partition, gfn, false, reps, &done);
-		if (done < reps)
-			return end;
-	}
-
-	while (reps) {
-		status = mshv_gpa_unmap(partition, gfn, large, reps, &done);
-		gfn += (u64)done << (large ? MSHV_BLOCK_SHIFT : 0);
-		reps -= done;
-		if (status == HVABI_STATUS_SUCCESS)
-			continue;
-		if (mshv_status_needs_memory(status)) {
-			if (mshv_deposit_for(partition, status, &tries))
-				break;
-			continue;
-		}
-		/* A map that failed half way may have split a large blank: make it one again. */
-		if (again || !large ||
-		    mshv_gpa_blank(partition, gfn, large, reps, &done) != HVABI_STATUS_SUCCESS)
-			break;
-		again = true;
-	}
-	return end;
-}
-
-/* Take the region away from the child for good. Cannot fail. */
-static void region_unmap(struct mshv_region *region)
+void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state)
 {
 	struct mshv_partition *partition = region->partition;
-	struct mshv_blanked blanked = { };
-	unsigned long blocks = mshv_region_blocks(region);
-	unsigned long block;
+	struct mshv_zapped zapped = { };
 
-	write_lock(&region->lock);
-	region->state = MSHV_REGION_REMOVED;
-	mshv_region_blank(region, region->gfn, mshv_region_end(region), true, &blanked);
-	write_unlock(&region->lock);
-
-	/* From here on the bits do not change: nobody maps, and nothing is mapped. */
-	block = find_first_bit(region->known, blocks);
-	while (block < blocks && !READ_ONCE(partition->finalized)) {
-		block = unmap_step(region, block);
-		block = find_next_bit(region->known, blocks, block);
-		cond_resched();
-	}
+	/* The reserve is for zaps: this one may be large. What it lacks it does without. */
+	mshv_reserve_fill(partition);
+	write_lock(&partition->map_lock);
+	region->state = MSHV_REGION_CHANGING;
+	mshv_zap(region, region->gfn, mshv_region_end(region), true, &zapped);
+	region->state = state;
+	write_unlock(&partition->map_lock);
+	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
+	smp_mb();
+	wake_up_var(&region->state);
 }
 
-/* partition->lock is held, or nobody else has the partition. */
+/**
+ * mshv_region_settled() - wait while a region changes its kind
+ * @region: region
+ *
+ * Context: may sleep.
+ *
+ * Return: 0, or -EINTR: a signal.
+ */
+int mshv_region_settled(struct mshv_region *region)
+{
+	return wait_var_event_interruptible(&region->state, READ_ONCE(region->state) !=
+					    MSHV_REGION_CHANGING) ? -EINTR : 0;
+}
+
+/*
+ * Become visible to faults, instead of what is there with @replace. Regions that are complete only.
+ * partition->lock is held.
+ */
+static int enter_tree(struct mshv_region *region, bool replace)
+{
+	struct mshv_partition *partition = region->partition;
+	u64 last = mshv_region_end(region) - 1;
+	struct mshv_region *before;
+	int ret;
+
+	before = region->gfn ? mt_prev(&partition->regions, region->gfn, 0) : NULL;
+	ret = replace ? mtree_store_range(&partition->regions, region->gfn, last, region,
+					  GFP_KERNEL_ACCOUNT) :
+			mtree_insert_range(&partition->regions, region->gfn, last, region,
+					   GFP_KERNEL_ACCOUNT);
+	if (!ret)
+		list_add_rcu(&region->link, before ? &before->link : &partition->region_list);
+	return ret;
+}
+
+static void enter_hvas(struct mshv_region *region)
+{
+	struct mshv_partition *partition = region->partition;
+
+	write_lock(&partition->map_lock);
+	interval_tree_insert(&region->hvas, &partition->hvas);
+	write_unlock(&partition->map_lock);
+}
+
+static void leave_hvas(struct mshv_region *region)
+{
+	struct mshv_partition *partition = region->partition;
+
+	write_lock(&partition->map_lock);
+	interval_tree_remove(&region->hvas, &partition->hvas);
+	partition->hvas_removed++;
+	write_unlock(&partition->map_lock);
+}
+
+/*
+ * What is left to do of a region that has left the tree or was never in it.
+ * partition->lock is held, or nobody else has the partition.
+ */
 static void region_destroy(struct mshv_region *region)
 {
 	trace_region_destroy(region->partition->id, region->gfn, region->pages);
-	/*
-	 * Taking an entry out may need nodes of the tree. mtree_erase() leaves the entry where it is
-	 * when there are none, and everybody would find a region that has been freed.
-	 */
-	mtree_store_range(&region->partition->regions, region->gfn, mshv_region_end(region) - 1,
-			  NULL, GFP_KERNEL | __GFP_NOFAIL);
-	region_unmap(region);
-	mmu_interval_notifier_remove(&region->notifier);
+	mshv_region_set_state(region, MSHV_REGION_REMOVED);
+	mshv_unmap(region);
+	leave_hvas(region);
 	mshv_region_drop_pins(region);
 	mshv_region_put(region);
 }
 
 /*
+ * Taking an entry out may need nodes of the tree. mtree_erase() leaves the entry where it is when
+ * there are none, and everybody would find a region that has been freed.
+ */
+static void leave_tree(struct mshv_partition *partition, u64 gfn, u64 last)
+{
+	mtree_store_range(&partition->regions, gfn, last, NULL, GFP_KERNEL | __GFP_NOFAIL);
+}
+
+static void region_remove(struct mshv_region *region)
+{
+	struct mshv_partition *partition = region->partition;
+	u64 gfn = region->gfn, end = mshv_region_end(region);
+
+	leave_tree(partition, gfn, end - 1);
+	list_del_rcu(&region->link);
+	region_destroy(region);
+	mshv_tables_free(partition, gfn, end);
+}
+
+/* RAM behind a mapping without pages, as far as can be seen now: Linux cannot take care of it. */
+static bool vma_shows_ram(struct vm_area_struct *vma, unsigned long address)
+{
+	unsigned long pfn;
+	bool writable;
+
+	return !mshv_compat_device_pfn(vma, address, &pfn, &writable) && mshv_pfn_is_ram(pfn);
+}
+
+/*
  * There must be memory at the first address: anything else is a mistake of the VMM. Device memory
- * has nothing to pin.
+ * has nothing to pin, and RAM is none.
  */
 static int check_vmas(unsigned long start, unsigned long end, bool pin)
 {
@@ -284,7 +241,8 @@ static int check_vmas(unsigned long start, unsigned long end, bool pin)
 	if (!vma || vma->vm_start > start)
 		ret = -EINVAL;
 	for_each_vma_range(vmi, vma, end) {
-		if (pin && mshv_vma_is_device(vma))
+		if (mshv_vma_is_device(vma) &&
+		    (pin || vma_shows_ram(vma, max(start, vma->vm_start))))
 			ret = -EOPNOTSUPP;
 	}
 	mmap_read_unlock(mm);
@@ -305,6 +263,34 @@ static int check_args(const struct mshv_user_mem_region *args)
 	return check_vmas(args->userspace_addr, end, args->flags & MSHV_SET_MEM_PINNED);
 }
 
+/* No silent exception: who isolates a guest says that its memory is pinned. */
+static int check_kind(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
+{
+	return partition->isolated && !(args->flags & MSHV_SET_MEM_PINNED) ? -EINVAL : 0;
+}
+
+/* A region that is complete and heard of by the notifier, but in no tree; or an errno. */
+static struct mshv_region *region_make(struct mshv_partition *partition,
+				       const struct mshv_user_mem_region *args)
+{
+	bool pin = args->flags & MSHV_SET_MEM_PINNED;
+	struct mshv_region *region;
+	int ret = 0;
+
+	region = region_alloc(partition, args);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	enter_hvas(region);
+	if (pin)
+		ret = mshv_region_pin(region);
+	trace_region_create(partition->id, region->gfn, region->pages, region->writable,
+			    region->executable, pin, ret);
+	if (!ret)
+		return region;
+	region_destroy(region);
+	return ERR_PTR(ret);
+}
+
 /**
  * mshv_region_create() - add a region
  * @partition: initialized child of the calling address space
@@ -312,8 +298,8 @@ static int check_args(const struct mshv_user_mem_region *args)
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned; -ENOMEM;
- * -EINTR; pinned regions also what pinning and mapping return.
+ * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned, or RAM that
+ * Linux has no pages for; -ENOMEM; -EINTR; pinned regions also what pinning and mapping return.
  */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {
@@ -323,34 +309,79 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 	int ret;
 
 	ret = check_args(args);
+	if (!ret)
+		ret = check_kind(partition, args);
 	if (ret)
 		return ret;
-	/* No silent exception: who isolates a guest says that its memory is pinned. */
-	if (partition->isolated && !(args->flags & MSHV_SET_MEM_PINNED))
-		return -EINVAL;
 	if (mt_find(&partition->regions, &index, last))
 		return -EEXIST;
-	region = region_alloc(partition, args);
-	if (!region)
-		return -ENOMEM;
-
-	ret = mmu_interval_notifier_insert(&region->notifier, partition->mm, region->hva,
-					   args->size, &mshv_region_notifier_ops);
-	if (ret) {
-		mshv_region_put(region);
-		return ret;
-	}
-	if (args->flags & MSHV_SET_MEM_PINNED)
-		ret = mshv_region_pin(region);
-	/* Visible to faults from here on, complete. */
-	if (!ret)
-		ret = mtree_insert_range(&partition->regions, region->gfn, last, region,
-					 GFP_KERNEL_ACCOUNT);
-	trace_region_create(partition->id, region->gfn, region->pages, region->writable,
-			    region->executable, args->flags & MSHV_SET_MEM_PINNED, ret);
+	region = region_make(partition, args);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	ret = enter_tree(region, false);
 	if (ret)
 		region_destroy(region);
 	return ret;
+}
+
+/**
+ * mshv_region_replace() - put another region in the place of one that begins at the same GFN
+ * @partition: initialized child of the calling address space
+ * @args: the new region; flags are known ones, reserved bytes are zero
+ *
+ * The guest may run. It finds the old region or the new one, and nothing else, where both are.
+ *
+ * Context: partition->lock is held.
+ *
+ * Return: 0; -ENOENT no region begins at that GFN; -EEXIST the new one overlaps another; otherwise as
+ * mshv_region_create(). If not 0 the old region is as it was.
+ */
+int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
+{
+	u64 last = args->guest_pfn + (args->size >> PAGE_SHIFT) - 1;
+	struct mshv_region *old, *region;
+	enum mshv_region_state state;
+	unsigned long index;
+	u64 old_last;
+	int ret;
+
+	ret = check_args(args);
+	if (!ret)
+		ret = check_kind(partition, args);
+	if (ret)
+		return ret;
+	old = mtree_load(&partition->regions, args->guest_pfn);
+	if (!old || old->gfn != args->guest_pfn)
+		return -ENOENT;
+	/* An isolated child's pages are its own, and nobody can tell it to let go of them. */
+	if (partition->isolated)
+		return -EOPNOTSUPP;
+	old_last = mshv_region_end(old) - 1;
+	index = old_last + 1;
+	if (last > old_last && mt_find(&partition->regions, &index, last))
+		return -EEXIST;
+
+	/* Faults wait until one of the two is what they find. */
+	state = old->state;
+	mshv_region_set_state(old, MSHV_REGION_CHANGING);
+	mshv_unmap(old);
+	region = region_make(partition, args);
+	ret = PTR_ERR_OR_ZERO(region);
+	if (!ret)
+		ret = enter_tree(region, true);
+	if (ret) {
+		if (!IS_ERR(region))
+			region_destroy(region);
+		mshv_region_set_state(old, state);
+		return ret;
+	}
+	if (old_last > last) {
+		leave_tree(partition, last + 1, old_last);
+		mshv_tables_free(partition, last + 1, old_last + 1);
+	}
+	list_del_rcu(&old->link);
+	region_destroy(old);
+	return 0;
 }
 
 /* The region that matches exactly, or an errno. partition->lock is held. */
@@ -377,8 +408,7 @@ static struct mshv_region *find_exact(struct mshv_partition *partition,
  * Context: partition->lock is held.
  *
  * Return: 0; -ENOENT no region at that GFN; -EINVAL there is one, but not this, or it may not
- * become movable; -EBUSY the VMM follows access bits, which would be lost; or what pinning returns,
- * and then the region is movable as before.
+ * become movable; or what pinning returns, and then the region is movable as before.
  */
 int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {
@@ -391,12 +421,9 @@ int mshv_region_change(struct mshv_partition *partition, const struct mshv_user_
 	if (region->writable != !!(args->flags & BIT(MSHV_SET_MEM_BIT_WRITABLE)) ||
 	    region->executable != !!(args->flags & BIT(MSHV_SET_MEM_BIT_EXECUTABLE)))
 		return -EINVAL;
-	if (partition->isolated && !pin)
-		return -EINVAL;
-	if (pin == (region->state == MSHV_REGION_PINNED))
-		return 0;
-	if (READ_ONCE(partition->tracking))
-		return -EBUSY;
+	ret = check_kind(partition, args);
+	if (ret || pin == (region->state == MSHV_REGION_PINNED))
+		return ret;
 	if (!pin) {
 		mshv_region_unpin(region);
 		return 0;
@@ -420,7 +447,7 @@ int mshv_region_remove(struct mshv_partition *partition, const struct mshv_user_
 
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-	region_destroy(region);
+	region_remove(region);
 	return 0;
 }
 
@@ -431,8 +458,10 @@ void mshv_region_remove_all(struct mshv_partition *partition)
 	unsigned long index = 0;
 
 	while ((region = mt_find(&partition->regions, &index, ULONG_MAX))) {
-		region_destroy(region);
+		region_remove(region);
 		index = 0;
 	}
 	mtree_destroy(&partition->regions);
+	/* What two regions shared a block of. */
+	mshv_tables_free(partition, 0, MSHV_GFN_LIMIT);
 }

@@ -10,6 +10,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/fs.h>
+#include <linux/rculist.h>
 #include <linux/seq_file.h>
 
 #include "mshv.h"
@@ -109,7 +110,6 @@ void mshv_partition_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct mshv_partition *partition = file->private_data;
 	struct mshv_region *region;
-	unsigned long index = 0;
 	unsigned int i;
 
 	seq_printf(m, "mshv-partition:\t%llu\n", partition->id);
@@ -123,7 +123,7 @@ void mshv_partition_show_fdinfo(struct seq_file *m, struct file *file)
 			   (long long)atomic64_read(&partition->stats.value[i]));
 	/* A region is freed after a grace period. */
 	rcu_read_lock();
-	mt_for_each(&partition->regions, region, index, ULONG_MAX)
+	list_for_each_entry_rcu(region, &partition->region_list, link)
 		show_region(m, region);
 	rcu_read_unlock();
 }

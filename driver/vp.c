@@ -139,6 +139,7 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 		ret = mshv_compat_handle_work();
 		if (ret)
 			return ret;
+		mshv_pinned_verify(vp->partition);
 		memset(&out, 0, sizeof(out));
 		ret = vp_dispatch(vp, &out, &tries);
 		if (ret)
@@ -318,8 +319,8 @@ void mshv_vp_free(struct mshv_vp *vp)
 		if (vp->pages[i] && mshv_overlay_pages &&
 		    (vp->page_returned[i] || vp->partition->finalized))
 			__free_page(vp->pages[i]);
-	kvfree(vp->pfns);
-	kvfree(vp->sources);
+	mshv_fault_forget(vp);
+	kvfree(vp->scratch);
 	kfree(vp);
 }
 
@@ -333,9 +334,8 @@ static struct mshv_vp *vp_alloc(struct mshv_partition *partition, u32 index)
 	vp->index = index;
 	vp->cpu = -1;
 	mutex_init(&vp->lock);
-	vp->pfns = kvcalloc(MSHV_BLOCK_PAGES, sizeof(*vp->pfns), GFP_KERNEL_ACCOUNT);
-	vp->sources = kvcalloc(MSHV_BLOCK_PAGES, sizeof(*vp->sources), GFP_KERNEL_ACCOUNT);
-	if (!vp->pfns || !vp->sources) {
+	vp->scratch = kvzalloc(sizeof(*vp->scratch), GFP_KERNEL_ACCOUNT);
+	if (!vp->scratch) {
 		mshv_vp_free(vp);
 		return NULL;
 	}

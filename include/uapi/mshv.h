@@ -124,6 +124,8 @@ enum {
 	MSHV_SET_MEM_BIT_EXECUTABLE,
 	MSHV_SET_MEM_BIT_UNMAP,
 	MSHV_SET_MEM_BIT_COUNT,
+	/* Extension: put another region in the place of the one that begins at the same page. */
+	MSHV_SET_MEM_BIT_REPLACE = 5,
 	/* Extension: a region that exists becomes pinned (with PINNED) or movable (without). */
 	MSHV_SET_MEM_BIT_CHANGE = 6,
 	/* Extension: pin all pages now, and keep them until the region is changed or unmapped. */
@@ -133,6 +135,8 @@ enum {
 #define MSHV_SET_MEM_FLAGS_MASK		((1 << MSHV_SET_MEM_BIT_COUNT) - 1)
 #define MSHV_SET_MEM_CHANGE		(1 << MSHV_SET_MEM_BIT_CHANGE)
 #define MSHV_SET_MEM_PINNED		(1 << MSHV_SET_MEM_BIT_PINNED)
+#define MSHV_SET_MEM_REPLACE		(1 << MSHV_SET_MEM_BIT_REPLACE)
+#define MSHV_SET_MEM_EXTENSIONS		(MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_PINNED | MSHV_SET_MEM_REPLACE)
 
 /**
  * struct mshv_user_mem_region - argument of MSHV_SET_GUEST_MEMORY
@@ -151,10 +155,21 @@ enum {
  * while the guest runs: to pinned before a device gets access to the guest's memory, to movable
  * after it is gone. A region that cannot be pinned stays movable.
  *
- * EBUSY: change while access bits are followed. EEXIST: overlaps a region. EINVAL: size, alignment or flags; map: nothing is mapped at the
- * address; unmap, change: the triple or the rights do not match. ENOENT: no region at @guest_pfn. EOPNOTSUPP: pinned
- * device memory. ENOMEM: memory, or RLIMIT_MEMLOCK. EPERM: not the address space that created the
- * partition.
+ * With MSHV_SET_MEM_REPLACE the region that begins at @guest_pfn gives way to the one described:
+ * another address, size, kind or other rights. A guest that runs finds one or the other, never a hole
+ * where both are; on failure the old one.
+ *
+ * Of a pinned region the guest sees the pages that the VMM sees: what is discarded or replaced at the
+ * addresses (MADV_DONTNEED, MAP_FIXED) is replaced for the guest, too, and pinned at its next touch.
+ * The old pages stay pinned until then: a balloon gives nothing back of a pinned region.
+ *
+ * At most one of UNMAP, CHANGE and REPLACE.
+ *
+ * EEXIST: overlaps a region (replace: another one). EINVAL: size, alignment or flags; map: nothing is
+ * mapped at the address; unmap, change: the triple or the rights do not match. ENOENT: no region at
+ * @guest_pfn. EOPNOTSUPP: pinned device memory; RAM that Linux has no pages for (memmap=); replacing
+ * in an isolated partition. ENOMEM: memory, or RLIMIT_MEMLOCK. EFAULT: pinned, and nothing to pin at
+ * an address. EPERM: not the address space that created the partition.
  */
 struct mshv_user_mem_region {
 	__u64 size;

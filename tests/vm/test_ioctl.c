@@ -202,8 +202,11 @@ static enum ktap_result set_guest_memory(void)
 	BAD(EINVAL, guest_pfn, 1ull << 40);
 	BAD(EINVAL, guest_pfn, (1ull << 40) - 1);
 	BAD(EINVAL, flags, 1 << 3);
-	BAD(EINVAL, flags, 1 << 5);
+	BAD(EINVAL, flags, 1 << 4);
 	BAD(EINVAL, flags, MSHV_SET_MEM_CHANGE | 1 << MSHV_SET_MEM_BIT_UNMAP);
+	BAD(EINVAL, flags, MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_REPLACE);
+	BAD(EINVAL, flags, MSHV_SET_MEM_REPLACE | 1 << MSHV_SET_MEM_BIT_UNMAP);
+	BAD(ENOENT, flags, MSHV_SET_MEM_REPLACE);
 	BAD(ENOENT, flags, MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_PINNED);
 	for (i = 0; i < sizeof(good.rsvd); i++)
 		BAD(EINVAL, rsvd[i], 1);

@@ -436,20 +436,12 @@ static enum ktap_result fatal_signal(void)
 
 static enum ktap_result not_allowed(void)
 {
-	struct hvabi_input_set_partition_property tracking = {
-		.property_code = HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, .property_value = 1,
-	};
-
 	CHECK_PASS(set_up(false));
 	CHECK(mshv_region_change(probe.vm, GPA + SIZE, memory, SIZE, MSHV_MEMORY_PINNED) == -1 &&
 	      errno == ENOENT, "%s", strerror(errno));
 	CHECK(mshv_region_change(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED |
 				 MSHV_MEMORY_READ_ONLY) == -1 && errno == EINVAL, "%s",
 	      strerror(errno));
-	/* The access bits that the VMM follows would be lost. */
-	CHECK(!mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_SET_PARTITION_PROPERTY, NULL,
-			      &tracking, sizeof(tracking), NULL, 0, NULL), "%s", mshv_error());
-	CHECK(change(MSHV_MEMORY_PINNED) == -1 && errno == EBUSY, "%s", strerror(errno));
 	CHECK_PASS(still_movable());
 	probe_close(&probe);
 

@@ -79,6 +79,13 @@ int mshv_region_add(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 		       unsigned int flags);
 
+/*
+ * Puts other memory of the caller's, which stays his, in the place of the region that begins at @gpa,
+ * larger or smaller as he likes. A guest that runs finds one or the other; on an error the old one.
+ */
+int mshv_region_replace(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+			unsigned int flags);
+
 /* Takes a region away; arguments as it was added with. */
 int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size);
 
@@ -87,6 +94,12 @@ void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size);
 
 enum mshv_access { MSHV_ACCESSED, MSHV_DIRTY };
 enum mshv_access_op { MSHV_ACCESS_KEEP, MSHV_ACCESS_CLEAR, MSHV_ACCESS_SET };
+
+/*
+ * Access bits of all pages, from now on: none is lost before somebody clears it, whatever Linux does
+ * to the page. Switching off forgets them.
+ */
+int mshv_track_access(struct mshv_vm *vm, bool on);
 
 /* Reads the access bits of @pages pages from @gfn into @bitmap, then changes them. */
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,

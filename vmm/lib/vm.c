@@ -225,6 +225,27 @@ int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t si
 	return 0;
 }
 
+int mshv_region_replace(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
+			unsigned int flags)
+{
+	struct region *r;
+
+	if (check_range(gpa, size))
+		return -1;
+	if (set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_REPLACE) < 0)
+		return mshv_fail("replace guest memory 0x%llx by 0x%llx bytes",
+				 (unsigned long long)gpa, (unsigned long long)size);
+	pthread_mutex_lock(&vm->lock);
+	for (r = vm->regions; r; r = r->next) {
+		if (r->gpa == gpa) {
+			r->host = host;
+			r->size = size;
+		}
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
 int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size)
 {
 	struct region **link, *r;
@@ -262,6 +283,17 @@ void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size)
 		mshv_fail_because(EFAULT, "guest address 0x%llx: no memory there",
 				  (unsigned long long)gpa);
 	return host;
+}
+
+int mshv_track_access(struct mshv_vm *vm, bool on)
+{
+	struct hvabi_input_set_partition_property in = {
+		.property_code = HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING,
+		.property_value = on,
+	};
+
+	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in),
+			      NULL, 0, NULL);
 }
 
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,

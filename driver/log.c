@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The dirty log: accessed and dirty bits that outlive the maps they were set in.
+ *
+ * The hypervisor keeps a pair of bits in each leaf, and with the leaf they go. A VMM that migrates
+ * its guest must not miss one, whatever Linux does to the page in the meantime. So while it tracks
+ * (property GPA_PAGE_ACCESS_TRACKING), each block has a table (struct mshv_table) that inherits the
+ * bits of leaves that are zapped or mapped over (map.c), and an answer is what the hypervisor says
+ * or what the table says.
+ *
+ * Laws:
+ *	- A bit that was set stays until somebody clears it: with CLEAR, by removing the region, or by
+ *	  switching tracking off. SET is remembered of a page that is not mapped, too.
+ *	- What is reported too much is a page that Linux took away after the guest's last CLEAR of it
+ *	  although it was not written since: it was writable, and nobody can say.
+ *	- So while bits are tracked, faults map one page at a time, small, and writable only what is
+ *	  written (fault.c). What was mapped before stays as it is; a large leaf stands for all of its
+ *	  pages until the hypervisor splits it.
+ *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both, and
+ *	  reported once: the VMM reads the page after the answer.
+ *	- Tables cost memory where the guest has pages, 128 KiB for 1 GiB, charged to the VMM.
+ */
+#include <linux/bitmap.h>
+#include <linux/errno.h>
+#include <linux/sched.h>
+
+#include "mshv.h"
+
+/* A large leaf leaves its bits in a table: there must be one. */
+static int prepare_large(struct mshv_region *region)
+{
+	unsigned long block, blocks = mshv_region_blocks(region);
+	int ret = 0;
+
+	for_each_set_bit(block, region->large, blocks) {
+		ret = mshv_table_prepare(region, mshv_block_gfn(region, block));
+		if (ret)
+			break;
+		cond_resched();
+	}
+	return ret;
+}
+
+static void set_tracking(struct mshv_partition *partition, bool tracking)
+{
+	write_lock(&partition->map_lock);
+	WRITE_ONCE(partition->tracking, tracking);
+	write_unlock(&partition->map_lock);
+}
+
+/**
+ * mshv_log_start() - begin to keep bits
+ * @partition: child
+ *
+ * Context: partition->lock is held; may sleep.
+ *
+ * Return: 0; -ENOMEM: nothing has begun.
+ */
+int mshv_log_start(struct mshv_partition *partition)
+{
+	struct mshv_region *region;
+	int ret = 0;
+
+	if (partition->tracking)
+		return 0;
+	/* From here on no large leaf is made where there is none. */
+	set_tracking(partition, true);
+	list_for_each_entry(region, &partition->region_list, link) {
+		ret = prepare_large(region);
+		if (ret)
+			break;
+	}
+	if (ret)
+		set_tracking(partition, false);
+	return ret;
+}
+
+/**
+ * mshv_log_stop() - keep bits no longer, and forget them
+ * @partition: child
+ *
+ * Context: partition->lock is held; may sleep.
+ */
+void mshv_log_stop(struct mshv_partition *partition)
+{
+	struct mshv_table *table;
+	unsigned long index;
+
+	if (!partition->tracking)
+		return;
+	set_tracking(partition, false);
+	write_lock(&partition->map_lock);
+	xa_for_each(&partition->tables, index, table) {
+		bitmap_zero(table->accessed, MSHV_BLOCK_PAGES);
+		bitmap_zero(table->dirty, MSHV_BLOCK_PAGES);
+		cond_resched_rwlock_write(&partition->map_lock);
+	}
+	write_unlock(&partition->map_lock);
+}
+
+static bool merge_bit(unsigned long *bits, unsigned int i, bool clear, bool set)
+{
+	if (set)
+		return test_and_set_bit(i, bits);
+	return clear ? test_and_clear_bit(i, bits) : test_bit(i, bits);
+}
+
+/* The pages of one block. */
+static void merge_block(struct mshv_table *table, unsigned int first, unsigned int pages, u64 flags,
+			u8 *states)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages; i++) {
+		if (merge_bit(table->accessed, first + i, flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED,
+			      flags & HVABI_GPA_ACCESS_SET_ACCESSED))
+			states[i] |= HVABI_GPA_ACCESS_STATE_ACCESSED;
+		if (merge_bit(table->dirty, first + i, flags & HVABI_GPA_ACCESS_CLEAR_DIRTY,
+			      flags & HVABI_GPA_ACCESS_SET_DIRTY))
+			states[i] |= HVABI_GPA_ACCESS_STATE_DIRTY;
+	}
+}
+
+/* SET of a page that has no table yet. Pages outside of all regions have no bits. */
+static int prepare_set(struct mshv_partition *partition, u64 gfn)
+{
+	struct mshv_region *region = mshv_region_get(partition, gfn);
+	int ret = 0;
+
+	if (region) {
+		ret = mshv_table_prepare(region, gfn);
+		mshv_region_put(region);
+	}
+	return ret;
+}
+
+/**
+ * mshv_log_merge() - complete the hypervisor's answer by what the log knows, and change that
+ * @partition: child
+ * @gfn: first page
+ * @pages: how many
+ * @flags: HVABI_GPA_ACCESS_*: what was asked of the hypervisor
+ * @states: HVABI_GPA_ACCESS_STATE_* of each page, of the hypervisor; the log's are added
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0; -ENOMEM, with bits to set: all or some of them are not.
+ */
+int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
+		   u8 *states)
+{
+	bool set = flags & (HVABI_GPA_ACCESS_SET_ACCESSED | HVABI_GPA_ACCESS_SET_DIRTY);
+	struct mshv_table *table;
+	unsigned int first, n;
+	int ret;
+
+	for (; pages; gfn += n, states += n, pages -= n) {
+		first = mshv_block_index(gfn);
+		n = min(pages, (unsigned int)MSHV_BLOCK_PAGES - first);
+		ret = set ? prepare_set(partition, gfn) : 0;
+		if (ret)
+			return ret;
+		read_lock(&partition->map_lock);
+		table = mshv_table(partition, gfn);
+		if (table)
+			merge_block(table, first, n, flags, states);
+		read_unlock(&partition->map_lock);
+	}
+	return 0;
+}

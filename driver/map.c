@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the child has of a region: mapping, zapping, and the record of it. Everybody who changes a
+ * child's memory (fault.c, pin.c, region.c, invalidate.c) does it here and nowhere else.
+ *
+ * Laws:
+ *	- The record is exact: bits for each block in the region, and for blocks that are mapped in
+ *	  4 KiB pages a struct mshv_table, 256 bytes, made at the first fault there. A page that is
+ *	  not mapped costs no hypercall when Linux takes it away, and one that is mapped with the
+ *	  right that is asked for is not mapped again. Hypervisor and record change together, under
+ *	  the lock.
+ *	- Mapping takes map_lock for reading and the lock of the block; zapping takes map_lock for
+ *	  writing. Nothing here sleeps, allocates (but for mshv_table_prepare()), or waits for
+ *	  somebody who does.
+ *	- A zap never fails. Blocks with nothing mapped cost no hypercall. A block that is mapped large,
+ *	  or of which nothing would be left, goes as a whole: no table has to be split, so no memory is
+ *	  needed. Neighbouring blocks go in one hypercall.
+ *	- If the hypervisor wants memory all the same (it may have joined maps), it gets first the
+ *	  whole block, then the partition's reserve. If it refuses still, the partition is killed:
+ *	  its processors have stopped for good when the zap returns. Losing one guest is the floor.
+ *	- No accessed or dirty bit is lost while they are tracked: what goes, or is mapped over, leaves
+ *	  its bits in the table. The hypervisor is not asked: the guest could write between its answer
+ *	  and the zap, and what a zap does to the bits is nowhere promised. So a page counts as
+ *	  accessed if it was mapped, and as dirty if it was writable (log.c sees to it that only written
+ *	  pages are).
+ */
+#include <linux/bitmap.h>
+#include <linux/lockdep.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "mshv.h"
+
+/* The pages of a block that lie in the region: from the first to before the end. */
+static u64 part_first(const struct mshv_region *region, unsigned long block)
+{
+	return max(mshv_block_gfn(region, block), region->gfn);
+}
+
+static u64 part_end(const struct mshv_region *region, unsigned long block)
+{
+	return min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+}
+
+/**
+ * mshv_table() - the record of a block's 4 KiB leaves
+ * @partition: child
+ * @gfn: a page of the block
+ *
+ * Context: map_lock is held.
+ *
+ * Return: the table, or NULL: nothing was ever mapped there in 4 KiB pages.
+ */
+struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn)
+{
+	lockdep_assert_held(&partition->map_lock);
+	return xa_load(&partition->tables, gfn >> MSHV_BLOCK_SHIFT);
+}
+
+/**
+ * mshv_table_prepare() - see to it that a block has a table
+ * @region: region
+ * @gfn: a page of the block
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mshv_table_prepare(struct mshv_region *region, u64 gfn)
+{
+	struct xarray *tables = &region->partition->tables;
+	struct mshv_table *table;
+	int ret;
+
+	if (xa_load(tables, gfn >> MSHV_BLOCK_SHIFT))
+		return 0;
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	ret = xa_insert(tables, gfn >> MSHV_BLOCK_SHIFT, table, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		kfree(table);
+	return ret == -EBUSY ? 0 : ret;
+}
+
+/**
+ * mshv_tables_free() - forget all that is recorded of a range, the dirty log included
+ * @partition: child
+ * @gfn: first page
+ * @end: page after the last one; nothing is mapped
+ *
+ * Context: process context, may sleep.
+ */
+void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end)
+{
+	unsigned long index = gfn >> MSHV_BLOCK_SHIFT, last = (end - 1) >> MSHV_BLOCK_SHIFT;
+	struct mshv_table *table;
+	u64 first, from, to;
+
+	write_lock(&partition->map_lock);
+	for (table = xa_find(&partition->tables, &index, last, XA_PRESENT); table;
+	     table = xa_find_after(&partition->tables, &index, last, XA_PRESENT)) {
+		first = (u64)index << MSHV_BLOCK_SHIFT;
+		from = max(gfn, first);
+		to = min(end, first + MSHV_BLOCK_PAGES);
+		if (to - from == MSHV_BLOCK_PAGES) {
+			xa_erase(&partition->tables, index);
+			kfree(table);
+		} else {
+			bitmap_clear(table->accessed, mshv_block_index(from), to - from);
+			bitmap_clear(table->dirty, mshv_block_index(from), to - from);
+		}
+		cond_resched_rwlock_write(&partition->map_lock);
+	}
+	write_unlock(&partition->map_lock);
+}
+
+static spinlock_t *block_lock(struct mshv_region *region, u64 gfn)
+{
+	return &region->partition->block_locks[(gfn >> MSHV_BLOCK_SHIFT) % MSHV_BLOCK_LOCKS];
+}
+
+/**
+ * mshv_block_lock() - become the only mapper in the block of a page
+ * @region: region
+ * @gfn: the page
+ *
+ * Context: map_lock is held for reading.
+ */
+void mshv_block_lock(struct mshv_region *region, u64 gfn)
+	__acquires(mshv_block)
+{
+	spin_lock(block_lock(region, gfn));
+}
+
+void mshv_block_unlock(struct mshv_region *region, u64 gfn)
+	__releases(mshv_block)
+{
+	spin_unlock(block_lock(region, gfn));
+}
+
+/**
+ * mshv_mapped() - the child has a page already
+ * @region: region
+ * @gfn: page
+ * @write: with the right to write. Not known of large leaves, where the answer is no
+ *
+ * Context: map_lock is held for reading with the lock of the block, or for writing.
+ */
+bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+	struct mshv_table *table;
+
+	if (!test_bit(block, region->mapped))
+		return false;
+	if (test_bit(block, region->large))
+		return !write;
+	table = mshv_table(region->partition, gfn);
+	return test_bit(mshv_block_index(gfn), write ? table->writable : table->mapped);
+}
+
+static u32 map_flags(const struct mshv_region *region, u32 flags)
+{
+	/* Device memory is read and written, no more (../include/hvabi/memory.h). */
+	if (flags & HVABI_MAP_GPA_NOT_CACHED)
+		return flags | HVABI_MAP_GPA_READABLE;
+	flags |= HVABI_MAP_GPA_READABLE | HVABI_MAP_GPA_ADJUSTABLE;
+	if (region->executable)
+		flags |= HVABI_MAP_GPA_EXECUTABLE;
+	return flags;
+}
+
+/* The bits of leaves that go, or are mapped over, go to the log. */
+static void save_bits(struct mshv_partition *partition, struct mshv_table *table,
+		      unsigned int first, unsigned int pages)
+{
+	unsigned int i;
+
+	if (!READ_ONCE(partition->tracking))
+		return;
+	for (i = first; i < first + pages; i++) {
+		if (test_bit(i, table->mapped))
+			set_bit(i, table->accessed);
+		if (test_bit(i, table->writable))
+			set_bit(i, table->dirty);
+	}
+}
+
+static void forget_pages(struct mshv_partition *partition, u64 gfn, unsigned int pages)
+{
+	struct mshv_table *table = mshv_table(partition, gfn);
+
+	save_bits(partition, table, mshv_block_index(gfn), pages);
+	bitmap_clear(table->mapped, mshv_block_index(gfn), pages);
+	bitmap_clear(table->writable, mshv_block_index(gfn), pages);
+}
+
+/* Nothing of the block is mapped any more. */
+static void forget_block(struct mshv_region *region, unsigned long block)
+{
+	u64 gfn = mshv_block_gfn(region, block);
+	struct mshv_table *table;
+
+	if (!test_bit(block, region->large)) {
+		forget_pages(region->partition, gfn, MSHV_BLOCK_PAGES);
+	} else if (READ_ONCE(region->partition->tracking)) {
+		/* There is a table from mshv_log_start() on: nobody relies on bits before it is done. */
+		table = mshv_table(region->partition, gfn);
+		if (table)
+			bitmap_fill(table->accessed, MSHV_BLOCK_PAGES);
+		if (table && region->writable)
+			bitmap_fill(table->dirty, MSHV_BLOCK_PAGES);
+	}
+	clear_bit(block, region->large);
+	clear_bit(block, region->mapped);
+}
+
+/**
+ * mshv_map_pages() - map 4 KiB pages of one block
+ * @region: region
+ * @gfn: first guest page
+ * @sources: page numbers
+ * @pages: how many; all in the block of @gfn and in the region
+ * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
+ *   HVABI_MAP_GPA_NOT_CACHED: device memory
+ *
+ * Context: map_lock is held for reading, and the lock of the block; the block has a table and is
+ * not mapped large.
+ *
+ * Return: status. Some pages may be mapped also when it is not success.
+ */
+u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
+		   u32 flags)
+{
+	struct mshv_table *table = mshv_table(region->partition, gfn);
+	unsigned long block = mshv_region_block(region, gfn);
+	unsigned int done;
+	u16 status;
+
+	if (READ_ONCE(region->partition->dead))
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	save_bits(region->partition, table, mshv_block_index(gfn), pages);
+	status = mshv_gpa_map(region->partition, gfn, map_flags(region, flags), sources, pages,
+			      &done);
+	if (done) {
+		set_bit(block, region->known);
+		set_bit(block, region->mapped);
+		bitmap_set(table->mapped, mshv_block_index(gfn), done);
+		if (flags & HVABI_MAP_GPA_WRITABLE)
+			bitmap_set(table->writable, mshv_block_index(gfn), done);
+		else
+			bitmap_clear(table->writable, mshv_block_index(gfn), done);
+	}
+	return status;
+}
+
+/**
+ * mshv_map_block() - map a whole block by one 2 MiB leaf
+ * @region: region; the block lies in it
+ * @gfn: a page of the block
+ * @source: page number of the block's first page, a multiple of 512
+ * @flags: as for mshv_map_pages(), but no device memory
+ *
+ * Context: as mshv_map_pages(), but the block may be in any state. Bits are not tracked, or it is
+ * mapped large already.
+ *
+ * Return: status; unless it is success, nothing changed.
+ */
+u16 mshv_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+	unsigned int done;
+	u16 status;
+
+	if (READ_ONCE(region->partition->dead))
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
+			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, &source, 1,
+			      &done);
+	if (done) {
+		if (test_bit(block, region->mapped))
+			forget_block(region, block);
+		set_bit(block, region->known);
+		set_bit(block, region->mapped);
+		set_bit(block, region->large);
+	}
+	return status;
+}
+
+/**
+ * mshv_break_block() - make room for 4 KiB leaves where there may be a large one
+ * @region: region
+ * @gfn: a page of the block
+ *
+ * Context: map_lock is held for reading, and the lock of the block.
+ *
+ * Return: status; unless it is success, nothing changed.
+ */
+u16 mshv_break_block(struct mshv_region *region, u64 gfn)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+	unsigned int done;
+	u16 status;
+
+	if (!test_bit(block, region->large))
+		return HVABI_STATUS_SUCCESS;
+	status = mshv_gpa_blank(region->partition, mshv_block_gfn(region, block), true, 1, &done);
+	if (status == HVABI_STATUS_SUCCESS)
+		forget_block(region, block);
+	return status;
+}
+
+/* Blank pages or blocks; the last resorts included. Returns false if the partition had to be killed. */
+static bool take_away(struct mshv_region *region, u64 gfn, bool large, unsigned int reps,
+		      struct mshv_zapped *zapped)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned int shift = large ? MSHV_BLOCK_SHIFT : 0;
+	unsigned int done;
+	u16 status;
+
+	while (reps) {
+		status = mshv_gpa_blank(partition, gfn, large, reps, &done);
+		zapped->calls++;
+		zapped->pages += (u64)done << shift;
+		gfn += (u64)done << shift;
+		reps -= done;
+		if (status == HVABI_STATUS_SUCCESS)
+			continue;
+		if (mshv_status_needs_memory(status) && mshv_deposit_reserve(partition))
+			continue;
+		mshv_partition_kill(partition, gfn, status);
+		return false;
+	}
+	return true;
+}
+
+static void zap_blocks(struct mshv_region *region, unsigned long block, unsigned int blocks,
+		       struct mshv_zapped *zapped)
+{
+	unsigned int i;
+
+	if (!take_away(region, mshv_block_gfn(region, block), true, blocks, zapped))
+		return;
+	for (i = 0; i < blocks; i++)
+		forget_block(region, block + i);
+}
+
+/* The first and last page from @gfn to before @end, all of one block, that the child has. */
+static bool find_mapped(struct mshv_region *region, u64 gfn, u64 end, u64 *first, u64 *last)
+{
+	u64 base = round_down(gfn, MSHV_BLOCK_PAGES);
+	struct mshv_table *table;
+	unsigned long i;
+
+	if (gfn >= end)
+		return false;
+	if (test_bit(mshv_region_block(region, gfn), region->large)) {
+		*first = gfn;
+		*last = end - 1;
+		return true;
+	}
+	table = mshv_table(region->partition, gfn);
+	i = find_next_bit(table->mapped, end - base, gfn - base);
+	if (i >= end - base)
+		return false;
+	*first = base + i;
+	*last = base + find_last_bit(table->mapped, end - base);
+	return true;
+}
+
+static bool any_mapped(struct mshv_region *region, u64 gfn, u64 end)
+{
+	u64 first, last;
+
+	return find_mapped(region, gfn, end, &first, &last);
+}
+
+/* Some 4 KiB leaves of a block of which others stay, or that sticks out of the region. */
+static void zap_pages(struct mshv_region *region, unsigned long block, u64 gfn, u64 end,
+		      struct mshv_zapped *zapped)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned int done;
+	u16 status;
+
+	status = mshv_gpa_blank(partition, gfn, false, end - gfn, &done);
+	zapped->calls++;
+	zapped->pages += done;
+	if (gfn + done < end) {
+		if (!mshv_status_needs_memory(status)) {
+			mshv_partition_kill(partition, gfn + done, status);
+			return;
+		}
+		if (mshv_block_whole(region, block)) {
+			zap_blocks(region, block, 1, zapped);
+			return;
+		}
+		if (!take_away(region, gfn + done, false, end - gfn - done, zapped))
+			return;
+	}
+	forget_pages(partition, gfn, end - gfn);
+	if (!any_mapped(region, part_first(region, block), part_end(region, block)))
+		clear_bit(block, region->mapped);
+}
+
+/*
+ * Of a block that is mapped the range has something, and the block can go as a whole: it lies in the
+ * region, and it is one leaf or nothing would be left of it.
+ */
+static bool goes_whole(struct mshv_region *region, unsigned long block, u64 gfn, u64 end)
+{
+	u64 first = mshv_block_gfn(region, block), block_end = first + MSHV_BLOCK_PAGES;
+
+	if (!mshv_block_whole(region, block))
+		return false;
+	if (test_bit(block, region->large) || (first >= gfn && block_end <= end))
+		return true;
+	gfn = max(gfn, first);
+	end = min(end, block_end);
+	return any_mapped(region, gfn, end) && !any_mapped(region, first, gfn) &&
+	       !any_mapped(region, end, block_end);
+}
+
+/**
+ * mshv_zap_step() - take a part of a range away from the child, by one or two hypercalls
+ * @region: region
+ * @gfn: first page of the range
+ * @end: page after the last one
+ * @zapped: what was done is added here
+ *
+ * Context: map_lock is held for writing.
+ *
+ * Return: page to go on with; @end or more when nothing is left. After each step the child reaches
+ * nothing below that page.
+ */
+u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapped *zapped)
+{
+	unsigned long last = mshv_region_block(region, end - 1);
+	u64 stop, first_mapped, last_mapped;
+	unsigned long block;
+	unsigned int blocks;
+
+	lockdep_assert_held_write(&region->partition->map_lock);
+	if (READ_ONCE(region->partition->dead)) {
+		/* Whoever killed it may still be at it. */
+		mshv_partition_stop(region->partition);
+		return end;
+	}
+	if (READ_ONCE(region->partition->finalized))
+		return end;
+
+	block = find_next_bit(region->mapped, last + 1, mshv_region_block(region, gfn));
+	if (block > last)
+		return end;
+	gfn = max(gfn, mshv_block_gfn(region, block));
+
+	if (goes_whole(region, block, gfn, end)) {
+		for (blocks = 1; blocks < HVABI_MAP_GPA_MAX && block + blocks <= last; blocks++)
+			if (!test_bit(block + blocks, region->mapped) ||
+			    !goes_whole(region, block + blocks, gfn, end))
+				break;
+		zap_blocks(region, block, blocks, zapped);
+		return mshv_block_gfn(region, block + blocks);
+	}
+	stop = min(end, part_end(region, block));
+	if (find_mapped(region, gfn, stop, &first_mapped, &last_mapped))
+		zap_pages(region, block, first_mapped, last_mapped + 1, zapped);
+	return stop;
+}
+
+/**
+ * mshv_zap() - take a range away from the child
+ * @region: region
+ * @gfn: first page
+ * @end: page after the last one
+ * @may_sleep: make room for others between the steps
+ * @zapped: what was done is added here
+ *
+ * Context: map_lock is held for writing; may be dropped in between with @may_sleep. Cannot fail.
+ */
+void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
+	      struct mshv_zapped *zapped)
+{
+	while (gfn < end) {
+		gfn = mshv_zap_step(region, gfn, end, zapped);
+		if (may_sleep)
+			cond_resched_rwlock_write(&region->partition->map_lock);
+	}
+}
+
+/*
+ * Unmap a run of blank blocks, or what the region has of one at its end. Returns the block to go on
+ * with. Nothing is reachable here any more, so a refusal costs the hypervisor's memory and nobody's
+ * safety.
+ */
+static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
+{
+	unsigned long last = mshv_region_blocks(region);
+	struct mshv_partition *partition = region->partition;
+	u64 gfn = part_first(region, block);
+	unsigned long end = block + 1;
+	unsigned int reps, done, tries = 0;
+	bool again = false;
+	bool large;
+	u16 status;
+
+	large = mshv_block_whole(region, block);
+	if (large) {
+		while (end < last && end - block < HVABI_LARGE_PAGE_PAGES &&
+		       test_bit(end, region->known) && mshv_block_whole(region, end))
+			end++;
+		reps = end - block;
+	} else {
+		reps = part_end(region, block) - gfn;
+		/* Pages that were never mapped must not be unmapped: make them all known. */
+		mshv_gpa_blank(partition, gfn, false, reps, &done);
+		if (done < reps)
+			return end;
+	}
+
+	while (reps) {
+		status = mshv_gpa_unmap(partition, gfn, large, reps, &done);
+		gfn += (u64)done << (large ? MSHV_BLOCK_SHIFT : 0);
+		reps -= done;
+		if (status == HVABI_STATUS_SUCCESS)
+			continue;
+		if (mshv_status_needs_memory(status)) {
+			if (mshv_deposit_for(partition, status, &tries))
+				break;
+			continue;
+		}
+		/* A map that failed half way may have split a large blank: make it one again. */
+		if (again || !large ||
+		    mshv_gpa_blank(partition, gfn, large, reps, &done) != HVABI_STATUS_SUCCESS)
+			break;
+		again = true;
+	}
+	return end;
+}
+
+/**
+ * mshv_unmap() - take all that the hypervisor knows of a region away from it
+ * @region: all of it is zapped, and nobody maps
+ *
+ * Context: process context, may sleep. Cannot fail: what is refused stays inaccessible.
+ */
+void mshv_unmap(struct mshv_region *region)
+{
+	unsigned long blocks = mshv_region_blocks(region);
+	unsigned long block = find_first_bit(region->known, blocks);
+
+	while (block < blocks && !READ_ONCE(region->partition->finalized)) {
+		block = unmap_step(region, block);
+		block = find_next_bit(region->known, blocks, block);
+		cond_resched();
+	}
+	bitmap_zero(region->known, blocks);
+}
