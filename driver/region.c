@@ -48,9 +48,10 @@ struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn)
 	struct mshv_region *region;
 
 	rcu_read_lock();
-	region = mtree_load(&partition->regions, gfn);
-	if (region && !refcount_inc_not_zero(&region->refs))
-		region = NULL;
+	/* One without a reference has left the tree already: whatever is there now is the answer. */
+	do {
+		region = mtree_load(&partition->regions, gfn);
+	} while (region && !refcount_inc_not_zero(&region->refs));
 	rcu_read_unlock();
 	return region;
 }

@@ -70,6 +70,9 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter);
 /* The same for all guests that there were: of all processors. */
 int64_t probe_counted(unsigned int counter);
 
+/* What the driver counted for this guest: "mshv-KEY" in its fdinfo; exits if there is none. */
+uint64_t probe_stat(struct probe *probe, const char *key);
+
 /* Pages that the hypervisor has of all partitions: what was deposited and not withdrawn. */
 int64_t probe_lent(void);
 

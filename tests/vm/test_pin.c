@@ -434,6 +434,136 @@ static enum ktap_result fatal_signal(void)
 	return PASS;
 }
 
+/*
+ * What the VMM discards or replaces at a pinned region's addresses, as for a balloon: guest and VMM go on seeing the same pages, and
+ * what is there then is as pinned as what was.
+ */
+static enum ktap_result discarded(void)
+{
+	long before = locked();
+	struct host_move move;
+	uint64_t pfn;
+
+	CHECK_PASS(set_up(false));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	for (uint64_t page = 0; page < SIZE / PAGE; page++)
+		GUEST_WRITES(GPA + page * PAGE, page + 1);
+	pfn = probe_pfn(memory + 5 * PAGE);
+	CHECK(!madvise(memory + 5 * PAGE, 3 * PAGE, MADV_DONTNEED));
+	CHECK(!probe_reachable(pfn), "the guest has a page that the VMM has given up");
+	CHECK(mmap(memory + BLOCK, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_FIXED, -1, 0) != MAP_FAILED);
+	WORD(5 * PAGE) = 1000;
+	WORD(BLOCK) = 2000;
+	GUEST_READS(GPA + 5 * PAGE, 1000);
+	GUEST_READS(GPA + BLOCK, 2000);
+	/* Whoever comes first: here it is the guest. */
+	GUEST_WRITES(GPA + 6 * PAGE, 3000);
+	CHECK(WORD(6 * PAGE) == 3000);
+	GUEST_READS(GPA + 7 * PAGE, 0);
+	for (uint64_t page = 8; page < SIZE / PAGE; page++)
+		if (page != BLOCK / PAGE)
+			GUEST_READS(GPA + page * PAGE, page + 1);
+	pfn = probe_pfn(memory + 5 * PAGE);
+	CHECK(!host_move(memory, SIZE, 0, &move) && !host_move(memory, SIZE, 1, &move));
+	CHECK(probe_pfn(memory + 5 * PAGE) == pfn, "a new page is not pinned");
+	GUEST_READS(GPA + 5 * PAGE, 1000);
+	CHECK(kind_is("pinned") && locked() == before + (long)(SIZE >> 10), "%ld KiB", locked());
+	/* Nothing is there: an error, and no more than that. */
+	CHECK(!munmap(memory + BLOCK, PAGE));
+	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_ERROR && probe.error == EFAULT,
+	      "errno %d", probe.error);
+	CHECK(mmap(memory + BLOCK, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_FIXED, -1, 0) != MAP_FAILED);
+	GUEST_WRITES(GPA + BLOCK, 1);
+	CHECK(WORD(BLOCK) == 1);
+	CHECK(!change(0), "%s", mshv_error());
+	CHECK(locked() == before, "%ld KiB", locked());
+	GUEST_READS(GPA + 6 * PAGE, 3000);
+	return PASS;
+}
+
+/* Linux tries to move pinned pages and unmaps them for that. A device may be at work: they stay mapped. */
+static enum ktap_result only_tried(void)
+{
+	uint64_t taken, busy = 0;
+	struct host_move move;
+
+	CHECK_PASS(set_up(false));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_WRITES(GPA, 1);
+	taken = probe_stat(&probe, "blank-calls");
+	for (unsigned int round = 0; round < 4; round++) {
+		CHECK(!host_move(memory, SIZE, round % 2, &move));
+		/* Some kernels say EBUSY, others nothing. */
+		busy += move.busy + move.failed;
+		GUEST_WRITES(GPA + round * PAGE, round);
+	}
+	CHECK(busy, "nothing was tried");
+	CHECK(probe_stat(&probe, "blank-calls") == taken, "%llu times taken away",
+	      (unsigned long long)(probe_stat(&probe, "blank-calls") - taken));
+	return PASS;
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* A memory error in a pinned page: nobody reaches it any more, and the guest is told. */
+static enum ktap_result poisoned(void)
+{
+	uint64_t value, pfn;
+	long before = locked();
+
+	CHECK_PASS(set_up(false));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_WRITES(GPA + 5 * PAGE, 5);
+	GUEST_WRITES(GPA + 6 * PAGE, 6);
+	pfn = probe_pfn(memory + 5 * PAGE);
+	/* Linux tells the process; ignoring that would end it. */
+	signal(SIGBUS, ignore);
+	if (madvise(memory + 5 * PAGE, PAGE, 100 /* MADV_HWPOISON */))
+		return ktap_skip("MADV_HWPOISON: %s", strerror(errno));
+	CHECK(!probe_reachable(pfn), "the guest reaches the poisoned page");
+	CHECK(probe_read(&probe, GPA + 5 * PAGE, &value) == PROBE_ERROR && probe.error == EHWPOISON,
+	      "errno %d", probe.error);
+	CHECK(probe_write(&probe, GPA + 5 * PAGE, 1) == PROBE_ERROR && probe.error == EHWPOISON,
+	      "errno %d", probe.error);
+	GUEST_READS(GPA + 6 * PAGE, 6);
+	CHECK(!change(0), "%s", mshv_error());
+	CHECK(locked() == before, "%ld KiB", locked());
+	CHECK(probe_read(&probe, GPA + 5 * PAGE, &value) == PROBE_ERROR && probe.error == EHWPOISON,
+	      "errno %d", probe.error);
+	return PASS;
+}
+
+/* The limit is asked before anything is allocated, so that any size gets an answer and no warning of the kernel. */
+static enum ktap_result huge_region(void)
+{
+	const uint64_t size = 8ull << 40;
+	int64_t lent = probe_lent();
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		struct rlimit limit = { 1 << 20, 1 << 20 };
+		void *large = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		/* Without CAP_IPC_LOCK from the setuid() on. */
+		if (large == MAP_FAILED || probe_open(&probe) || setrlimit(RLIMIT_MEMLOCK, &limit) ||
+		    setuid(65534))
+			_exit(1);
+		_exit(mshv_region_add(probe.vm, 2 * GPA, large, size, MSHV_MEMORY_PINNED) == -1 &&
+		      errno == ENOMEM ? 0 : 2);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0, "0x%x", status);
+	CHECK(probe_lent() == lent);
+	return PASS;
+}
+
 static enum ktap_result not_allowed(void)
 {
 	CHECK_PASS(set_up(false));
@@ -569,6 +699,10 @@ int main(int argc, char **argv)
 		{ "refused by the hypervisor", refused },
 		{ "more than may be locked", limit },
 		{ "what is not allowed", not_allowed },
+		{ "what the VMM discards", discarded },
+		{ "pages that Linux tries to move stay mapped", only_tried },
+		{ "a poisoned page", poisoned },
+		{ "a region of 8 TiB beyond the limit", huge_region },
 		{ "a fatal signal ends it", fatal_signal },
 	};
 

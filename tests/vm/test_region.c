@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -389,6 +391,124 @@ static enum ktap_result pinned(void)
 	return PASS;
 }
 
+static uint64_t map_calls(void)
+{
+	return probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
+}
+
+/* Linux takes a block away piece by piece. The last piece makes it blank, and what comes after costs nothing. */
+static enum ktap_result emptied(void)
+{
+	uint64_t calls, page, pieces = 0;
+	const uint64_t piece = 32;
+
+	CHECK_PASS(set_up(false));
+	for (page = 0; page < BLOCK / PAGE; page++)
+		GUEST_WRITES(GPA + page * PAGE, page);
+	calls = map_calls();
+	for (page = 0; page < BLOCK / PAGE; page += piece, pieces++)
+		CHECK(!madvise(memory + page * PAGE, piece * PAGE, MADV_DONTNEED));
+	calls = map_calls() - calls;
+	CHECK(calls == pieces, "%llu calls for %llu pieces", (unsigned long long)calls,
+	      (unsigned long long)pieces);
+	calls = map_calls();
+	for (page = 0; page < BLOCK / PAGE; page += piece) {
+		WORD(page * PAGE) = 1;
+		CHECK(!madvise(memory + page * PAGE, piece * PAGE, MADV_DONTNEED));
+	}
+	CHECK(map_calls() == calls, "%llu calls for nothing",
+	      (unsigned long long)(map_calls() - calls));
+	/* One page there: what Linux takes beside it costs nothing either. */
+	GUEST_WRITES(GPA + 100 * PAGE, 1);
+	calls = map_calls();
+	CHECK(!madvise(memory, 100 * PAGE, MADV_DONTNEED));
+	CHECK(!madvise(memory + 101 * PAGE, 100 * PAGE, MADV_DONTNEED));
+	CHECK(map_calls() == calls);
+	GUEST_READS(GPA + 100 * PAGE, 1);
+	return PASS;
+}
+
+static atomic_bool replacing;
+static atomic_uint replaced;
+
+static void *replace_again(void *arg)
+{
+	uint8_t *other = arg;
+
+	while (replacing) {
+		if (mshv_region_replace(probe.vm, GPA, other, SIZE, 0))
+			return (void *)mshv_error();
+		usleep(300);
+		if (mshv_region_replace(probe.vm, GPA, memory, SIZE / 2, 0) ||
+		    mshv_region_replace(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_READ_ONLY))
+			return (void *)mshv_error();
+		usleep(300);
+		replaced++;
+	}
+	return NULL;
+}
+
+/* Another address, size, kind and rights, in one step: a running guest finds the old or the new, and never a hole. */
+static enum ktap_result replace(void)
+{
+	uint8_t *other = probe_memory(SIZE, false);
+	uint64_t value, seen[2] = { };
+	pthread_t thread;
+	void *error;
+
+	CHECK_PASS(set_up(false));
+	WORD(0) = 1;
+	*(volatile uint64_t *)other = 2;
+	GUEST_READS(GPA, 1);
+	CHECK(!mshv_region_replace(probe.vm, GPA, other, SIZE, 0), "%s", mshv_error());
+	GUEST_READS(GPA, 2);
+	CHECK(!probe_reachable(probe_pfn(memory)));
+	/* Smaller, larger; read-only; pinned and back. */
+	CHECK(!mshv_region_replace(probe.vm, GPA, other, BLOCK, 0), "%s", mshv_error());
+	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_VMM);
+	CHECK(!mshv_region_replace(probe.vm, GPA, other, SIZE, MSHV_MEMORY_READ_ONLY), "%s",
+	      mshv_error());
+	GUEST_READS(GPA + BLOCK, 0);
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_VMM);
+	CHECK(!mshv_region_replace(probe.vm, GPA, other, BLOCK, MSHV_MEMORY_PINNED), "%s",
+	      mshv_error());
+	CHECK(!mshv_region_replace(probe.vm, GPA, memory, BLOCK, MSHV_MEMORY_PINNED), "%s",
+	      mshv_error());
+	GUEST_WRITES(GPA, 3);
+	CHECK(WORD(0) == 3);
+
+	/* What is refused changes nothing. */
+	CHECK(!mshv_region_add(probe.vm, GPA + SIZE, other, BLOCK, 0), "%s", mshv_error());
+	CHECK(mshv_region_replace(probe.vm, GPA, other, SIZE + PAGE, 0) == -1 && errno == EEXIST);
+	CHECK(mshv_region_replace(probe.vm, GPA + PAGE, other, PAGE, 0) == -1 && errno == ENOENT);
+	CHECK(mshv_region_replace(probe.vm, 2 * GPA, other, PAGE, 0) == -1 && errno == ENOENT);
+	CHECK(!mprotect(other + BLOCK, BLOCK, PROT_NONE));
+	CHECK(mshv_region_replace(probe.vm, GPA, other, 2 * BLOCK, MSHV_MEMORY_PINNED) == -1 &&
+	      errno == EFAULT, "%s", strerror(errno));
+	CHECK(!mprotect(other + BLOCK, BLOCK, PROT_READ | PROT_WRITE));
+	GUEST_READS(GPA, 3);
+	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_VMM);
+
+	CHECK(!mshv_region_replace(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	replacing = true;
+	replaced = 0;
+	CHECK(!pthread_create(&thread, NULL, replace_again, other));
+	/* Until both were met, and to an end. */
+	while (replaced < 20000 && (replaced < 300 || !seen[0] || !seen[1])) {
+		CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE && (value == 3 || value == 2),
+		      "a hole: message 0x%x, errno %d", probe.message.header.message_type,
+		      probe.error);
+		seen[value == 2]++;
+	}
+	replacing = false;
+	pthread_join(thread, &error);
+	CHECK(!error, "%s", (char *)error);
+	CHECK(seen[0] && seen[1], "%llu and %llu", (unsigned long long)seen[0],
+	      (unsigned long long)seen[1]);
+	munmap(other, SIZE);
+	return PASS;
+}
+
 static enum ktap_result create_costs_nothing(void)
 {
 	uint64_t calls, size = 1ull << 40;
@@ -430,6 +550,8 @@ int main(void)
 		{ "mremap takes the pages away", moved },
 		{ "shared file", shared_file },
 		{ "pinned region", pinned },
+		{ "a block emptied piece by piece costs nothing more", emptied },
+		{ "replaced in one step", replace },
 		{ "a region of 1 TiB costs no hypercall", create_costs_nothing },
 	};
 
