@@ -69,8 +69,8 @@ static int access_step(struct mshv_partition *partition, u64 gfn, u16 pages, u64
 
 	*done = 0;
 	do {
-		if (fatal_signal_pending(current)) {
-			ret = -EINTR;
+		if (fatal_signal_pending(current) || READ_ONCE(partition->dead)) {
+			ret = fatal_signal_pending(current) ? -EINTR : -EOWNERDEAD;
 			break;
 		}
 		status = access_batch(partition, gfn, pages, flags, done, states);

@@ -96,9 +96,25 @@ static inline int mshv_compat_handle_work(void)
 #else
 	if (signal_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
 		return -EINTR;
-	cond_resched();
+	if (need_resched())
+		schedule();
 	return 0;
 #endif
+}
+
+/*
+ * Linux wants something of this thread. To be asked with interrupts off before a guest is entered:
+ * whoever sets one of these flags sends an interrupt after it, which ends the run at once.
+ */
+#ifndef _TIF_NEED_RESCHED_LAZY
+#define _TIF_NEED_RESCHED_LAZY	0
+#endif
+#define MSHV_COMPAT_WORK	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
+				 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
+static inline bool mshv_compat_work_pending(void)
+{
+	return READ_ONCE(current_thread_info()->flags) & MSHV_COMPAT_WORK;
 }
 
 /*
@@ -111,6 +127,25 @@ static inline bool mshv_compat_hypercalls_ready(void)
 	return hv_hypercall_pg;
 #else
 	return hv_is_hyperv_initialized();
+#endif
+}
+
+/*
+ * One hypercall, with nothing in it that could be traced. Input and output are physical addresses.
+ */
+static __always_inline u64 mshv_compat_hypercall(u64 control, u64 input, u64 output)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+	u64 result;
+
+	asm volatile("movq %[output], %%r8\n"
+		     CALL_NOSPEC
+		     : "=a" (result), ASM_CALL_CONSTRAINT, "+c" (control), "+d" (input)
+		     : [output] "r" (output), THUNK_TARGET(hv_hypercall_pg)
+		     : "cc", "memory", "r8", "r9", "r10", "r11");
+	return result;
+#else
+	return hv_do_hypercall(control, phys_to_virt(input), output ? phys_to_virt(output) : NULL);
 #endif
 }
 

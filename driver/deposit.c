@@ -35,6 +35,9 @@ static u64 borrower_id(struct mshv_partition *partition)
 	return partition ? partition->id : HVABI_PARTITION_ID_SELF;
 }
 
+/* All that is lent, to children and to this partition itself. */
+static atomic64_t mshv_all_lent;
+
 static atomic64_t *borrower_count(struct mshv_partition *partition)
 {
 	return partition ? &partition->deposited : &mshv_self_deposited;
@@ -63,6 +66,7 @@ static u16 deposit_list(struct mshv_partition *partition, struct list_head *list
 
 	trace_deposit(borrower_id(partition), reps, done, status);
 	atomic64_add(done, borrower_count(partition));
+	atomic64_add(done, &mshv_all_lent);
 	list_for_each_entry_safe(page, next, list, lru) {
 		if (!done--)
 			break;
@@ -236,37 +240,54 @@ static struct page *withdrawn_page(struct mshv_partition *partition, u64 pfn)
 	return page_private(page) == borrower(partition) ? page : NULL;
 }
 
-static void withdraw(struct mshv_partition *partition)
+/*
+ * One call. Returns how many pages came back that were lent; *status and *done are the hypervisor's.
+ * They are freed when preemption is on again: the allocator may sleep (PREEMPT_RT).
+ */
+static unsigned int withdraw_batch(struct mshv_partition *partition, u16 *status, u16 *done)
 {
 	struct hvabi_input_withdraw_memory *input;
-	atomic64_t *count = borrower_count(partition);
-	unsigned int refused = 0;
-	u16 status, done, i;
+	unsigned int ours = 0;
+	LIST_HEAD(pages);
 	struct page *page;
 	u64 *output;
+	u16 i;
 
-	do {
-		input = mshv_hypercall_begin((void **)&output);
-		memset(input, 0, sizeof(*input));
-		input->partition_id = borrower_id(partition);
-		done = 0;
-		status = mshv_hypercall_reps(HVABI_CALL_WITHDRAW_MEMORY, HVABI_WITHDRAW_MAX, &done,
-					     input, output);
-		for (i = 0; i < done; i++) {
-			page = withdrawn_page(partition, output[i]);
-			if (!page)
-				continue;
-			set_page_private(page, 0);
-			__free_page(page);
-			atomic64_dec(count);
-		}
-		mshv_hypercall_end();
+	input = mshv_hypercall_begin((void **)&output);
+	memset(input, 0, sizeof(*input));
+	input->partition_id = borrower_id(partition);
+	*done = 0;
+	*status = mshv_hypercall_reps(HVABI_CALL_WITHDRAW_MEMORY, HVABI_WITHDRAW_MAX, done, input,
+				      output);
+	for (i = 0; i < *done; i++) {
+		page = withdrawn_page(partition, output[i]);
+		if (!page)
+			continue;
+		set_page_private(page, 0);
+		list_add(&page->lru, &pages);
+		ours++;
+	}
+	mshv_hypercall_end();
+	free_list(&pages);
+	atomic64_sub(ours, borrower_count(partition));
+	atomic64_sub(ours, &mshv_all_lent);
+	return ours;
+}
+
+/* "No more" is an answer. Any other refusal may be of a moment; pages that nobody lent are none. */
+static void withdraw(struct mshv_partition *partition)
+{
+	unsigned int ours, refused = 0;
+	u16 status, done;
+
+	while (refused < MSHV_TRIES_AT_LAST) {
+		ours = withdraw_batch(partition, &status, &done);
 		cond_resched();
-		/* "No more" is an answer. Any other refusal may be of a moment. */
-		if (status != HVABI_STATUS_SUCCESS && status != HVABI_STATUS_NO_RESOURCES)
-			refused++;
-	} while (status == HVABI_STATUS_SUCCESS ? done :
-		 status != HVABI_STATUS_NO_RESOURCES && refused < MSHV_TRIES_AT_LAST);
+		if (status == HVABI_STATUS_NO_RESOURCES ||
+		    (status == HVABI_STATUS_SUCCESS && !done))
+			return;
+		refused += !ours;
+	}
 }
 
 /**
@@ -297,4 +318,10 @@ void mshv_withdraw_self(void)
 {
 	if (atomic64_read(&mshv_self_deposited))
 		withdraw(NULL);
+}
+
+/* Pages that belong to the hypervisor now, for whomever they were lent. */
+s64 mshv_lent(void)
+{
+	return atomic64_read(&mshv_all_lent);
 }

@@ -172,6 +172,8 @@ int mshv_status_errno(u16 status)
 	case HVABI_STATUS_OPERATION_DENIED:
 		return -EACCES;
 	case HVABI_STATUS_PROCESSOR_FEATURE_NOT_SUPPORTED:
+	/* It would be completed later, by a message that nobody waits for. */
+	case HVABI_STATUS_CALL_PENDING:
 		return -EOPNOTSUPP;
 	}
 	return mshv_status_needs_memory(status) ? -ENOMEM : -EIO;

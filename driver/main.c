@@ -6,6 +6,8 @@
  *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition
  *	  create children, and says in the kernel log why it does not. A stock kernel that takes
  *	  itself for an ordinary guest is enough.
+ *	- Processors are dispatched by Linux (root scheduler). Under a hypervisor that schedules them
+ *	  itself this driver would wait for ever.
  *	- One driver owns /dev/mshv. The kernel's own, if it is there, was first.
  *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing
  *	  behind.
@@ -14,6 +16,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/string.h>
@@ -29,6 +32,11 @@
 
 /* The hypervisor writes VP state to pages that we choose. */
 bool mshv_overlay_pages;
+
+bool mshv_debug_hypercalls;
+module_param_named(debug_hypercalls, mshv_debug_hypercalls, bool, 0444);
+MODULE_PARM_DESC(debug_hypercalls,
+		 "pass the debug calls of the bundled hypervisor through MSHV_ROOT_HVCALL (for tests)");
 
 static bool known_isolation(u64 isolation)
 {
@@ -115,6 +123,53 @@ static int check_platform(void)
 	return 0;
 }
 
+/* An L1VH schedules its children itself if the hypervisor can let it, and has been told to. */
+static int l1vh_dispatches(u64 capabilities, bool *dispatches)
+{
+	struct hvabi_input_get_partition_property_ex input = {
+		.partition_id = HVABI_PARTITION_ID_SELF,
+		.property_code = HVABI_PROPERTY_INTEGRATED_SCHEDULER_ENABLED,
+	};
+	u64 enabled = 0;
+	int ret = 0;
+
+	if (capabilities & HVABI_VMM_CAP_VMM_ENABLE_INTEGRATED_SCHEDULER)
+		ret = mshv_call(NULL, HVABI_CALL_GET_PARTITION_PROPERTY_EX, &input, sizeof(input),
+				&enabled, sizeof(enabled));
+	*dispatches = enabled;
+	return ret;
+}
+
+static int root_dispatches(bool *dispatches)
+{
+	struct hvabi_input_get_system_property input = {
+		.property_id = HVABI_SYSTEM_PROPERTY_SCHEDULER_TYPE,
+	};
+	u64 type = 0;
+	int ret = mshv_call(NULL, HVABI_CALL_GET_SYSTEM_PROPERTY, &input, sizeof(input), &type,
+			    sizeof(type));
+
+	*dispatches = (u32)type == HVABI_SCHEDULER_ROOT;
+	return ret;
+}
+
+static int check_scheduler(u64 capabilities)
+{
+	bool root = ms_hyperv.priv_high & HVABI_PRIV_HIGH_CPU_MANAGEMENT;
+	bool dispatches = false;
+	int ret = root ? root_dispatches(&dispatches) : l1vh_dispatches(capabilities, &dispatches);
+
+	if (ret) {
+		pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its scheduler (%d)\n", ret);
+		return ret;
+	}
+	if (!dispatches) {
+		pr_err(pr_fmt_mshv "not loaded: the hypervisor schedules virtual processors itself; only the root scheduler is supported\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 /*
  * What the hypervisor can do is asked once. One that does not know the question, or answers it to
  * others only, has no capability of it; one that cannot answer now has to be asked again, not to be
@@ -134,7 +189,7 @@ static int read_capabilities(void)
 	switch (ret) {
 	case 0:
 		mshv_overlay_pages = output.bank[0] & HVABI_VMM_CAP_VMM_CAN_PROVIDE_OVERLAY_GPFN;
-		return 0;
+		return check_scheduler(output.bank[0]);
 	case -EINVAL:
 	case -EACCES:
 	case -EOPNOTSUPP:
@@ -158,13 +213,18 @@ static int __init mshv_init(void)
 	ret = read_capabilities();
 	if (ret)
 		goto out_exit;
+	ret = mshv_power_init();
+	if (ret)
+		goto out_exit;
 	ret = misc_register(&device);
 	if (ret) {
 		pr_err(pr_fmt_mshv "not loaded: cannot register /dev/mshv (%d)\n", ret);
-		goto out_exit;
+		goto out_power;
 	}
 	return 0;
 
+out_power:
+	mshv_power_exit();
 out_exit:
 	mshv_withdraw_self();
 	mshv_hypercall_exit();
@@ -174,6 +234,7 @@ out_exit:
 static void __exit mshv_exit(void)
 {
 	misc_deregister(&device);
+	mshv_power_exit();
 	/* Regions are freed after a grace period. */
 	rcu_barrier();
 	mshv_withdraw_self();

@@ -22,6 +22,8 @@
  *	deposit.c	memory lent to the hypervisor
  *	hypercall.c	pages and calling sequence of hypercalls
  *	passthrough.c	MSHV_ROOT_HVCALL
+ *	walk.c		guest page tables that Linux has taken, for hypercalls that walk them
+ *	power.c		what is lent when Linux goes to sleep, or to another kernel
  *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
@@ -173,7 +175,8 @@ struct mshv_table {
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
  *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
- * @vps: by index; an entry is set once, under @lock, and stays to the end
+ * @vps: by index; changes under @lock, read under RCU
+ * @vp_lent: the pages for one processor are lent, and no processor has them; under @lock
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
  * @stats: counters, of all its regions that ever were
@@ -202,6 +205,7 @@ struct mshv_partition {
 	struct maple_tree regions;
 	struct list_head region_list;
 	struct mshv_vp *vps[MSHV_VP_MAX];
+	bool vp_lent;
 	atomic64_t deposited;
 	unsigned int next_deposit;
 	struct mshv_partition_stats stats;
@@ -250,6 +254,9 @@ struct mshv_repeat {
  * @lock: serialises the VP ioctls; held while the processor runs
  * @pages: state pages by MSHV_VP_MMAP_OFFSET_*
  * @page_returned: the hypervisor does not write to that page any more
+ * @deleted: the hypervisor has no such processor any more
+ * @closed: its descriptor is gone: nobody uses it
+ * @rcu: it is freed after those who look through partition->vps
  * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
@@ -264,6 +271,9 @@ struct mshv_vp {
 	struct mutex lock;
 	struct page *pages[MSHV_VP_PAGES];
 	bool page_returned[MSHV_VP_PAGES];
+	bool deleted;
+	bool closed;
+	struct rcu_head rcu;
 	int cpu;
 	bool intercepted;
 	struct mshv_window window;
@@ -417,6 +427,7 @@ int mshv_reserve_fill(struct mshv_partition *partition);
 void mshv_reserve_free(struct mshv_partition *partition);
 void mshv_withdraw(struct mshv_partition *partition);
 void mshv_withdraw_self(void);
+s64 mshv_lent(void);
 
 /* gpa_map.c */
 u16 mshv_gpa_map(struct mshv_partition *partition, u64 gfn, u32 flags, const u64 *pages,
@@ -434,7 +445,7 @@ void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status);
 
 /* vp.c */
 int mshv_vp_create(struct mshv_partition *partition, u32 index);
-void mshv_vp_stop(struct mshv_vp *vp);
+bool mshv_vp_stop(struct mshv_vp *vp);
 void mshv_vp_free(struct mshv_vp *vp);
 
 /* map.c */
@@ -528,6 +539,16 @@ void mshv_host_access_acquire(struct mshv_region *region, u64 pages);
 long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		       struct mshv_root_hvcall __user *arg);
 
+/* walk.c */
+bool mshv_walk_failed(struct mshv_partition *partition,
+		      const struct hvabi_input_translate_virtual_address *input,
+		      const struct hvabi_output_translate_virtual_address *output,
+		      unsigned int *tries);
+
+/* power.c */
+int mshv_power_init(void);
+void mshv_power_exit(void);
+
 /* stats.c */
 struct seq_file;
 void mshv_count(struct mshv_region *region, enum mshv_stat stat, u64 n);
@@ -542,5 +563,6 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 
 /* main.c */
 extern bool mshv_overlay_pages;
+extern bool mshv_debug_hypercalls;
 
 #endif

@@ -7,8 +7,10 @@
  *	  space that created it; a process that got the descriptor from there can close it and
  *	  little else.
  *	- Destroy never fails. In this order, each step safe after any failure before: no processor
- *	  runs (each descriptor holds a reference) and processors are deleted; regions blanked,
- *	  unmapped, their notifiers removed, unpinned; finalized; deposits withdrawn; deleted.
+ *	  runs (each descriptor holds a reference) and processors are deleted; finalized, which drops
+ *	  all maps at once; the notifier removed; regions zapped and unmapped if the hypervisor did not
+ *	  finalize, host access taken back, unpinned; finalized, in that case; deposits withdrawn;
+ *	  deleted.
  *	- Kill is for the one case in which the hypervisor does not give a page back: no processor
  *	  of the partition runs any more when it returns, and none ever will, so nothing reaches the
  *	  page whatever the hypervisor still maps. This needs no help of the hypervisor. Then
@@ -33,9 +35,8 @@
  * mshv_partition_stop() - wait until no processor of a dead partition runs
  * @partition: dead
  *
- * A processor that is being dispatched has preemption disabled and interrupts enabled; an interrupt
- * ends its run, and it sees "dead" before it runs again. It takes no lock in between, so spinning
- * is bounded.
+ * An interrupt ends the run of a processor, also one that comes before it has begun, and the
+ * processor sees "dead" before it runs again. It takes no lock in between, so spinning is bounded.
  *
  * Context: any but interrupts; does not sleep; interrupts enabled.
  */
@@ -47,6 +48,7 @@ void mshv_partition_stop(struct mshv_partition *partition)
 
 	/* Pairs with the barrier in vp_dispatch(): either it sees dead, or we see its CPU. */
 	smp_mb();
+	rcu_read_lock();
 	for (i = 0; i < MSHV_VP_MAX; i++) {
 		/* Pairs with the store in mshv_vp_create(): the processor is complete. */
 		vp = smp_load_acquire(&partition->vps[i]);
@@ -58,6 +60,7 @@ void mshv_partition_stop(struct mshv_partition *partition)
 			cpu_relax();
 		}
 	}
+	rcu_read_unlock();
 }
 
 /**
@@ -98,6 +101,19 @@ static bool call_at_last(u16 code, u64 id)
 	return false;
 }
 
+/*
+ * Under map_lock, so that a zap either comes before or finds that there is nothing left: one that is
+ * refused would kill.
+ */
+static void finalize(struct mshv_partition *partition)
+{
+	write_lock(&partition->map_lock);
+	if (partition->initialized && !partition->finalized &&
+	    call_at_last(HVABI_CALL_FINALIZE_PARTITION, partition->id))
+		WRITE_ONCE(partition->finalized, true);
+	write_unlock(&partition->map_lock);
+}
+
 static void partition_destroy(struct kref *kref)
 {
 	struct mshv_partition *partition = container_of(kref, struct mshv_partition, kref);
@@ -106,10 +122,10 @@ static void partition_destroy(struct kref *kref)
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
 			mshv_vp_stop(partition->vps[i]);
+	finalize(partition);
 	mshv_invalidate_unregister(partition);
 	mshv_region_remove_all(partition);
-	if (partition->initialized && !partition->finalized)
-		partition->finalized = call_at_last(HVABI_CALL_FINALIZE_PARTITION, partition->id);
+	finalize(partition);
 	mshv_withdraw(partition);
 	call_at_last(HVABI_CALL_DELETE_PARTITION, partition->id);
 	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
@@ -167,8 +183,6 @@ static long ioctl_create_vp(struct mshv_partition *partition, struct mshv_create
 		return -EFAULT;
 	if (args.vp_index >= MSHV_VP_MAX || !partition->initialized)
 		return -EINVAL;
-	if (partition->vps[args.vp_index])
-		return -EEXIST;
 	return mshv_vp_create(partition, args.vp_index);
 }
 

@@ -8,6 +8,10 @@
  *	- The partition id in the input is the driver's; a VMM cannot name another partition.
  *	- Both pages are cleared first: no stale kernel memory goes either way.
  *	- Status and completed reps go back whatever happens; output on success only.
+ *	- A killed partition is not called any more: the hypervisor may have refused to finalize it, and
+ *	  would write to its memory.
+ *	- The debug calls of the bundled hypervisor reach into everything. They are there for tests, if
+ *	  the module was loaded so.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -43,7 +47,7 @@ static const struct {
 	{ HVABI_CALL_SIGNAL_EVENT_DIRECT,		ON_PARTITION | ON_VP },
 	{ HVABI_CALL_POST_MESSAGE_DIRECT,		ON_PARTITION | ON_VP },
 	{ HVABI_CALL_GET_VP_CPUID_VALUES,		ON_PARTITION | ON_VP },
-	/* The bundled hypervisor only; the Microsoft Hypervisor answers INVALID_HYPERCALL_CODE. */
+	/* With debug_hypercalls=1, and of the bundled hypervisor only. */
 	{ HVABI_CALL_DEBUG_GET_COUNTERS,		ON_DEVICE | ON_PARTITION | ON_VP },
 	{ HVABI_CALL_DEBUG_WHO_CAN_REACH,		ON_DEVICE | ON_PARTITION | ON_VP },
 	{ HVABI_CALL_DEBUG_GET_OPTION,			ON_DEVICE },
@@ -54,6 +58,8 @@ static bool may_call(u16 code, u8 on)
 {
 	unsigned int i;
 
+	if (code >= HVABI_CALL_DEBUG_GET_COUNTERS && !mshv_debug_hypercalls)
+		return false;
 	for (i = 0; i < ARRAY_SIZE(allowed); i++)
 		if (allowed[i].code == code)
 			return allowed[i].on & on;
@@ -86,6 +92,8 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (partition && READ_ONCE(partition->dead))
+			return -EOWNERDEAD;
 		/* A simple call is the case of no reps. */
 		status = mshv_hypercall_reps(args->code, args->reps, &done, input, output);
 		ret = 1;
@@ -133,6 +141,22 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 	return ret ? ret : merged;
 }
 
+/* A translation for which Linux has taken a table of the guest's. */
+static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
+			  void *output)
+{
+	unsigned int tries = 0;
+	int ret;
+
+	if (!output)
+		return -EINVAL;
+	do {
+		args->reps = 0;
+		ret = call(args, partition, input, output);
+	} while (!ret && mshv_walk_failed(partition, input, output, &tries));
+	return ret;
+}
+
 /* Some calls change, or ask for, what the driver keeps as well. */
 static int call_for(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
 		    void *output)
@@ -151,6 +175,8 @@ static int call_for(struct mshv_root_hvcall *args, struct mshv_partition *partit
 		return ret;
 	case HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES:
 		return call_access_states(args, partition, input, output);
+	case HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS:
+		return call_translate(args, partition, input, output);
 	}
 	return call(args, partition, input, output);
 }

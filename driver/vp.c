@@ -3,9 +3,10 @@
  * Virtual processors: create, run, state pages.
  *
  * Laws:
- *	- A processor runs on the CPU of the thread that calls MSHV_RUN_VP, with preemption off and
- *	  interrupts on: an interrupt of that CPU ends the run, and the loop then looks after what
- *	  Linux wants (the root scheduler's contract).
+ *	- A processor runs on the CPU of the thread that calls MSHV_RUN_VP: an interrupt of that CPU
+ *	  ends the run, and the loop then looks after what Linux wants (the root scheduler's contract).
+ *	  Whether it wants something is asked with interrupts off, and they stay off until the guest
+ *	  runs: no kick falls in between. To Linux the time is the guest's, and RCU does not wait for it.
  *	- Only a thread of the address space that created the partition runs it: faults are served
  *	  from that address space, and while such a thread is in here the address space cannot end.
  *	- A dead partition is not dispatched. The processor announces its CPU before it looks, so
@@ -14,6 +15,10 @@
  *	  page: the driver decides from a copy.
  *	- The hypervisor writes to the state pages until it was told to stop, or was finalized.
  *	  Otherwise they are never freed.
+ *	- Closing a descriptor takes no lock: somebody may hold it for long. The processor is taken from
+ *	  the hypervisor when its index is wanted again, or with the partition.
+ *	- What was lent for a processor that did not come to be, or is gone, is there for the next one:
+ *	  a VMM has never more lent than for the processors that it had at one time, and one.
  *
  * Limits until the synthetic interrupt controller is served: no scheduler signal arrives when a
  * blocked processor could run again, so a blocked one is dispatched again after 1 to 16 ms.
@@ -22,6 +27,7 @@
 #include <linux/errno.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -41,40 +47,88 @@ static const u16 page_types[MSHV_VP_PAGES] = {
 	[MSHV_VP_MMAP_OFFSET_INTERCEPT_MESSAGE] = HVABI_VP_STATE_PAGE_INTERCEPT_MESSAGE,
 };
 
-/* Return: 0 or an errno; *result is valid with 0. */
+/*
+ * The hypervisor does not take calls from a caller without interrupts. Never seen, and nowhere
+ * promised: then they are on, and a kick may have to wait for the next interrupt.
+ */
+static bool dispatch_irqs_on;
+
+/*
+ * Run the guest. Linux is told that a guest runs (as by KVM): time is accounted to it, and RCU and
+ * context tracking take the CPU for one in user mode. Nothing that can be traced in between.
+ */
+static noinstr u64 dispatch(u64 control, u64 input, u64 output)
+{
+	u64 result;
+
+	guest_state_enter_irqoff();
+	result = mshv_compat_hypercall(control, input, output);
+	guest_state_exit_irqoff();
+	return result;
+}
+
+static u16 dispatch_irqs_off(struct hvabi_input_dispatch_vp *input,
+			     struct hvabi_output_dispatch_vp *output)
+{
+	u64 result;
+
+	input->flags |= HVABI_DISPATCH_ENABLE_CALLER_INTERRUPTS;
+	guest_timing_enter_irqoff();
+	result = dispatch(hvabi_control(HVABI_CALL_DISPATCH_VP, 0, 0), virt_to_phys(input),
+			  virt_to_phys(output));
+	/* The tick that ended the run counts as the guest's: let it in before the guest is out. */
+	local_irq_enable();
+	local_irq_disable();
+	guest_timing_exit_irqoff();
+	return hvabi_result_status(result);
+}
+
+/* Return: 0 or an errno; *result is valid with 0, and zero if the guest did not run. */
 static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *result,
 		       unsigned int *tries)
 {
 	struct mshv_partition *partition = vp->partition;
 	struct hvabi_output_dispatch_vp *output;
 	struct hvabi_input_dispatch_vp *input;
+	bool irqs_on = READ_ONCE(dispatch_irqs_on);
 	u16 status = HVABI_STATUS_SUCCESS;
-	bool dead;
+	bool dead, wanted;
 
 	input = mshv_hypercall_begin((void **)&output);
+	local_irq_disable();
 	WRITE_ONCE(vp->cpu, smp_processor_id());
 	/*
 	 * Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees our CPU.
 	 */
 	smp_mb();
 	dead = READ_ONCE(partition->dead);
-	if (!dead) {
+	wanted = mshv_compat_work_pending();
+	if (!dead && !wanted) {
 		memset(input, 0, sizeof(*input));
 		input->partition_id = partition->id;
 		input->vp_index = vp->index;
 		if (vp->intercepted)
 			input->flags = HVABI_DISPATCH_CLEAR_INTERCEPT_SUSPEND;
 		memset(output, 0, sizeof(*output));
-		status = hvabi_result_status(mshv_hypercall(HVABI_CALL_DISPATCH_VP, 0, 0, input,
-							    output));
+		if (irqs_on) {
+			local_irq_enable();
+			status = hvabi_result_status(mshv_hypercall(HVABI_CALL_DISPATCH_VP, 0, 0,
+								    input, output));
+			local_irq_disable();
+		} else {
+			status = dispatch_irqs_off(input, output);
+		}
 		*result = *output;
 	}
 	/* What the run wrote is visible before the killer goes on. */
 	smp_store_release(&vp->cpu, -1);
+	local_irq_enable();
 	mshv_hypercall_end();
 
 	if (dead)
 		return -EOWNERDEAD;
+	if (wanted)
+		return 0;
 	if (status == HVABI_STATUS_SUCCESS) {
 		vp->intercepted = false;
 		*tries = 0;
@@ -82,6 +136,11 @@ static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *resu
 	}
 	if (READ_ONCE(partition->dead))
 		return -EOWNERDEAD;
+	if (status == HVABI_STATUS_INVALID_PARAMETER && !irqs_on) {
+		WRITE_ONCE(dispatch_irqs_on, true);
+		return 0;
+	}
+	memset(result, 0, sizeof(*result));
 	return mshv_status_needs_memory(status) ? mshv_deposit_for(partition, status, tries) :
 						  mshv_status_errno(status);
 }
@@ -101,7 +160,10 @@ static int vp_clear_suspend(struct mshv_vp *vp)
 	return mshv_status_errno(status);
 }
 
-/* The processor waits for something. Return: 0 to dispatch it again, or -EINTR. */
+/*
+ * The processor waits for something. One that starts is suspended, and runs as soon as it is not.
+ * Return: 0 to dispatch it again, or -EINTR.
+ */
 static int vp_blocked(struct mshv_vp *vp, u32 event, unsigned int *ms)
 {
 	int ret = 0;
@@ -110,6 +172,10 @@ static int vp_blocked(struct mshv_vp *vp, u32 event, unsigned int *ms)
 		ret = vp_clear_suspend(vp);
 	if (ret)
 		return ret;
+	if (event == HVABI_DISPATCH_EVENT_SUSPEND && *ms == MSHV_BLOCKED_MS_MIN) {
+		*ms *= 2;
+		return 0;
+	}
 	if (schedule_timeout_interruptible(msecs_to_jiffies(*ms)) && signal_pending(current))
 		return -EINTR;
 	*ms = min(*ms * 2, MSHV_BLOCKED_MS_MAX);
@@ -232,8 +298,11 @@ static int vp_mmap(struct file *file, struct vm_area_struct *vma)
 static int vp_release(struct inode *inode, struct file *file)
 {
 	struct mshv_vp *vp = file->private_data;
+	struct mshv_partition *partition = vp->partition;
 
-	mshv_partition_put(vp->partition);
+	/* Pairs with the load in vp_reclaim(): nobody uses it any more. The last access to vp. */
+	smp_store_release(&vp->closed, true);
+	mshv_partition_put(partition);
 	return 0;
 }
 
@@ -298,16 +367,26 @@ static bool unmap_state_page(struct mshv_vp *vp, unsigned int which)
  * mshv_vp_stop() - take a processor away from the hypervisor
  * @vp: processor that does not run and has no descriptor
  *
- * Context: process context. Cannot fail: what the hypervisor refuses here, FINALIZE does.
+ * Context: process context. What the hypervisor refuses here, FINALIZE does.
+ *
+ * Return: whether all of it is gone.
  */
-void mshv_vp_stop(struct mshv_vp *vp)
+bool mshv_vp_stop(struct mshv_vp *vp)
 {
+	bool gone = true;
 	unsigned int i;
 
-	for (i = 0; i < MSHV_VP_PAGES; i++)
-		if (vp->pages[i])
+	for (i = 0; i < MSHV_VP_PAGES; i++) {
+		if (vp->pages[i] && !vp->page_returned[i])
 			vp->page_returned[i] = unmap_state_page(vp, i);
-	hv_do_fast_hypercall16(HVABI_CALL_DELETE_VP, vp->partition->id, vp->index);
+		gone &= !vp->pages[i] || vp->page_returned[i];
+	}
+	if (!vp->deleted)
+		vp->deleted = hvabi_result_status(hv_do_fast_hypercall16(HVABI_CALL_DELETE_VP,
+									 vp->partition->id,
+									 vp->index)) ==
+			      HVABI_STATUS_SUCCESS;
+	return gone && vp->deleted;
 }
 
 /* After mshv_vp_stop(), and FINALIZE if it can be. */
@@ -321,7 +400,8 @@ void mshv_vp_free(struct mshv_vp *vp)
 			__free_page(vp->pages[i]);
 	mshv_fault_forget(vp);
 	kvfree(vp->scratch);
-	kfree(vp);
+	/* Whoever kills a partition looks at its processors under RCU. */
+	kfree_rcu(vp, rcu);
 }
 
 static struct mshv_vp *vp_alloc(struct mshv_partition *partition, u32 index)
@@ -342,36 +422,64 @@ static struct mshv_vp *vp_alloc(struct mshv_partition *partition, u32 index)
 	return vp;
 }
 
+/* The hypervisor's part. Return: 0 or an errno, and then nothing of it is left. */
 static int vp_create(struct mshv_vp *vp)
 {
+	struct mshv_partition *partition = vp->partition;
 	struct hvabi_create_vp input = {
-		.partition_id = vp->partition->id,
+		.partition_id = partition->id,
 		.vp_index = vp->index,
 	};
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
-	ret = mshv_deposit(vp->partition, MSHV_DEPOSIT_VP);
-	if (!ret)
-		ret = mshv_call(vp->partition, HVABI_CALL_CREATE_VP, &input, sizeof(input), NULL,
-				0);
+	if (!partition->vp_lent)
+		ret = mshv_deposit(partition, MSHV_DEPOSIT_VP);
+	if (ret)
+		return ret;
+	partition->vp_lent = true;
+	ret = mshv_call(partition, HVABI_CALL_CREATE_VP, &input, sizeof(input), NULL, 0);
 	if (ret)
 		return ret;
 	for (i = 0; i < MSHV_VP_PAGES && !ret; i++)
 		ret = map_state_page(vp, i);
 	if (ret)
 		mshv_vp_stop(vp);
+	else
+		partition->vp_lent = false;
 	return ret;
+}
+
+/*
+ * Make the index of a processor whose descriptor is closed free again. partition->lock is held.
+ * Return: 0; -EEXIST: it is in use; -EIO: the hypervisor keeps it.
+ */
+static int vp_reclaim(struct mshv_partition *partition, u32 index)
+{
+	struct mshv_vp *vp = partition->vps[index];
+
+	if (!vp)
+		return 0;
+	/* Pairs with the store in vp_release(). */
+	if (!smp_load_acquire(&vp->closed))
+		return -EEXIST;
+	if (!mshv_vp_stop(vp))
+		return -EIO;
+	WRITE_ONCE(partition->vps[index], NULL);
+	partition->vp_lent = true;
+	mshv_vp_free(vp);
+	return 0;
 }
 
 /**
  * mshv_vp_create() - make a processor and a descriptor for it
  * @partition: initialized
- * @index: free VP index below MSHV_VP_MAX
+ * @index: VP index below MSHV_VP_MAX; one whose descriptor was closed can be used again
  *
  * Context: partition->lock is held.
  *
- * Return: the descriptor, or an errno.
+ * Return: the descriptor, or an errno: -EEXIST the index is in use; -EMFILE; -ENFILE; -ENOMEM; or that
+ * of the hypervisor.
  */
 int mshv_vp_create(struct mshv_partition *partition, u32 index)
 {
@@ -381,21 +489,22 @@ int mshv_vp_create(struct mshv_partition *partition, u32 index)
 
 	if (READ_ONCE(partition->dead))
 		return -EOWNERDEAD;
+	ret = vp_reclaim(partition, index);
+	if (ret)
+		return ret;
+	/* What costs the hypervisor nothing comes first. */
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	ret = -ENOMEM;
 	vp = vp_alloc(partition, index);
 	if (!vp)
-		return -ENOMEM;
+		goto out_fd;
 	ret = vp_create(vp);
 	if (ret)
 		goto out_free;
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		ret = fd;
-		goto out_stop;
-	}
 	file = anon_inode_getfile("mshv_vp", &vp_fops, vp, O_RDWR);
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
 		ret = PTR_ERR(file);
 		goto out_stop;
 	}
@@ -407,7 +516,10 @@ int mshv_vp_create(struct mshv_partition *partition, u32 index)
 
 out_stop:
 	mshv_vp_stop(vp);
+	partition->vp_lent = true;
 out_free:
 	mshv_vp_free(vp);
+out_fd:
+	put_unused_fd(fd);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include "hypercall.h"
+#include "options.h"
 #include "platform.h"
 
 /*
@@ -194,7 +195,7 @@ u16 hc_get_partition_property_ex(struct hypercall *c)
 		bank->bank_count = 1;
 		return HVABI_STATUS_SUCCESS;
 	case HVABI_PROPERTY_INTEGRATED_SCHEDULER_ENABLED:
-		*value = 1;
+		*value = !option(HVABI_OPTION_CORE_SCHEDULER);
 		return HVABI_STATUS_SUCCESS;
 	default:
 		return HVABI_STATUS_UNKNOWN_PROPERTY;

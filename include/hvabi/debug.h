@@ -207,6 +207,7 @@ _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
 	X(REFUSE_CALL_AT,	"refuse_call_at",	0, 0xffffffff) \
 	X(REFUSE_STATUS,	"refuse_status",	0x71, 0xffff) \
 	X(DELAY,		"delay",		0, 0xffffffff) \
+	X(CORE_SCHEDULER,	"core_scheduler",	0, 1) \
 	X(PARK,			"park",			0, 1)
 
 enum hvabi_debug_option {

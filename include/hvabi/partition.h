@@ -145,6 +145,21 @@ HVABI_ASSERT_AT(struct hvabi_input_set_partition_property, property_code, 8);
 HVABI_ASSERT_AT(struct hvabi_input_set_partition_property, padding, 12);
 HVABI_ASSERT_AT(struct hvabi_input_set_partition_property, property_value, 16);
 
+/* GET_SYSTEM_PROPERTY; output: u64, of a scheduler type the low 32 bits count. */
+#define HVABI_SYSTEM_PROPERTY_SCHEDULER_TYPE	15u
+#define HVABI_SCHEDULER_ROOT			4u
+
+struct hvabi_input_get_system_property {
+	uint32_t property_id;
+	uint32_t reserved;
+	uint64_t value;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_input_get_system_property, 16);
+HVABI_ASSERT_AT(struct hvabi_input_get_system_property, property_id, 0);
+HVABI_ASSERT_AT(struct hvabi_input_get_system_property, reserved, 4);
+HVABI_ASSERT_AT(struct hvabi_input_get_system_property, value, 8);
+
 /* GET_PARTITION_PROPERTY_EX; output up to 4072 bytes, shape depends on the property. */
 struct hvabi_input_get_partition_property_ex {
 	uint64_t partition_id;

@@ -272,7 +272,7 @@ bool probe_reachable(uint64_t pfn)
 	return mshv_who_can_reach(NULL, pfn, &answer) || answer.found;
 }
 
-int probe_load_driver(void)
+int probe_load_driver_with(const char *parameters)
 {
 	struct utsname name;
 	char path[512];
@@ -283,9 +283,14 @@ int probe_load_driver(void)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ENOENT;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	ret = syscall(SYS_finit_module, fd, parameters, 0) ? errno : 0;
 	close(fd);
 	return ret;
+}
+
+int probe_load_driver(void)
+{
+	return probe_load_driver_with("debug_hypercalls=1");
 }
 
 int probe_unload_driver(void)

@@ -87,8 +87,12 @@ bool probe_swapped(const void *address);
 /* Whether any guest reaches this page of the parent. True also if the hypervisor does not say. */
 bool probe_reachable(uint64_t pfn);
 
-/* Load and unload the driver; 0 or an errno. Nothing of this process may hold /dev/mshv. */
+/*
+ * Load and unload the driver; 0 or an errno. Nothing of this process may hold /dev/mshv. Without other
+ * parameters it is loaded as by the rig, for tests.
+ */
 int probe_load_driver(void);
+int probe_load_driver_with(const char *parameters);
 int probe_unload_driver(void);
 
 /* A number from /proc/self/status or /proc/meminfo, in its unit (KiB), or -1. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -647,6 +648,115 @@ static enum ktap_result interrupted(void)
 	return PASS;
 }
 
+/* What a processor needs that did not come to be is lent once, however often it is tried. */
+static enum ktap_result lent_once(void)
+{
+	struct rlimit files, none;
+	int64_t before = probe_lent(), now;
+	struct mshv_create_vp vp;
+	struct probe probe;
+	uint64_t value;
+	int fd;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	now = probe_lent();
+	/* An index that the hypervisor does not have. */
+	for (unsigned int i = 0; i < 200; i++) {
+		vp.vp_index = 64 + i % 100;
+		CHECK(ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp) == -1 && errno == EINVAL, "%s",
+		      strerror(errno));
+	}
+	CHECK(probe_lent() <= now + 90, "%lld pages lent for nothing",
+	      (long long)(probe_lent() - now));
+	/* No descriptor free. */
+	now = probe_lent();
+	getrlimit(RLIMIT_NOFILE, &files);
+	none = files;
+	none.rlim_cur = 3;
+	for (fd = dup(0); fd >= 0 && fd < 3; fd = dup(0))
+		;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &none));
+	vp.vp_index = 1;
+	for (unsigned int i = 0; i < 200; i++)
+		CHECK(ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp) == -1 && errno == EMFILE, "%s",
+		      strerror(errno));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &files));
+	close(fd);
+	CHECK(probe_lent() == now, "%lld pages lent for nothing", (long long)(probe_lent() - now));
+	/* One that comes and goes. */
+	for (unsigned int i = 0; i < 100; i++) {
+		fd = ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp);
+		CHECK(fd >= 0, "%s", strerror(errno));
+		close(fd);
+	}
+	CHECK(probe_lent() <= now + 2 * 90, "%lld pages lent for one processor",
+	      (long long)(probe_lent() - now));
+	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+	probe_close(&probe);
+	CHECK(probe_lent() == before, "%lld pages stay lent", (long long)(probe_lent() - before));
+	return PASS;
+}
+
+/* FINALIZE drops everything at once: nothing is taken away piece by piece before it. */
+static enum ktap_result ends_at_once(void)
+{
+	const uint64_t size = 16 * BLOCK;
+	int64_t unmapped, blanked;
+	struct probe probe;
+
+	CHECK(probe_open_with(&probe, PROBE_FREE, size, false), "%s", mshv_error());
+	for (uint64_t at = 0; at < size; at += PAGE)
+		GUEST_WRITES(PROBE_FREE + at, at);
+	unmapped = probe_counted(HVABI_COUNT_CALL_UNMAP_GPA_PAGES);
+	blanked = probe_counted(HVABI_COUNT_CALL_MAP_GPA_PAGES);
+	mshv_vcpu_destroy(probe.vcpu);
+	probe.vcpu = NULL;
+	close(mshv_vm_fd(probe.vm));
+	unmapped = probe_counted(HVABI_COUNT_CALL_UNMAP_GPA_PAGES) - unmapped;
+	blanked = probe_counted(HVABI_COUNT_CALL_MAP_GPA_PAGES) - blanked;
+	CHECK(!unmapped && !blanked, "%lld unmap calls, %lld blanks", (long long)unmapped,
+	      (long long)blanked);
+	munmap(probe.memory, size);
+	return PASS;
+}
+
+/*
+ * The hypervisor walks a guest's page tables for the VMM, and Linux has taken them: reclaimed, or write-protected where the walk
+ * shall set accessed bits.
+ */
+static enum ktap_result translated(void)
+{
+	struct hvabi_input_translate_virtual_address in = {
+		.control_flags = HVABI_TRANSLATE_VALIDATE_READ, .gva_page = 0x12345,
+	};
+	struct hvabi_output_translate_virtual_address out;
+	struct probe probe;
+	uint64_t value;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+	for (unsigned int i = 0; i < 4; i++) {
+		if (i & 1)
+			in.control_flags |= HVABI_TRANSLATE_SET_PAGE_TABLE_BITS;
+		if (i < 2)
+			CHECK(!madvise(probe.boot, 16 * PAGE, 21 /* MADV_PAGEOUT */));
+		CHECK(!mprotect(probe.boot, 16 * PAGE, PROT_READ) &&
+		      !mprotect(probe.boot, 16 * PAGE, PROT_READ | PROT_WRITE));
+		CHECK(!mshv_hypercall(mshv_vcpu_fd(probe.vcpu), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS,
+				      NULL, &in, sizeof(in), &out, sizeof(out), NULL), "%s",
+		      mshv_error());
+		CHECK(out.result_code == HVABI_TRANSLATE_SUCCESS && out.gpa_page == 0x12345,
+		      "round %u: result %u", i, out.result_code);
+	}
+	/* Tables that are nowhere stay an answer. */
+	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_CR3, 1ull << 30));
+	CHECK(!mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS, NULL, &in,
+			      sizeof(in), &out, sizeof(out), NULL), "%s", mshv_error());
+	CHECK(out.result_code == HVABI_TRANSLATE_GPA_UNMAPPED, "%u", out.result_code);
+	probe_close(&probe);
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -657,6 +767,9 @@ int main(void)
 		{ "descriptors passed to another process, and exec", passed_on },
 		{ "every order of closing", every_order },
 		{ "a signal ends RUN_VP", interrupted },
+		{ "lent once, however often it is tried", lent_once },
+		{ "ends at once", ends_at_once },
+		{ "tables that Linux has taken are translated", translated },
 	};
 
 	if (parent_counter(0) == ~0ull) {

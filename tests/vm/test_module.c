@@ -14,6 +14,8 @@
 
 #include <hvabi/status.h>
 
+#include <host.h>
+
 #include "ktap.h"
 #include "probe.h"
 
@@ -105,6 +107,60 @@ static enum ktap_result capabilities_refused(void)
 	return PASS;
 }
 
+/* As on a real host: the debug calls are not passed on, and a guest does not need them. */
+static enum ktap_result no_debug_calls(void)
+{
+	int status = 1;
+	pid_t pid;
+
+	CHECK(!probe_unload_driver());
+	CHECK(!probe_load_driver_with(""));
+	pid = fork();
+	if (!pid) {
+		static uint64_t counters[HVABI_COUNT_MAX];
+		struct probe probe;
+		uint64_t value;
+
+		/* mshv_counters() uses the device, and is told EINVAL by the driver. */
+		if (!mshv_counters(NULL, counters) || !probe_reachable(1) ||
+		    !mshv_hypervisor_option(HVABI_OPTION_STRICT, 0))
+			_exit(1);
+		if (probe_open(&probe) || probe_read(&probe, 0x10000, &value) != PROBE_DONE)
+			_exit(2);
+		probe_close(&probe);
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "0x%x", status);
+	CHECK(!probe_unload_driver());
+	CHECK(!probe_load_driver());
+	return PASS;
+}
+
+/* Under a hypervisor that schedules the guests itself this driver would wait for ever. */
+static enum ktap_result core_scheduler(void)
+{
+	CHECK(probe_load_driver() == EOPNOTSUPP);
+	CHECK(!device_there());
+	CHECK(log_says("mshv: not loaded: the hypervisor schedules virtual processors itself"),
+	      "no reason in the kernel log");
+	return PASS;
+}
+
+/* Linux does not go to sleep with memory lent: it could not read it, and nobody knows what becomes of the guests. */
+static enum ktap_result no_sleep(void)
+{
+	struct probe probe;
+
+	if (access("/sys/power/state", W_OK))
+		return ktap_skip("this kernel cannot suspend");
+	host_write("/sys/power/pm_test", "freezer");
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	CHECK(host_write("/sys/power/state", "freeze") && errno == EBUSY, "%s", strerror(errno));
+	CHECK(log_says("are lent to the hypervisor: end all guests before"), "no reason in the kernel log");
+	probe_close(&probe);
+	return PASS;
+}
+
 static enum ktap_result refused(void)
 {
 	CHECK(probe_load_driver() == ENODEV);
@@ -120,12 +176,20 @@ int main(int argc, char **argv)
 		{ "guests in between", guests_between },
 		{ "not twice", twice },
 		{ "capabilities refused", capabilities_refused },
+		{ "no debug calls unless asked for", no_debug_calls },
+		{ "no sleep with memory lent", no_sleep },
 	};
 	static const struct ktap_test refuse[] = {
 		{ "no hypervisor, no driver", refused },
 	};
 
+	static const struct ktap_test core[] = {
+		{ "a hypervisor that schedules the guests, no driver", core_scheduler },
+	};
+
 	if (argc > 1 && !strcmp(argv[1], "refuse"))
 		return KTAP_RUN(refuse);
+	if (argc > 1 && !strcmp(argv[1], "core"))
+		return KTAP_RUN(core);
 	return KTAP_RUN(tests);
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lent memory, when Linux goes to sleep or to another kernel.
+ *
+ * Laws:
+ *	- A page that is lent must not be touched, and hibernation and a crash dump would read it; what a
+ *	  suspended hypervisor does with its guests is nowhere promised. So Linux does not suspend or
+ *	  hibernate while anything is lent: EBUSY, and the kernel log says why.
+ *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a rule. If
+ *	  not, the log says how much the next kernel must not find free: on a machine that starts anew it
+ *	  does not matter, after kexec it does.
+ */
+#include <linux/notifier.h>
+#include <linux/reboot.h>
+#include <linux/suspend.h>
+
+#include "mshv.h"
+
+static int power_event(struct notifier_block *block, unsigned long event, void *data)
+{
+	switch (event) {
+	case PM_HIBERNATION_PREPARE:
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		if (mshv_lent() <= 0)
+			return NOTIFY_DONE;
+		pr_err(pr_fmt_mshv "%lld pages are lent to the hypervisor: end all guests before suspend or hibernation\n",
+		       mshv_lent());
+		return notifier_from_errno(-EBUSY);
+	}
+	return NOTIFY_DONE;
+}
+
+static int reboot_event(struct notifier_block *block, unsigned long event, void *data)
+{
+	mshv_withdraw_self();
+	if (mshv_lent() > 0)
+		pr_warn(pr_fmt_mshv "%lld pages are still lent to the hypervisor: a kernel that is started by kexec must not use them\n",
+			mshv_lent());
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block power_notifier = { .notifier_call = power_event };
+static struct notifier_block reboot_notifier = { .notifier_call = reboot_event };
+
+int mshv_power_init(void)
+{
+	int ret = register_pm_notifier(&power_notifier);
+
+	if (ret)
+		return ret;
+	ret = register_reboot_notifier(&reboot_notifier);
+	if (ret)
+		unregister_pm_notifier(&power_notifier);
+	return ret;
+}
+
+void mshv_power_exit(void)
+{
+	unregister_reboot_notifier(&reboot_notifier);
+	unregister_pm_notifier(&power_notifier);
+}
