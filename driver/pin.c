@@ -94,7 +94,7 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 }
 
 /*
- * Pin some pages. Returns how many, or an errno.
+ * Pin some pages. Returns how many, or an errno; the list holds those and nothing else.
  *
  * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks for
  * a place to put them, and may have to compact for that. Compaction waits while a sixteenth of a
@@ -108,18 +108,22 @@ static long pin_batch(struct mshv_region *region, u64 gfn, u64 pages, struct pag
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
 	unsigned int flags = region->writable ? FOLL_WRITE : 0;
 	unsigned int scope;
-	long got;
+	long got, done;
 
 	scope = memalloc_pin_save();
 	got = pin_user_pages_fast(address, pages, flags, list);
 	memalloc_pin_restore(scope);
 	if (got <= 0)
-		return got;
+		goto out;
 	unpin_user_pages(list, got);
 
 	scope = memalloc_nofs_save();
 	got = pin_user_pages_fast(address, got, flags | FOLL_LONGTERM, list);
 	memalloc_nofs_restore(scope);
+out:
+	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
+	done = max(got, 0L);
+	memset(list + done, 0, (pages - done) * sizeof(*list));
 	return got;
 }
 

@@ -6,6 +6,7 @@
 #include <hvabi/status.h>
 #include "frame.h"
 #include "hypercall.h"
+#include "lie.h"
 #include "options.h"
 #include "platform.h"
 
@@ -141,10 +142,10 @@ static u16 take_input(struct hypercall *c, const struct call_shape *shape, u64 c
 
 /* Output that the parent may see: what was done, and a header only on success. */
 static void give_output(const struct hypercall *c, const struct call_shape *shape,
-			u16 start, u16 status, u64 r8)
+			u16 start, u16 done, u16 status, u64 r8)
 {
 	u32 first = shape->out_header + (u32)start * shape->out_element;
-	u32 end = shape->out_header + (u32)c->done * shape->out_element;
+	u32 end = shape->out_header + (u32)done * shape->out_element;
 
 	/* DISPATCH_VP let others run: the page may have been deposited since. */
 	if ((!shape->out_header && !shape->out_element) || !frame_is_parents(r8 >> PAGE_SHIFT))
@@ -163,7 +164,8 @@ static u16 limit_reps(const struct hypercall *c)
 	return (u16)min_u64(c->reps, c->done + most);
 }
 
-static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, u16 status)
+/* Counts what was done, which need not be what is reported. */
+static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, u16 reported, u16 status)
 {
 	count(c->cpu, c->target, h->counter, 1);
 	count(c->cpu, c->target, h->counter + 1, (u64)(c->done - start));
@@ -171,7 +173,7 @@ static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, 
 		count(c->cpu, c->target, h->counter + 2, 1);
 	if (status == HVABI_STATUS_SUCCESS && c->done < c->reps)
 		count(c->cpu, c->target, HVABI_COUNT_PARTIAL, 1);
-	return hvabi_result(status, c->done);
+	return hvabi_result(status, reported);
 }
 
 u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
@@ -184,7 +186,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 		.reps = hvabi_control_reps(control), .done = start,
 		.in = cpu->hc_input, .out = cpu->hc_output,
 	};
-	u16 status;
+	u16 status, reported;
 
 	if (!shape || !h) {
 		count(cpu, &parent, HVABI_COUNT_UNKNOWN_CALL, 1);
@@ -194,16 +196,18 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	if (status == HVABI_STATUS_SUCCESS)
 		status = take_input(&c, shape, control, rdx, r8);
 	if (status != HVABI_STATUS_SUCCESS)
-		return finish(&c, h, start, status);
+		return finish(&c, h, start, start, status);
 	if (option_refuses_call(code)) {
 		count(cpu, &parent, HVABI_COUNT_CALL_REFUSED, 1);
-		return finish(&c, h, start, (u16)option(HVABI_OPTION_REFUSE_STATUS));
+		return finish(&c, h, start, start, (u16)option(HVABI_OPTION_REFUSE_STATUS));
 	}
 	memset(c.out, 0, BLOCK_MAX);
 	c.limit = limit_reps(&c);
-	status = h->handler(&c);
-	give_output(&c, shape, start, status, r8);
-	return finish(&c, h, start, status);
+	if (!lie_instead(&c, &status))
+		status = h->handler(&c);
+	reported = lie_about(&c, start, &status);
+	give_output(&c, shape, start, (u16)min_u64(reported, c.reps), status, r8);
+	return finish(&c, h, start, reported, status);
 }
 
 u16 hc_active_child(struct hypercall *c, u64 id, struct partition **p)

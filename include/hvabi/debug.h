@@ -193,6 +193,19 @@ _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) ==
 	       16 + 24 * HVABI_DEBUG_REACH_MAX, "size");
 _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
 
+/* False answers that the option "lie" asks for. */
+enum hvabi_lie {
+	HVABI_LIE_NONE,
+	HVABI_LIE_ERROR_WHEN_DONE,	/* a rep call that did everything reports OPERATION_FAILED */
+	HVABI_LIE_MORE_REPS,		/* ... more reps than were asked for */
+	HVABI_LIE_GOES_BACK,		/* ... success and no progress; not of calls that move pages */
+	HVABI_LIE_FOREIGN_PAGES,	/* WITHDRAW succeeds without end, with pages that nobody lent */
+	HVABI_LIE_SAME_PAGE,		/* WITHDRAW names one page again and again */
+	HVABI_LIE_WRONG_STATE_PAGE,	/* MAP_VP_STATE_PAGE names a page that does not exist */
+	HVABI_LIE_GARBAGE_STATES,	/* access states with all bits set */
+	HVABI_LIE_MAX
+};
+
 /*
  * Options: X(name, "boot option", default, largest).  Given at boot as
  * KEY=VALUE, changed at run time by DEBUG_SET_OPTION.  What each one does is
@@ -207,6 +220,7 @@ _Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
 	X(REFUSE_CALL_AT,	"refuse_call_at",	0, 0xffffffff) \
 	X(REFUSE_STATUS,	"refuse_status",	0x71, 0xffff) \
 	X(DELAY,		"delay",		0, 0xffffffff) \
+	X(LIE,			"lie",			0, HVABI_LIE_MAX - 1) \
 	X(CORE_SCHEDULER,	"core_scheduler",	0, 1) \
 	X(PARK,			"park",			0, 1)
 

@@ -31,6 +31,7 @@ static void behave(void)
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 0);
 	mshv_hypervisor_option(HVABI_OPTION_DELAY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_LIE, 0);
 }
 
 static void tear_down(void)
@@ -259,6 +260,57 @@ static enum ktap_result slow(void)
 	return PASS;
 }
 
+/*
+ * False answers. Nobody can work with such a hypervisor: what counts is that everything ends, with an errno or a guest that is dead, and
+ * that the parent does not believe it: it would free what is not its own, and hang or warn.
+ */
+static enum ktap_result lied_to(unsigned int lie)
+{
+	uint8_t bits[16];
+	uint64_t value;
+
+	OPTION(LIE, lie);
+	memory = probe_open_with(&probe, GPA, 4 * BLOCK, false);
+	if (!memory)
+		return PASS;
+	for (unsigned int i = 0; i < 40; i++) {
+		probe_write(&probe, GPA + i * 7 * PAGE, i);
+		probe_read(&probe, GPA + i * 7 * PAGE, &value);
+	}
+	madvise(memory, BLOCK + PAGE, MADV_DONTNEED);
+	mshv_track_access(probe.vm, true);
+	mshv_access_bitmap(probe.vm, GPA / PAGE, sizeof(bits) * 8, MSHV_DIRTY, MSHV_ACCESS_CLEAR, bits);
+	mshv_region_change(probe.vm, GPA, memory, 4 * BLOCK, MSHV_MEMORY_PINNED);
+	probe_read(&probe, GPA, &value);
+	mshv_region_change(probe.vm, GPA, memory, 4 * BLOCK, 0);
+	mshv_region_remove(probe.vm, GPA, memory, 4 * BLOCK);
+	probe_close(&probe);
+
+	if (!probe_open_isolated(&probe))
+		probe_read(&probe, 0x10000, &value);
+	return PASS;
+}
+
+static enum ktap_result lies(void)
+{
+	for (unsigned int lie = 1; lie < HVABI_LIE_MAX; lie++) {
+		int64_t lent = probe_lent();
+
+		CHECK_PASS(lied_to(lie));
+		probe_close(&probe);
+		OPTION(LIE, 0);
+		/* A page that came back twice, or none that ever was the parent's, is not counted. */
+		CHECK(probe_lent() >= lent, "lie %u: %lld pages", lie,
+		      (long long)(probe_lent() - lent));
+		ktap_note("lie %u: %lld pages stay lent", lie, (long long)(probe_lent() - lent));
+		/* The next guest is as good as ever. */
+		CHECK_PASS(set_up(false));
+		CHECK_PASS(work());
+		probe_close(&probe);
+	}
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -272,6 +324,7 @@ int main(void)
 		{ "memory wanted by an invalidation", invalidate_short },
 		{ "an invalidation refused kills the guest, no more", invalidate_refused },
 		{ "slow calls", slow },
+		{ "false answers", lies },
 	};
 
 	ktap_cleanup = tear_down;
