@@ -72,6 +72,7 @@ log_trouble() {
 	text ~ /detected (expedited )?stalls|self-detected stall/ ||
 	text ~ /Bad page (state|map)|bad: scheduling|Bad rss-counter/ ||
 	text ~ /sleeping function called|scheduling while atomic/ ||
+	text ~ /unchecked MSR access error/ ||
 	text ~ /^UBSAN:|^KASAN|^KFENCE|KCSAN/ || text ~ /refcount_t: / ||
 	text ~ /list_(add|del) corruption/ || text ~ /pagealloc: (memory|single bit)/ ||
 	text ~ /kmemleak: [0-9]+ new suspected/ || text ~ /Kernel panic/ ||

@@ -31,7 +31,7 @@ static u16 stopped_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
 	return status;
 }
 
-/* CREATE_VP (0x004e): starts in reset state, not suspended. */
+/* CREATE_VP (0x004e): starts in reset state, and suspended until EXPLICIT_SUSPEND is cleared. */
 u16 hc_create_vp(struct hypercall *c)
 {
 	const struct hvabi_create_vp *in = c->in;

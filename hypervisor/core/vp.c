@@ -71,6 +71,7 @@ u16 vp_create(struct cpu *cpu, struct partition *p, u32 index)
 	vp->vmcb = page[1];
 	vp->xsave = page[2];
 	reset(vp);
+	vp->explicit_suspend = true;
 	p->vps[index] = vp;
 	return HVABI_STATUS_SUCCESS;
 }

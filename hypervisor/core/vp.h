@@ -73,7 +73,7 @@ _Static_assert(sizeof(struct vp) <= 4096, "a VP is one page");
 struct vp *vp_find(struct partition *p, u32 index);
 
 /*
- * Make VP @index of an active child, in architectural reset state and ready.
+ * Make VP @index of an active child, in architectural reset state and explicitly suspended.
  * INVALID_VP_INDEX if out of range or there already, or INSUFFICIENT_MEMORY.
  */
 u16 vp_create(struct cpu *cpu, struct partition *p, u32 index);

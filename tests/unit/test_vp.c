@@ -74,6 +74,7 @@ static int setup(void **state)
 	mock_reset();
 	id = mock_child(40);
 	assert_status(create_vp(0), SUCCESS);
+	assert_status(set(HVABI_REG_EXPLICIT_SUSPEND, 0, 0), SUCCESS);
 	return 0;
 }
 
@@ -204,10 +205,18 @@ static void dispatch_answers(void **state)
 static void suspended_processors_do_not_run(void **state)
 {
 	struct hvabi_output_dispatch_vp *out = mock_out();
+	union hvabi_register_value value;
+	uint64_t first = id;
 
 	(void)state;
 	assert_status(map_page(1, MESSAGE_PAGE), SUCCESS);
 	mock_run = hits_memory;
+	/* As each one starts. */
+	id = mock_child(40);
+	assert_status(create_vp(0), SUCCESS);
+	assert_status(get(HVABI_REG_EXPLICIT_SUSPEND, &value), SUCCESS);
+	assert_int_equal(value.reg64, 1);
+	id = first;
 	assert_status(set(HVABI_REG_EXPLICIT_SUSPEND, 1, 0), SUCCESS);
 	assert_status(dispatch(0), SUCCESS);
 	assert_int_equal(out->dispatch_state, HVABI_DISPATCH_STATE_BLOCKED);

@@ -23,9 +23,12 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..26"
+echo "1..33"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
+check "-h" 0 "usage: mshv VERB" mshv -h
+check "help of a verb" 0 "usage: mshv run [options] PAYLOAD" mshv help run
+check "a full disk" 1 "standard output: No space left on device" sh -c 'mshv --help >/dev/full'
 check "no verb" 2 "usage: mshv VERB" mshv
 check "unknown verb" 2 "mshv: fly: unknown verb" mshv fly
 check "hello" 0 "Hello from the guest: 64 MiB, 1 processor" mshv run hello
@@ -37,7 +40,12 @@ check "small pages" 0 "checked 7168 pages" mshv run -s -m 32M stamp
 # As much as takes longer than a second anywhere.
 check "a payload with commands has a timeout, too" 1 "has not reported within" mshv run -t 1 -m 768M -s stamp
 check "bad seconds" 2 "--timeout: not seconds: 0" mshv run -t 0 hello
-check "an unknown option" 2 "try 'mshv run --help'" mshv run --fast hello
+check "an unknown option" 2 "mshv: run: unknown option: --fast (try 'mshv run --help')" mshv run --fast hello
+check "in one line" 0 "1" sh -c 'mshv run --fast 2>&1 | wc -l'
+check "an option without its value" 2 "run: no value for: --memory" mshv run --memory
+check "a payload without a name" 2 "run: the payload's name is empty" mshv run ""
+check "a driver that is not there" 1 "mshv: stat: /dev/nowhere: No such file or directory" \
+	env MSHV_DEVICE=/dev/nowhere mshv stat
 check "an operand too much" 2 "hv: unexpected: now" mshv hv now
 check "bad size" 2 "--memory: not a size: 3x" mshv run -m 3x hello
 check "no whole pages" 2 "--memory: not a size: 65537" mshv run -m 65537 hello

@@ -3,6 +3,7 @@
 #ifndef MSHV_CMD_H
 #define MSHV_CMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MSHV_VERSION	"0.1"
@@ -21,6 +22,8 @@ int cmd_top(int argc, char **argv);
 int cmd_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for wrong arguments; returns EXIT_USAGE. */
 int cmd_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Whether the device is not there; if so, says it. */
+bool cmd_no_driver(const char *verb);
 
 enum cmd_kind {
 	CMD_SET,	/* no argument: true */

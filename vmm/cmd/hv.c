@@ -2,19 +2,22 @@
 /* mshv hv: what the bundled hypervisor has counted. */
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "libmshv.h"
 
 static const char usage[] =
-	"usage: mshv hv [--json] [--all] [--processor N]\n"
+	"usage: mshv hv [--json] [--all] [--parent | --processor N]\n"
 	"\n"
-	"Shows the counters of the bundled hypervisor about the parent partition: exits by\n"
-	"reason, hypercalls (calls, repetitions, failures), events of second-level maps.\n"
+	"Shows what the bundled hypervisor did since it was booted, for the parent and for all\n"
+	"guests, those that are gone included: exits by reason, hypercalls (calls, repetitions,\n"
+	"failures), events of second-level maps.\n"
 	"\n"
 	"  -j, --json         as one JSON object\n"
 	"  -a, --all          counters that are 0 as well (--json always has all)\n"
-	"  -c, --processor N  what happened on that processor, whoever it was for\n";
+	"  -P, --parent       only what was for the parent itself\n"
+	"  -c, --processor N  only what happened on that processor\n";
 
 static void print_json(const uint64_t *counters)
 {
@@ -37,13 +40,27 @@ static void print_text(const uint64_t *counters, bool all)
 			       (unsigned long long)counters[i]);
 }
 
+/* Of all processors: whoever it was for, it happened on one of them. */
+static int all_processors(uint64_t *counters)
+{
+	uint64_t one[HVABI_COUNT_MAX];
+	uint32_t processor;
+
+	memset(counters, 0, sizeof(one));
+	for (processor = 0; !mshv_processor_counters(processor, one); processor++)
+		for (unsigned int i = 0; i < HVABI_COUNT_MAX; i++)
+			counters[i] += one[i];
+	return processor ? 0 : -1;
+}
+
 int cmd_hv(int argc, char **argv)
 {
 	uint64_t counters[HVABI_COUNT_MAX], processor = HVABI_DEBUG_ALL_PROCESSORS;
-	bool json = false, all = false;
+	bool json = false, all = false, parent = false;
 	const struct cmd_option options[] = {
 		{ "json", 'j', CMD_SET, &json, NULL, 0, 0 },
 		{ "all", 'a', CMD_SET, &all, NULL, 0, 0 },
+		{ "parent", 'P', CMD_SET, &parent, NULL, 0, 0 },
 		{ "processor", 'c', CMD_NUMBER, &processor, "a number", 0, 255 },
 		{ 0 },
 	};
@@ -53,8 +70,14 @@ int cmd_hv(int argc, char **argv)
 		ret = cmd_no_operands(argc, argv);
 	if (ret != CMD_GO_ON)
 		return ret;
-	ret = processor == HVABI_DEBUG_ALL_PROCESSORS ? mshv_counters(NULL, counters) :
-		mshv_processor_counters((uint32_t)processor, counters);
+	if (parent && processor != HVABI_DEBUG_ALL_PROCESSORS)
+		return cmd_usage_error("hv: --parent and --processor exclude each other");
+	if (parent)
+		ret = mshv_counters(NULL, counters);
+	else if (processor != HVABI_DEBUG_ALL_PROCESSORS)
+		ret = mshv_processor_counters((uint32_t)processor, counters);
+	else
+		ret = all_processors(counters);
 	if (ret)
 		return cmd_error("hv: %s", mshv_error());
 	if (json)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -47,6 +48,18 @@ int cmd_error(const char *format, ...)
 	say(format, args);
 	va_end(args);
 	return 1;
+}
+
+bool cmd_no_driver(const char *verb)
+{
+	const char *device = getenv("MSHV_DEVICE");
+
+	if (!device || !*device)
+		device = "/dev/mshv";
+	if (!access(device, F_OK))
+		return false;
+	cmd_error("%s: %s: %s (is the module mshv_movable loaded?)", verb, device, strerror(errno));
+	return true;
 }
 
 int cmd_usage_error(const char *format, ...)
@@ -102,24 +115,39 @@ int cmd_parse_size(const char *text, uint64_t *size)
 	return 0;
 }
 
+/* What was printed has to arrive: a full disk is a failure. */
+static int end(int code)
+{
+	if ((fflush(stdout) || ferror(stdout)) && !code)
+		return cmd_error("standard output: %s", strerror(errno));
+	return code;
+}
+
 int main(int argc, char **argv)
 {
+	static char help_option[] = "--help";
 	size_t i;
 
 	if (argc < 2) {
 		help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    (!strcmp(argv[1], "help") && argc == 2)) {
 		help(stdout);
-		return 0;
+		return end(0);
 	}
 	if (!strcmp(argv[1], "--version")) {
 		printf("mshv %s\n", MSHV_VERSION);
-		return 0;
+		return end(0);
+	}
+	/* "help VERB" is "VERB --help". */
+	if (!strcmp(argv[1], "help")) {
+		argv[1] = argv[2];
+		argv[2] = help_option;
 	}
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (!strcmp(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
+			return end(verbs[i].run(argc - 1, argv + 1));
 	return cmd_usage_error("%s: unknown verb (see mshv --help)", argv[1]);
 }

@@ -37,7 +37,7 @@ static int set(const char *verb, const struct cmd_option *o, const char *text)
 int cmd_options(int argc, char **argv, const char *usage, const struct cmd_option *options)
 {
 	struct option longs[OPTIONS_MAX + 2] = { { "help", no_argument, NULL, 'h' } };
-	char letters[2 * OPTIONS_MAX + 2] = "h", *letter = letters + 1;
+	char letters[2 * OPTIONS_MAX + 3] = ":h", *letter = letters + 2;
 	unsigned int i, count;
 	int c, ret;
 
@@ -53,6 +53,8 @@ int cmd_options(int argc, char **argv, const char *usage, const struct cmd_optio
 				*letter++ = ':';
 		}
 	}
+	/* One line for one mistake: ours. */
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
@@ -62,7 +64,9 @@ int cmd_options(int argc, char **argv, const char *usage, const struct cmd_optio
 			if (c == FIRST + (int)i || c == options[i].letter)
 				break;
 		if (i == count)
-			return cmd_usage_error("%s: try 'mshv %s --help'", argv[0], argv[0]);
+			return cmd_usage_error("%s: %s: %s (try 'mshv %s --help')", argv[0],
+					       c == ':' ? "no value for" : "unknown option",
+					       argv[optind - 1], argv[0]);
 		ret = set(argv[0], &options[i], optarg);
 		if (ret)
 			return ret;

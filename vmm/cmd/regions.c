@@ -45,8 +45,8 @@ static void print_json(const struct stat_partition *p, bool *first)
 	for (unsigned int i = 0; i < p->region_count; i++) {
 		const struct stat_region *r = &p->regions[i];
 
-		printf("%s{\"partition\": %" PRIu64 ", \"pid\": %d, \"guest_address\": %" PRIu64
-		       ", \"size\": %" PRIu64 ", \"host_address\": %" PRIu64
+		printf("%s{\"partition\": %" PRIu64 ", \"pid\": %d, \"guest-address\": %" PRIu64
+		       ", \"size\": %" PRIu64 ", \"host-address\": %" PRIu64
 		       ", \"kind\": \"%s\", \"rights\": \"%s\"", *first ? "" : ",\n ", p->id, p->pid,
 		       r->gfn << 12, r->pages << 12, r->hva, r->kind, r->rights);
 		for (unsigned int k = 0; k < r->count; k++)

@@ -115,5 +115,7 @@ int cmd_run(int argc, char **argv)
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");
+	if (!*argv[optind])
+		return cmd_usage_error("run: the payload's name is empty");
 	return run(&config, argv[optind], (unsigned int)timeout);
 }

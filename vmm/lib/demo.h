@@ -4,7 +4,7 @@
  *
  * A row does something to a guest's memory while the guest works on it, collects counts,
  * and checks what must hold. `mshv demo` shows them as a table; as tests each row stands
- * alone and every check is a result (tests/vm/demo.c).
+ * alone and every check is a result (tests/vm/test_demo.c).
  */
 #ifndef LIBMSHV_DEMO_H
 #define LIBMSHV_DEMO_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The demonstration, rows 6 and 7: guests of their own, one killed, one pinned. */
+/* The demonstration, rows kill and pinned: guests of their own, one killed, one pinned. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
