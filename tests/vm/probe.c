@@ -205,21 +205,10 @@ int64_t probe_counted(unsigned int counter)
 
 uint64_t probe_stat(struct probe *probe, const char *key)
 {
-	char path[64], name[64], line[1024];
-	unsigned long long value = 0;
-	bool found = false;
-	FILE *f;
+	uint64_t value;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", mshv_vm_fd(probe->vm));
-	snprintf(name, sizeof(name), "mshv-%s:", key);
-	f = fopen(path, "r");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = !strncmp(line, name, strlen(name)) &&
-			sscanf(line + strlen(name), "%llu", &value) == 1;
-	if (f)
-		fclose(f);
-	if (!found) {
-		fprintf(stderr, "probe: no %s in %s\n", name, path);
+	if (mshv_stat(probe->vm, key, &value)) {
+		fprintf(stderr, "probe: %s\n", mshv_error());
 		exit(1);
 	}
 	return value;

@@ -13,6 +13,7 @@
 /* Each gets the arguments from its own name on and returns the exit code. */
 int cmd_run(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_hv(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
@@ -30,13 +31,14 @@ enum cmd_kind {
 	CMD_CLEAR,	/* no argument: false */
 	CMD_NUMBER,
 	CMD_SIZE,
+	CMD_TEXT,
 };
 
 struct cmd_option {
 	const char *name;	/* NULL: end of the table */
 	char letter;		/* 0: none */
 	enum cmd_kind kind;
-	void *value;		/* bool *, or uint64_t *; left alone without the option */
+	void *value;		/* bool *, uint64_t *, or const char **; left alone without the option */
 	const char *what;	/* a value that is refused is "not WHAT" */
 	uint64_t min, max;	/* of a number, inclusive; a size is a multiple of @min, and not 0 */
 };

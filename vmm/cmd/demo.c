@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mshv demo: the demonstration as a table; exit code 0 only if every row holds. */
+/*
+ * mshv demo: the demonstration as a table; exit code 0 only if every row holds.
+ *
+ * mshv check: the same on a host that one wants to know about. Works under any hypervisor, from the driver's counters and the
+ * guests' stamps; says what could not be shown there; a row that cannot run there is no failure. Writes a report to send in.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <hvabi/cpuid.h>
 
 #include "cmd.h"
 #include "demo.h"
@@ -17,6 +30,18 @@ static const char usage[] =
 	"\n"
 	"  -m, --memory SIZE  memory of the guest (default 1G)\n"
 	"  -t, --touch SIZE   what the guest works on (default 256M)\n";
+
+static const char check_usage[] =
+	"usage: mshv check [--report FILE] [ROW]...\n"
+	"\n"
+	"Runs the rows of the demonstration (see mshv demo --help) on this host, under whatever\n"
+	"hypervisor it has, and says what holds, what could not run, and what only the bundled\n"
+	"hypervisor could have shown. Exit code 0 unless a row fails.\n"
+	"\n"
+	"  -r, --report FILE  write kernel, hypervisor, capabilities, counts and results there;\n"
+	"                     nothing about persons, names or addresses\n"
+	"  -m, --memory SIZE  memory of the guest (default 512M)\n"
+	"  -t, --touch SIZE   what the guest works on (default 128M)\n";
 
 static bool wanted(const char *name, int argc, char **argv)
 {
@@ -62,28 +87,39 @@ static void print_row(unsigned int n, const struct demo_report *report)
 	if (*report->skipped)
 		print_counts(report->skipped);
 	print_counts(report->counts);
+	if (*report->unproven)
+		printf("   |         | not shown here: %s\n", report->unproven);
 	for (i = 0; i < report->checks; i++)
 		if (!report->check[i].holds)
 			printf("   |         | NOT: %s\n", report->check[i].text);
 	print_rule();
 }
 
-static int run(struct demo *demo, int argc, char **argv)
+struct result {
+	struct demo_report reports[DEMO_ROWS];
+	unsigned int rows, hold, skipped;
+};
+
+static void run(struct demo *demo, int argc, char **argv, struct result *result)
 {
-	static struct demo_report reports[DEMO_ROWS];
-	unsigned int i, bad = 0, count = 0;
+	struct demo_report *reports = result->reports;
 	double start = host_seconds();
+	unsigned int i;
 
 	demo_begin(demo);
 	for (i = 0; i < DEMO_ROWS; i++) {
 		if (!wanted(demo_rows[i].name, argc, argv))
 			continue;
-		count++;
+		result->rows++;
 		printf("[%5.1f s] %u. %s\n", host_seconds() - start, i + 1,
 		       demo_rows[i].title);
 		fflush(stdout);
 		demo_rows[i].run(demo, &reports[i]);
-		bad += !demo_holds(&reports[i]);
+		result->skipped += *reports[i].skipped != 0;
+		result->hold += demo_holds(&reports[i]);
+		/* The guest of a row that failed must not spoil the next. */
+		if (!demo_holds(&reports[i]))
+			demo_end(demo);
 	}
 	demo_finish(demo);
 	printf("\nMovable guest memory, shown in %.0f s\n\n", host_seconds() - start);
@@ -92,8 +128,30 @@ static int run(struct demo *demo, int argc, char **argv)
 	for (i = 0; i < DEMO_ROWS; i++)
 		if (wanted(demo_rows[i].name, argc, argv))
 			print_row(i, &reports[i]);
-	printf("\n%u of %u rows hold\n", count - bad, count);
-	return bad ? 1 : 0;
+	printf("\n%u of %u rows hold", result->hold, result->rows);
+	if (result->skipped)
+		printf(", %u cannot run here", result->skipped);
+	printf("\n");
+}
+
+/* Sizes and rows. Returns CMD_GO_ON, or the exit code. */
+static int check_args(const struct demo *demo, int argc, char **argv)
+{
+	unsigned int row;
+	int i;
+
+	if (demo->memory_size % MSHV_PAGE_SIZE || demo->touch_size > demo->memory_size ||
+	    demo->memory_size - demo->touch_size < DEMO_FIRST_GPA)
+		return cmd_usage_error("%s: the guest's memory must be whole pages, and 16M "
+				       "more than what it touches", argv[0]);
+	for (i = optind; i < argc; i++) {
+		for (row = 0; row < DEMO_ROWS; row++)
+			if (!strcmp(argv[i], demo_rows[row].name))
+				break;
+		if (row == DEMO_ROWS)
+			return cmd_usage_error("%s: no such row: %s", argv[0], argv[i]);
+	}
+	return cmd_no_driver(argv[0]) ? 1 : CMD_GO_ON;
 }
 
 int cmd_demo(int argc, char **argv)
@@ -105,21 +163,135 @@ int cmd_demo(int argc, char **argv)
 		{ "touch", 't', CMD_SIZE, &demo.touch_size, "a multiple of 8M", 8 << 20, 0 },
 		{ 0 },
 	};
-	int i, ret = cmd_options(argc, argv, usage, options);
-	unsigned int row;
+	static struct result result;
+	int ret = cmd_options(argc, argv, usage, options);
 
+	if (ret == CMD_GO_ON)
+		ret = check_args(&demo, argc, argv);
 	if (ret != CMD_GO_ON)
 		return ret;
-	if (demo.memory_size % MSHV_PAGE_SIZE || demo.touch_size > demo.memory_size ||
-	    demo.memory_size - demo.touch_size < DEMO_FIRST_GPA)
-		return cmd_usage_error("demo: the guest's memory must be whole pages, and 16M "
-				       "more than what it touches");
-	for (i = optind; i < argc; i++) {
-		for (row = 0; row < DEMO_ROWS; row++)
-			if (!strcmp(argv[i], demo_rows[row].name))
-				break;
-		if (row == DEMO_ROWS)
-			return cmd_usage_error("demo: no such row: %s", argv[i]);
+	run(&demo, argc, argv, &result);
+	return result.hold == result.rows ? 0 : 1;
+}
+
+/* ---- mshv check ---- */
+
+static void report_capabilities(FILE *f)
+{
+	struct hvabi_input_get_partition_property_ex in = {
+		.property_code = HVABI_PROPERTY_VMM_CAPABILITIES,
+	};
+	struct hvabi_output_property_bank bank = { 0 };
+	const char *device = getenv("MSHV_DEVICE");
+	int fd = open(device && *device ? device : "/dev/mshv", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && !mshv_hypercall(fd, HVABI_CALL_GET_PARTITION_PROPERTY_EX, NULL, &in, sizeof(in),
+				       &bank, sizeof(bank), NULL))
+		fprintf(f, "vmm-capabilities: 0x%llx\n", (unsigned long long)bank.bank[0]);
+	else
+		fprintf(f, "vmm-capabilities: %s\n", fd < 0 ? strerror(errno) : mshv_error());
+	if (fd >= 0)
+		close(fd);
+}
+
+static void report_hypervisor(FILE *f)
+{
+	unsigned int eax, ebx, ecx, edx;
+	char name[13] = "";
+
+	__cpuid(HVABI_CPUID_VENDOR, eax, ebx, ecx, edx);
+	memcpy(name, &ebx, 4);
+	memcpy(name + 4, &ecx, 4);
+	memcpy(name + 8, &edx, 4);
+	fprintf(f, "hypervisor: %s, leaves to 0x%x\n", name, eax);
+	__cpuid(HVABI_CPUID_VERSION, eax, ebx, ecx, edx);
+	fprintf(f, "hypervisor-version: %u.%u.%u, service pack %u.%u\n", ebx >> 16, ebx & 0xffff, eax, ecx,
+		edx);
+	__cpuid(HVABI_CPUID_FEATURES, eax, ebx, ecx, edx);
+	fprintf(f, "privileges: 0x%08x%08x, features 0x%08x 0x%08x\n", ebx, eax, ecx, edx);
+	__cpuid(HVABI_CPUID_RECOMMENDATIONS, eax, ebx, ecx, edx);
+	fprintf(f, "recommendations: 0x%08x\n", eax);
+	report_capabilities(f);
+	fprintf(f, "bundled-hypervisor: %s\n", demo_hypervisor_tells() ? "yes" : "no, or debug calls are off");
+}
+
+static void report_host(FILE *f)
+{
+	struct utsname host;
+	char line[64] = "";
+
+	if (!uname(&host))
+		fprintf(f, "kernel: %s %s %s\n", host.sysname, host.release, host.machine);
+	if (!host_read("/sys/module/mshv_movable/version", line, sizeof(line)))
+		fprintf(f, "driver: %s\n", line);
+	fprintf(f, "tools: %s\n", MSHV_VERSION);
+	fprintf(f, "processors: %ld, nodes: %u, memory: %llu KiB, swap: %llu KiB\n",
+		sysconf(_SC_NPROCESSORS_ONLN), host_nodes(),
+		(unsigned long long)host_stat("/proc/meminfo", "MemTotal"),
+		(unsigned long long)host_stat("/proc/meminfo", "SwapTotal"));
+}
+
+static void report_rows(FILE *f, const struct result *result, int argc, char **argv)
+{
+	for (unsigned int i = 0; i < DEMO_ROWS; i++) {
+		const struct demo_report *report = &result->reports[i];
+
+		if (!wanted(demo_rows[i].name, argc, argv))
+			continue;
+		fprintf(f, "\nrow: %s\nverdict: %s\n", demo_rows[i].name, verdict(report));
+		if (*report->skipped)
+			fprintf(f, "reason: %s\n", report->skipped);
+		if (*report->counts)
+			fprintf(f, "counts: %s\n", report->counts);
+		if (*report->unproven)
+			fprintf(f, "not-shown: %s\n", report->unproven);
+		for (unsigned int c = 0; c < report->checks; c++)
+			fprintf(f, "%s: %s\n", report->check[c].holds ? "holds" : "FAILS",
+				report->check[c].text);
 	}
-	return run(&demo, argc, argv);
+}
+
+static int write_report(FILE *f, const struct result *result, int argc, char **argv)
+{
+	fprintf(f, "mshv check, format 1\n");
+	report_host(f);
+	report_hypervisor(f);
+	report_rows(f, result, argc, argv);
+	fprintf(f, "\nrows: %u, hold: %u, skipped: %u\n", result->rows, result->hold, result->skipped);
+	return fflush(f) || ferror(f);
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct demo demo = { .memory_size = 512ull << 20, .touch_size = 128ull << 20,
+			     .progress = stdout };
+	const char *path = NULL;
+	const struct cmd_option options[] = {
+		{ "report", 'r', CMD_TEXT, &path, NULL, 0, 0 },
+		{ "memory", 'm', CMD_SIZE, &demo.memory_size, "a size", 1, 0 },
+		{ "touch", 't', CMD_SIZE, &demo.touch_size, "a multiple of 8M", 8 << 20, 0 },
+		{ 0 },
+	};
+	static struct result result;
+	int ret = cmd_options(argc, argv, check_usage, options);
+	FILE *f = NULL;
+
+	if (ret == CMD_GO_ON)
+		ret = check_args(&demo, argc, argv);
+	if (ret != CMD_GO_ON)
+		return ret;
+	/* Before minutes of work, not after. */
+	if (path && !(f = fopen(path, "we")))
+		return cmd_error("check: %s: %s", path, strerror(errno));
+	run(&demo, argc, argv, &result);
+	if (!demo_hypervisor_tells())
+		printf("\nThis hypervisor, or this driver, does not tell who reaches which page: stamps are the only\n"
+		       "witness that a page which Linux took away was out of the guest's reach.\n");
+	if (f) {
+		ret = write_report(f, &result, argc, argv);
+		if (fclose(f) || ret)
+			return cmd_error("check: %s: %s", path, strerror(errno));
+		printf("\nreport: %s\n", path);
+	}
+	return result.hold + result.skipped == result.rows ? 0 : 1;
 }

@@ -16,6 +16,7 @@ static const struct verb {
 } verbs[] = {
 	{ "run", cmd_run, "run a guest payload and show its console" },
 	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
+	{ "check", cmd_check, "check movable guest memory on this host; a report to send in" },
 	{ "stat", cmd_stat, "show the driver's counters of each partition" },
 	{ "regions", cmd_regions, "list guest memory regions, their kind and what is mapped" },
 	{ "top", cmd_top, "show what each partition does, again and again" },

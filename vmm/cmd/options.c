@@ -20,6 +20,9 @@ static int set(const char *verb, const struct cmd_option *o, const char *text)
 	case CMD_CLEAR:
 		*(bool *)o->value = o->kind == CMD_SET;
 		return 0;
+	case CMD_TEXT:
+		*(const char **)o->value = text;
+		return 0;
 	case CMD_NUMBER:
 		bad = cmd_parse_number(text, o->min, o->max, &value);
 		break;
@@ -43,7 +46,7 @@ int cmd_options(int argc, char **argv, const char *usage, const struct cmd_optio
 
 	for (count = 0; options[count].name; count++) {
 		const struct cmd_option *o = &options[count];
-		bool argument = o->kind == CMD_NUMBER || o->kind == CMD_SIZE;
+		bool argument = o->kind != CMD_SET && o->kind != CMD_CLEAR;
 
 		longs[count + 1] = (struct option){ o->name, argument ? required_argument :
 						    no_argument, NULL, FIRST + (int)count };

@@ -80,6 +80,33 @@ void demo_skip(struct demo_report *report, const char *why)
 	snprintf(report->skipped, sizeof(report->skipped), "%s", why);
 }
 
+void demo_unproven(struct demo_report *report, const char *what)
+{
+	snprintf(report->unproven, sizeof(report->unproven), "%s", what);
+}
+
+bool demo_hypervisor_tells(void)
+{
+	uint64_t counters[HVABI_COUNT_MAX];
+
+	return !mshv_counters(NULL, counters);
+}
+
+bool demo_look(struct demo *demo, struct demo_report *report, struct demo_seen *seen)
+{
+	struct mshv_vm *vm = mshv_session_vm(demo->session);
+	uint64_t blank, unmap;
+
+	if (mshv_stat(vm, "faults-served", &seen->faults) ||
+	    mshv_stat(vm, "map-calls", &seen->map_calls) ||
+	    mshv_stat(vm, "blank-calls", &blank) || mshv_stat(vm, "unmap-calls", &unmap) ||
+	    mshv_stat(vm, "pages-mapped-small", &seen->small) ||
+	    mshv_stat(vm, "pages-mapped-large", &seen->large))
+		return demo_failed(report, "read the driver's counters");
+	seen->calls = seen->map_calls + blank + unmap;
+	return true;
+}
+
 bool demo_holds(const struct demo_report *report)
 {
 	unsigned int i;

@@ -38,6 +38,7 @@ struct demo_check {
 struct demo_report {
 	char counts[256];		/* for the table */
 	char skipped[96];		/* not empty: why the row cannot run here */
+	char unproven[160];		/* not empty: what only the bundled hypervisor tells */
 	unsigned int checks;
 	struct demo_check check[DEMO_CHECKS_MAX];
 };
@@ -73,6 +74,22 @@ bool demo_failed(struct demo_report *report, const char *what);
 void demo_counts(struct demo_report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void demo_skip(struct demo_report *report, const char *why);
+/* Something that the row claims and that nobody can show here. */
+void demo_unproven(struct demo_report *report, const char *what);
+
+/* The hypervisor is the bundled one, and the driver passes its debug calls on. */
+bool demo_hypervisor_tells(void);
+
+/* What the driver counted for a guest. */
+struct demo_seen {
+	uint64_t faults;
+	uint64_t map_calls;
+	uint64_t calls;			/* map, blank, unmap */
+	uint64_t small, large;		/* pages mapped by faults */
+};
+
+/* False: recorded in the report. */
+bool demo_look(struct demo *demo, struct demo_report *report, struct demo_seen *seen);
 
 /* The part of guest memory that the guest works on. */
 uint8_t *demo_range(struct demo *demo);
@@ -93,7 +110,7 @@ bool demo_stop(struct demo *demo, struct demo_report *report, uint64_t *pages);
 /* Both processors check every stamp of the range once, in an order at random. */
 bool demo_verify(struct demo *demo, struct demo_report *report, const char *when);
 
-/* Sum of a counter over all of the parent's processors, children gone included. */
+/* Sum of a counter of the bundled hypervisor over all of the parent's processors, children gone included; 0 of another. */
 uint64_t demo_total(unsigned int counter);
 
 void demo_row_thp(struct demo *demo, struct demo_report *report);

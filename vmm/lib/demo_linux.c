@@ -77,39 +77,42 @@ static int split(uint8_t *block)
 
 static void split_and_collapse(struct demo *own, struct demo_report *report, uint64_t half)
 {
-	uint64_t first[HVABI_COUNT_MAX], middle[HVABI_COUNT_MAX], last[HVABI_COUNT_MAX], work = 0;
-	struct mshv_vm *vm = mshv_session_vm(own->session);
+	struct demo_seen first, middle, last;
 	uint8_t *range = demo_range(own);
 	unsigned int blocks = half / BLOCK, collapsed = 0;
-	uint64_t offset;
+	uint64_t offset, work = 0;
+	bool seen;
 
-	if (mshv_counters(vm, first) ||
+	if (!demo_look(own, report, &first) ||
 	    !demo_start(own, report, 0, own->touch_size / GUEST_PAGE_SIZE))
 		return;
 	for (offset = 0; offset < half; offset += BLOCK)
 		demo_check(report, !split(range + offset), "split");
 	demo_check(report, one_more_round(own), "the guest goes on in small pages");
-	mshv_counters(vm, middle);
+	seen = demo_look(own, report, &middle);
 	for (offset = 0; offset < half; offset += BLOCK)
 		collapsed += !madvise(range + offset, BLOCK, MADV_COLLAPSE_);
 	demo_check(report, one_more_round(own), "the guest goes on in huge pages");
-	mshv_counters(vm, last);
+	seen &= demo_look(own, report, &last);
 	demo_stop(own, report, &work);
-	demo_check(report, middle[HVABI_COUNT_MAP_4K] - first[HVABI_COUNT_MAP_4K] >=
-		   blocks * BLOCK_PAGES, "split: mapped in small pages");
+	if (!seen)
+		return;
+	demo_check(report, middle.small - first.small >= blocks * BLOCK_PAGES,
+		   "split: mapped in small pages");
 	demo_check(report, collapsed == blocks, "Linux collapsed %u of %u blocks", collapsed, blocks);
-	demo_check(report, last[HVABI_COUNT_MAP_2M] - middle[HVABI_COUNT_MAP_2M] >= blocks,
+	demo_check(report, last.large - middle.large >= blocks * BLOCK_PAGES,
 		   "collapsed: mapped in huge pages again");
 	demo_counts(report, "%u blocks: split, %llu small maps; collapsed, %llu huge maps", blocks,
-		    (ull)(middle[HVABI_COUNT_MAP_4K] - first[HVABI_COUNT_MAP_4K]),
-		    (ull)(last[HVABI_COUNT_MAP_2M] - middle[HVABI_COUNT_MAP_2M]));
+		    (ull)(middle.small - first.small),
+		    (ull)((last.large - middle.large) / BLOCK_PAGES));
 	demo_counts(report, "%llu stamps checked meanwhile", (ull)work);
 }
 
 void demo_row_thp(struct demo *demo, struct demo_report *report)
 {
 	struct demo own = small_demo(demo, 16 * MIB);
-	uint64_t half = own.touch_size / 2, counters[HVABI_COUNT_MAX];
+	uint64_t half = own.touch_size / 2;
+	struct demo_seen seen;
 	unsigned int huge;
 
 	if (!demo_need_stamps(&own, report))
@@ -119,12 +122,10 @@ void demo_row_thp(struct demo *demo, struct demo_report *report)
 		demo_skip(report, "Linux has no huge pages to give");
 		goto out;
 	}
-	if (mshv_counters(mshv_session_vm(own.session), counters)) {
-		demo_failed(report, "read the counters");
+	if (!demo_look(&own, report, &seen))
 		goto out;
-	}
-	demo_check(report, counters[HVABI_COUNT_MAP_2M] >= huge, "%llu maps of 2 MiB",
-		   (ull)counters[HVABI_COUNT_MAP_2M]);
+	demo_check(report, seen.large >= huge * BLOCK_PAGES, "%llu maps of 2 MiB",
+		   (ull)(seen.large / BLOCK_PAGES));
 	demo_progress(demo, "the guest works; Linux splits its huge pages and collapses them");
 	split_and_collapse(&own, report, half);
 	demo_verify(&own, report, "afterwards");

@@ -105,6 +105,9 @@ int mshv_track_access(struct mshv_vm *vm, bool on);
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,
 		       enum mshv_access which, enum mshv_access_op op, uint8_t *bitmap);
 
+/* What the driver counted for this VM: a key of docs/stats.md, such as "faults-served". */
+int mshv_stat(struct mshv_vm *vm, const char *key, uint64_t *value);
+
 /* ---- processors ---- */
 
 /* @index below 256; each once in a VM. */
