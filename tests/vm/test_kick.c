@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A signal ends RUN_VP whenever it comes: also between the last look for signals and the guest. On a processor without a timer tick
+ * nothing else would end the run of a guest that spins (boot with nohz_full=1).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <host.h>
+
+#include "ktap.h"
+#include "probe.h"
+
+#define KICKS		3000
+/* The longest way from user mode to the guest, in turns of a loop: each kick comes at another moment of it. */
+#define SPIN		40000
+/* Seconds after which a kick is lost. */
+#define LOST		20
+
+static struct probe probe;
+static atomic_long entered, left_guest;
+static atomic_int thread_id;
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+static void stay_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *guest(void *arg)
+{
+	struct hvabi_message message;
+
+	stay_on(1);
+	thread_id = (int)syscall(SYS_gettid);
+	for (;;) {
+		entered++;
+		if (!mshv_vcpu_run(probe.vcpu, &message) || errno != EINTR)
+			return arg;
+		left_guest++;
+	}
+}
+
+static enum ktap_result kicked(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	unsigned int seed = 20261128;
+	char tickless[32] = "";
+	pthread_t thread;
+	double begin;
+
+	ktap_note("seed %u, processors without a tick: %s", seed,
+		  host_read("/sys/devices/system/cpu/nohz_full", tickless, sizeof(tickless)) ? "?" : tickless);
+	sigaction(SIGUSR1, &action, NULL);
+	stay_on(0);
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	/* jmp . */
+	memcpy(probe.boot + 0x10200, "\xeb\xfe", 2);
+	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_RIP, 0x10200), "%s", mshv_error());
+	CHECK(!pthread_create(&thread, NULL, guest, NULL));
+	while (!thread_id)
+		usleep(1000);
+	usleep(200000);
+	for (unsigned int i = 0; i < KICKS; i++) {
+		long left = left_guest;
+
+		while (entered == left)
+			;
+		for (volatile int spin = (int)(rand_r(&seed) % SPIN); spin > 0; spin--)
+			;
+		begin = host_seconds();
+		syscall(SYS_tgkill, getpid(), thread_id, SIGUSR1);
+		while (left_guest == left && host_seconds() < begin + LOST)
+			;
+		CHECK(left_guest != left, "kick %u: the guest still runs after %u s", i, LOST);
+	}
+	return PASS;
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		{ "every kick arrives", kicked },
+	};
+
+	return KTAP_RUN(tests);
+}
