@@ -39,8 +39,6 @@ struct stay {
 	u64 parent_tsc_aux;
 };
 
-struct ticket_lock hv_lock;
-
 /* ---- state that VMRUN does not switch ---- */
 
 static void registers_in(struct stay *stay)

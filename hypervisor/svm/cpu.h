@@ -24,8 +24,8 @@
  * @fpu: x87 to AVX state of the parent while a child runs
  * @gpr: general registers of the parent, RAX and RSP excepted (VMCB)
  * @parent_tlb: parent's tlb_generation when the processor last entered it
- * @child, @child_tlb: the child VP that the child ASID was last used for
- * @vp_assist, @reference_tsc: synthetic MSRs of this processor
+ * @child_partition, @child_vp, @child_tlb: what the child ASID was last used for
+ * @vp_assist: synthetic MSR of this processor
  */
 struct svm_cpu {
 	struct cpu core;
@@ -44,7 +44,7 @@ struct svm_cpu {
 
 extern struct svm_cpu svm_cpus[MAX_CPUS];
 
-/* Largest XSAVE image that a child may have, and the parent's. */
+/* Address space identifiers: all children share one; child_partition, child_vp and child_tlb say whose entries it holds. */
 #define ASID_PARENT	1u
 #define ASID_CHILD	2u
 

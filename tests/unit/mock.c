@@ -25,7 +25,6 @@ struct cpu mock_cpus[MOCK_CPUS];
 enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 unsigned int mock_kicks;
 struct platform_info platform_info;
-struct ticket_lock hv_lock;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
 static struct frame frames[MOCK_PAGES];
