@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nested page tables.  Format and laws: npt.h.
+ * Nested page tables: the algorithm.  Laws: npt.h; what an entry looks like: npte.h.
  */
-#include <hvabi/memory.h>
 #include <hvabi/status.h>
 #include "cpu.h"
 #include "frame.h"
@@ -13,8 +12,6 @@
 #include "pool.h"
 #include "shootdown.h"
 
-#define TABLE_FLAGS (NPTE_PRESENT | NPTE_WRITE | NPTE_USER | NPTE_ACCESSED)
-
 static u64 *table_at(u64 entry)
 {
 	return platform_phys(entry & NPTE_ADDRESS);
@@ -23,16 +20,6 @@ static u64 *table_at(u64 entry)
 static u32 slot_index(u64 gfn, u32 level)
 {
 	return (u32)(gfn >> (9 * (level - 1))) & 511;
-}
-
-static bool is_table(u64 entry, u32 level)
-{
-	return level > NPT_4K && (entry & NPTE_PRESENT) && !(entry & NPTE_LARGE);
-}
-
-static bool is_leaf(u64 entry, u32 level)
-{
-	return (entry & NPTE_PRESENT) && !is_table(entry, level);
 }
 
 static u64 load(const u64 *slot)
@@ -52,7 +39,7 @@ void npt_iter_begin(struct npt_iter *it, const struct npt *npt, u64 gfn)
 	table = platform_phys(npt->root);
 	for (;;) {
 		it->slot = &table[slot_index(gfn, it->level)];
-		if (!is_table(load(it->slot), it->level))
+		if (!npte_is_table(load(it->slot), it->level))
 			return;
 		table = table_at(load(it->slot));
 		it->level--;
@@ -68,62 +55,16 @@ void npt_iter_next(struct npt_iter *it)
 
 u64 npt_iter_pfn(const struct npt_iter *it)
 {
-	u64 base = (npt_iter_entry(it) & NPTE_ADDRESS) >> PAGE_SHIFT;
+	u64 base = npte_pfn(npt_iter_entry(it));
 
 	return base + (it->gfn & (npt_pages(it->level) - 1));
 }
 
-/* ---- entries ---- */
-
-u64 npt_leaf(u64 pfn, u32 level, u32 flags)
-{
-	u64 entry = level > NPT_4K ? NPTE_LARGE : 0;
-
-	if (flags & HVABI_MAP_GPA_NO_ACCESS)
-		return entry | NPTE_NO_ACCESS;
-	entry |= NPTE_PRESENT | NPTE_USER | pfn << PAGE_SHIFT;
-	if (flags & HVABI_MAP_GPA_WRITABLE)
-		entry |= NPTE_WRITE;
-	if (!(flags & HVABI_MAP_GPA_EXECUTABLE))
-		entry |= NPTE_NX;
-	if (flags & HVABI_MAP_GPA_NOT_CACHED)
-		entry |= NPTE_PCD | NPTE_PWT;
-	return entry;
-}
-
-u32 npt_rights(u64 entry)
-{
-	u32 rights = HVABI_MAP_GPA_READABLE;
-
-	if (!(entry & NPTE_PRESENT))
-		return 0;
-	if (entry & NPTE_WRITE)
-		rights |= HVABI_MAP_GPA_WRITABLE;
-	if (!(entry & NPTE_NX))
-		rights |= HVABI_MAP_GPA_EXECUTABLE;
-	return rights;
-}
-
-/*
- * True if a TLB that holds @old must forget it when the entry becomes @new.
- * More rights on the same page need no flush: the worst is a spurious fault.
- */
-static bool needs_flush(u64 old, u64 new)
-{
-	const u64 same = NPTE_ADDRESS | NPTE_LARGE | NPTE_PCD | NPTE_PWT;
-
-	if (!(old & NPTE_PRESENT))
-		return false;
-	if (!(new & NPTE_PRESENT) || ((old ^ new) & same))
-		return true;
-	return (npt_rights(old) & ~npt_rights(new)) != 0;
-}
-
 static void drop_refs(const struct npt *npt, u64 entry, u32 level)
 {
-	if (npt->owner->is_parent || !is_leaf(entry, level))
+	if (npt->owner->is_parent || !npte_is_leaf(entry, level))
 		return;
-	frame_put((entry & NPTE_ADDRESS) >> PAGE_SHIFT, npt_pages(level));
+	frame_put(npte_pfn(entry), npt_pages(level));
 }
 
 /* ---- changes ---- */
@@ -168,13 +109,12 @@ static void drop_table(struct npt_change *change, u64 entry)
 static u16 split(struct npt_change *change, u64 *slot, u32 level)
 {
 	u64 old = load(slot), spa = pool_get(change->npt->pool, change->cpu);
-	u64 step = is_leaf(old, level) ? npt_pages(level - 1) << PAGE_SHIFT : 0;
+	u64 step = npte_is_leaf(old, level) ? npt_pages(level - 1) << PAGE_SHIFT : 0;
 	u64 *table;
 
 	if (!spa)
 		return HVABI_STATUS_INSUFFICIENT_MEMORY;
-	if (level - 1 == NPT_4K)
-		old &= ~NPTE_LARGE;
+	old = npte_below(old, level);
 	table = platform_phys(spa);
 	for (u64 i = 0; i < 512; i++)
 		table[i] = old + i * step;
@@ -182,7 +122,7 @@ static u16 split(struct npt_change *change, u64 *slot, u32 level)
 	 * A and D that hardware sets between the load above and the store
 	 * below would be lost; set both where it may still write.
 	 */
-	old = __atomic_exchange_n(slot, spa | TABLE_FLAGS, __ATOMIC_RELEASE);
+	old = __atomic_exchange_n(slot, npte_table(spa), __ATOMIC_RELEASE);
 	if (old & NPTE_PRESENT)
 		for (u64 i = 0; i < 512; i++)
 			__atomic_fetch_or(&table[i], old & (NPTE_ACCESSED | NPTE_DIRTY),
@@ -198,7 +138,7 @@ static u16 add_table(struct npt_change *change, u64 *slot)
 
 	if (!spa)
 		return HVABI_STATUS_INSUFFICIENT_MEMORY;
-	__atomic_store_n(slot, spa | TABLE_FLAGS, __ATOMIC_RELEASE);
+	__atomic_store_n(slot, npte_table(spa), __ATOMIC_RELEASE);
 	return HVABI_STATUS_SUCCESS;
 }
 
@@ -228,7 +168,7 @@ static u16 walk_to(struct npt_change *change, u64 gfn, u32 level, bool add, u64 
 			return HVABI_STATUS_SUCCESS;
 		if (!entry)
 			status = add_table(change, s);
-		else if (!is_table(entry, at))
+		else if (!npte_is_table(entry, at))
 			status = split(change, s, at);
 		if (status != HVABI_STATUS_SUCCESS)
 			return status;
@@ -246,17 +186,17 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 
 	if (status != HVABI_STATUS_SUCCESS || !slot)
 		return status;
-	if (is_leaf(entry, level) && !npt->owner->is_parent)
-		frame_get((entry & NPTE_ADDRESS) >> PAGE_SHIFT, npt_pages(level));
+	if (npte_is_leaf(entry, level) && !npt->owner->is_parent)
+		frame_get(npte_pfn(entry), npt_pages(level));
 	old = __atomic_exchange_n(slot, entry, __ATOMIC_ACQ_REL);
-	if (is_table(old, level)) {
+	if (npte_is_table(old, level)) {
 		drop_table(change, old);
 		if (entry & NPTE_PRESENT)
 			count(change->cpu, npt->owner, HVABI_COUNT_JOIN, 1);
 		return status;
 	}
 	drop_refs(npt, old, level);
-	change->flush |= needs_flush(old, entry);
+	change->flush |= npte_needs_flush(old, entry);
 	return status;
 }
 
@@ -272,7 +212,7 @@ static void destroy_table(struct npt *npt, u64 spa, u32 level)
 	u64 *table = platform_phys(spa);
 
 	for (u32 i = 0; i < 512; i++) {
-		if (is_table(table[i], level))
+		if (npte_is_table(table[i], level))
 			destroy_table(npt, table[i] & NPTE_ADDRESS, level - 1);
 		else
 			drop_refs(npt, table[i], level);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Second-level ("nested") page tables, AMD format (APM vol. 2, 15.25).
+ * Second-level ("nested") page tables.  The bits of an entry: npte.h.
  *
  *	  GFN bits   35..27    26..18     17..9       8..0
  *	            +-------+  +-------+  +-------+  +-------+
@@ -27,37 +27,15 @@
 #ifndef CORE_NPT_H
 #define CORE_NPT_H
 
+#include "npte.h"
 #include "types.h"
 
 struct cpu;
 struct partition;
 struct pool;
 
-#define NPTE_PRESENT	BIT(0)
-#define NPTE_WRITE	BIT(1)
-#define NPTE_USER	BIT(2)		/* nested walks are user accesses */
-#define NPTE_PWT	BIT(3)
-#define NPTE_PCD	BIT(4)
-#define NPTE_ACCESSED	BIT(5)
-#define NPTE_DIRTY	BIT(6)
-#define NPTE_LARGE	BIT(7)		/* leaf above level 1 */
-#define NPTE_NO_ACCESS	BIT(9)		/* software; only with PRESENT clear */
-#define NPTE_NX		BIT(63)
-#define NPTE_ADDRESS	0x000ffffffffff000ull
-
-#define NPT_4K		1u
-#define NPT_2M		2u
-#define NPT_1G		3u
-#define NPT_ROOT	4u
-
 /* Guest page numbers are below this: 48-bit guest physical addresses. */
 #define NPT_GFN_LIMIT	BIT(36)
-
-/* Pages that an entry of @level covers. */
-static inline u64 npt_pages(u32 level)
-{
-	return 1ull << (9 * (level - 1));
-}
 
 /**
  * struct npt - one nested address space
@@ -117,15 +95,6 @@ struct npt_change {
 
 void npt_change_begin(struct npt_change *change, struct npt *npt, struct cpu *cpu);
 void npt_change_end(struct npt_change *change);
-
-/**
- * npt_leaf() - entry for page @pfn with HVABI_MAP_GPA_* @flags
- * @level: NPT_4K or NPT_2M; @flags may be NO_ACCESS, then @pfn is ignored
- */
-u64 npt_leaf(u64 pfn, u32 level, u32 flags);
-
-/* HVABI_MAP_GPA_* permission bits (low four) of an entry. */
-u32 npt_rights(u64 entry);
 
 /**
  * npt_set() - put @entry at @gfn, whatever stood there

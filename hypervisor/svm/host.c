@@ -3,7 +3,6 @@
  * The processor under the hypervisor: what it can do, how SVM is switched on,
  * how another processor is reached.
  */
-#include "../boot/boot.h"
 #include "../core/platform.h"
 #include "cpu.h"
 

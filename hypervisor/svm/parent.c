@@ -7,7 +7,6 @@
  * SVM, NMIs (which also serve as kicks), and second-level faults, which only
  * happen on pages that are not its own.
  */
-#include "../boot/boot.h"
 #include "../core/hypercall.h"
 #include "../core/lock.h"
 #include "../core/platform.h"
