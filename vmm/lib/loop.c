@@ -249,6 +249,29 @@ static int do_memory(struct mshv_vcpu *vcpu, const struct mshv_handlers *handler
 				 error ? strerror(error) : "no memory there");
 }
 
+/*
+ * A message that nobody wanted; most often the guest's program is none, and the processor has shut down: where it stood
+ * tells more than the message.
+ */
+static int stopped(struct mshv_vcpu *vcpu, const struct hvabi_message *message)
+{
+	static const uint32_t names[] = {
+		HVABI_REG_RIP, HVABI_REG_RSP, HVABI_REG_RFLAGS, HVABI_REG_RAX, HVABI_REG_CR2, HVABI_REG_CR3,
+	};
+	uint64_t value[sizeof(names) / sizeof(names[0])] = { 0 };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (mshv_get_register(vcpu, names[i], &value[i]))
+			break;
+	return mshv_fail_because(EIO, "processor %u: the guest cannot go on: message %s (0x%x), rip 0x%llx rsp 0x%llx "
+				 "rflags 0x%llx rax 0x%llx cr2 0x%llx cr3 0x%llx", vcpu->index,
+				 mshv_message_name(message->header.message_type),
+				 message->header.message_type, (unsigned long long)value[0],
+				 (unsigned long long)value[1], (unsigned long long)value[2],
+				 (unsigned long long)value[3], (unsigned long long)value[4],
+				 (unsigned long long)value[5]);
+}
+
 static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
 		    const struct hvabi_message *message, int error)
 {
@@ -269,9 +292,7 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 	}
 	if (handlers->other)
 		return handlers->other(vcpu, arg, message);
-	return mshv_fail_because(EIO, "processor %u: unexpected message %s (0x%x)", vcpu->index,
-				 mshv_message_name(message->header.message_type),
-				 message->header.message_type);
+	return stopped(vcpu, message);
 }
 
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg)
