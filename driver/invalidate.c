@@ -153,7 +153,7 @@ static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_r
 			break;
 	if (i < MSHV_INVALIDATIONS)
 		inv->running[i].range = NULL;
-	else
+	else if (inv->more)
 		inv->more--;
 	spin_unlock(&inv->lock);
 	/* The barrier is in there: a waiter queues itself before it looks. */

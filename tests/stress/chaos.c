@@ -194,6 +194,85 @@ static bool pin(struct vmm *v)
 	return !mshv_region_change(vm, 0, memory, STAMPER_GPA + RANGE, 0) && good;
 }
 
+/* The VMM reads what was swapped out before the guest writes it: writable and clean in Linux's page table. */
+static bool read_back(struct vmm *v)
+{
+	uint64_t size;
+	uint8_t *page = any_page(v, &size);
+	unsigned int sum = 0;
+
+	if (madvise(page, size, MADV_PAGEOUT))
+		return false;
+	for (uint64_t at = 0; at < size; at += PAGE)
+		sum += *(volatile uint8_t *)(page + at);
+	return sum || size;
+}
+
+/* As a debugger does. */
+static bool peek(struct vmm *v)
+{
+	static uint8_t copy[64 * PAGE];
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	uint64_t size;
+	uint8_t *page = any_page(v, &size);
+	bool good;
+
+	good = fd >= 0 && pread(fd, copy, size < sizeof(copy) ? size : sizeof(copy), (off_t)page) > 0;
+	close(fd);
+	return good;
+}
+
+/* The same memory in the place of itself: the guest must find it at every moment. */
+static bool replace(struct vmm *v)
+{
+	return !mshv_region_replace(mshv_session_vm(v->guest.session), 0,
+				    mshv_session_memory(v->guest.session), STAMPER_GPA + RANGE, 0);
+}
+
+/* The version in the stamp of each page (guest_abi.h: word 1), as the VMM sees it. */
+static void snapshot(struct vmm *v, uint64_t *stamps)
+{
+	for (uint64_t i = 0; i < RANGE / PAGE; i++)
+		stamps[i] = *(volatile uint64_t *)(v->guest.memory + i * PAGE + GUEST_STAMP_STEP);
+}
+
+/*
+ * The dirty log, against what the pages say: whatever changed between two looks, both after the bits were cleared and before they
+ * are read, must be dirty.
+ */
+static bool dirty_log(struct vmm *v)
+{
+	static uint64_t before[RANGE / PAGE], after[RANGE / PAGE];
+	static uint8_t bits[RANGE / PAGE / 8];
+	struct mshv_vm *vm = mshv_session_vm(v->guest.session);
+	bool good;
+
+	if (mshv_track_access(vm, true))
+		return false;
+	for (uint64_t round = 0; round <= roll(&v->dice, 3); round++) {
+		good = !mshv_access_bitmap(vm, STAMPER_GPA / PAGE, RANGE / PAGE, MSHV_DIRTY,
+					   MSHV_ACCESS_CLEAR, bits);
+		snapshot(v, before);
+		usleep(roll(&v->dice, 20000));
+		if (one_in(&v->dice, 2))
+			page_out(v);
+		if (one_in(&v->dice, 3))
+			move(v);
+		if (one_in(&v->dice, 6))
+			pin(v);
+		snapshot(v, after);
+		good &= !mshv_access_bitmap(vm, STAMPER_GPA / PAGE, RANGE / PAGE, MSHV_DIRTY,
+					    MSHV_ACCESS_KEEP, bits);
+		for (uint64_t i = 0; good && i < RANGE / PAGE; i++) {
+			if (before[i] == after[i] || bits[i / 8] & 1 << i % 8)
+				continue;
+			printf("# VMM %d: page %llu was written and is not dirty\n", getpid(), (ull)i);
+			_exit(1);
+		}
+	}
+	return !mshv_track_access(vm, false) && good;
+}
+
 static const struct inside {
 	const char *name;
 	unsigned int weight;
@@ -204,7 +283,8 @@ static const struct inside {
 	{ "populate", 2, populate }, { "collapse", 5, collapse }, { "move_pages", 6, move },
 	{ "mprotect", 5, protect }, { "fork", 3, fork_once }, { "mlock", 3, lock },
 	{ "write-back", 3, write_back }, { "region", 4, region },
-	{ "pin and unpin", 5, pin },
+	{ "pin and unpin", 5, pin }, { "read back", 5, read_back }, { "peek", 2, peek },
+	{ "replace", 3, replace }, { "dirty log", 4, dirty_log },
 };
 
 #define INSIDE (sizeof(inside) / sizeof(inside[0]))
