@@ -270,6 +270,14 @@ static int check_kind(struct mshv_partition *partition, const struct mshv_user_m
 	return partition->isolated && !(args->flags & MSHV_SET_MEM_PINNED) ? -EINVAL : 0;
 }
 
+/* What a region that is to be made must be. */
+static int check_new(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
+{
+	int ret = check_args(args);
+
+	return ret ? ret : check_kind(partition, args);
+}
+
 /* A region that is complete and heard of by the notifier, but in no tree; or an errno. */
 static struct mshv_region *region_make(struct mshv_partition *partition,
 				       const struct mshv_user_mem_region *args)
@@ -309,9 +317,7 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 	struct mshv_region *region;
 	int ret;
 
-	ret = check_args(args);
-	if (!ret)
-		ret = check_kind(partition, args);
+	ret = check_new(partition, args);
 	if (ret)
 		return ret;
 	if (mt_find(&partition->regions, &index, last))
@@ -346,9 +352,7 @@ int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user
 	u64 old_last;
 	int ret;
 
-	ret = check_args(args);
-	if (!ret)
-		ret = check_kind(partition, args);
+	ret = check_new(partition, args);
 	if (ret)
 		return ret;
 	old = mtree_load(&partition->regions, args->guest_pfn);

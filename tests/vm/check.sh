@@ -3,20 +3,7 @@
 #
 # mshv check as on a host whose hypervisor tells nothing: the driver is loaded anew, without its debug calls.
 
-n=0 bad=0
-
-is() { # WHAT CONDITION...
-	what=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $what"
-	else
-		echo "# not so: $*"
-		echo "not ok $n - $what"
-		bad=1
-	fi
-}
+. ./is.sh
 
 says() { grep -qE -- "$2" "$1"; }
 silent() { ! grep -qE -- "$2" "$1"; }

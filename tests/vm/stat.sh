@@ -3,20 +3,7 @@
 #
 # mshv stat and mshv regions while a guest runs: the numbers must be those of the guest.
 
-n=0 bad=0
-
-is() { # WHAT CONDITION...
-	what=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $what"
-	else
-		echo "# not so: $*"
-		echo "not ok $n - $what"
-		bad=1
-	fi
-}
+. ./is.sh
 
 value() { awk -v key="$1" '$1 == key { print $2 }' /tmp/stat; }
 

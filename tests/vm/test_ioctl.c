@@ -297,17 +297,13 @@ static enum ktap_result access_bitmap(void)
 /* Case 19: a query sets nothing, clearing one bit leaves the other. */
 static enum ktap_result access_bits(void)
 {
-	struct hvabi_input_set_partition_property tracking = {
-		.property_code = HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, .property_value = 1,
-	};
 	uint8_t *memory = probe_memory(BLOCK, false);
 	uint8_t bits[8];
 	unsigned int i;
 
 	CHECK_PASS(set_up());
 	CHECK(!mshv_region_add(probe.vm, PROBE_FREE, memory, BLOCK, 0), "%s", mshv_error());
-	CHECK(!mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_SET_PARTITION_PROPERTY, NULL,
-			      &tracking, sizeof(tracking), NULL, 0, NULL), "%s", mshv_error());
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
 	for (i = 0; i < 4; i++)
 		CHECK(probe_write(&probe, PROBE_FREE + i * PAGE, i) == PROBE_DONE);
 #define BITS(which, op) \
