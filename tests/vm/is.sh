@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # is.sh - results of a shell test that speaks KTAP: n counts them, bad is 1 after a failure.
