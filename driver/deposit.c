@@ -116,6 +116,8 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
+	if (READ_ONCE(mshv_going_to_sleep))
+		return -EBUSY;
 	ret = alloc_list(&list, pages, order);
 	while (!ret && !list_empty(&list)) {
 		status = deposit_list(partition, &list);
@@ -256,6 +258,8 @@ static unsigned int withdraw_batch(struct mshv_partition *partition, u16 *status
 	input = mshv_hypercall_begin((void **)&output);
 	memset(input, 0, sizeof(*input));
 	input->partition_id = borrower_id(partition);
+	/* What is not written is page 0, which nobody lends, and not an answer from before. */
+	memset(output, 0, HVABI_PAGE_SIZE);
 	*done = 0;
 	*status = mshv_hypercall_reps(HVABI_CALL_WITHDRAW_MEMORY, HVABI_WITHDRAW_MAX, done, input,
 				      output);

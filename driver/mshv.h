@@ -159,6 +159,8 @@ struct mshv_table {
  * @initialized: INITIALIZE succeeded; changes under @lock
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
  *   once
+ * @calls: hypercalls of a VMM in progress that may touch the child's memory. Whoever makes one counts
+ *	before it tests @dead, the killing side stores @dead before it looks (full barriers between)
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
  * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): log.c. Changes under @lock
  *	and @map_lock held for writing
@@ -176,7 +178,7 @@ struct mshv_table {
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
  *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
  * @vps: by index; changes under @lock, read under RCU
- * @vp_lent: the pages for one processor are lent, and no processor has them; under @lock
+ * @vps_lent: for how many processors pages are lent that none has; under @lock
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
  * @stats: counters, of all its regions that ever were
@@ -191,6 +193,7 @@ struct mshv_partition {
 	bool isolated;
 	bool initialized;
 	bool dead;
+	atomic_t calls;
 	bool finalized;
 	bool tracking;
 	bool doubt;
@@ -205,7 +208,7 @@ struct mshv_partition {
 	struct maple_tree regions;
 	struct list_head region_list;
 	struct mshv_vp *vps[MSHV_VP_MAX];
-	bool vp_lent;
+	unsigned int vps_lent;
 	atomic64_t deposited;
 	unsigned int next_deposit;
 	struct mshv_partition_stats stats;
@@ -259,6 +262,7 @@ struct mshv_repeat {
  * @rcu: it is freed after those who look through partition->vps
  * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
+ * @try_irqs_on: the next dispatch is tried with interrupts on (vp.c)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @window: how sequential its faults are
  * @repeat: its last fault, if the next is the same
@@ -275,6 +279,7 @@ struct mshv_vp {
 	bool closed;
 	struct rcu_head rcu;
 	int cpu;
+	bool try_irqs_on;
 	bool intercepted;
 	struct mshv_window window;
 	struct mshv_repeat repeat;
@@ -441,6 +446,8 @@ u16 mshv_gpa_unmap(struct mshv_partition *partition, u64 gfn, bool large, unsign
 int mshv_partition_create(const struct mshv_create_partition_v2 *args);
 void mshv_partition_put(struct mshv_partition *partition);
 void mshv_partition_stop(struct mshv_partition *partition);
+bool mshv_partition_enter(struct mshv_partition *partition);
+void mshv_partition_leave(struct mshv_partition *partition);
 void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status);
 
 /* vp.c */
@@ -540,12 +547,13 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		       struct mshv_root_hvcall __user *arg);
 
 /* walk.c */
-bool mshv_walk_failed(struct mshv_partition *partition,
-		      const struct hvabi_input_translate_virtual_address *input,
-		      const struct hvabi_output_translate_virtual_address *output,
-		      unsigned int *tries);
+int mshv_walk_failed(struct mshv_partition *partition,
+		     const struct hvabi_input_translate_virtual_address *input,
+		     const struct hvabi_output_translate_virtual_address *output,
+		     unsigned int *tries);
 
 /* power.c */
+extern bool mshv_going_to_sleep;
 int mshv_power_init(void);
 void mshv_power_exit(void);
 

@@ -61,6 +61,43 @@ void mshv_partition_stop(struct mshv_partition *partition)
 		}
 	}
 	rcu_read_unlock();
+	/* Pairs with mshv_partition_leave(): what the calls did is done. */
+	while (atomic_read_acquire(&partition->calls))
+		cpu_relax();
+}
+
+/**
+ * mshv_partition_enter() - begin a hypercall that may touch a child's memory
+ * @partition: child, or NULL: this partition
+ *
+ * Context: not in an interrupt. Returns with preemption disabled; end with mshv_partition_leave().
+ *
+ * Return: false if the partition is dead; then nothing has begun.
+ */
+bool mshv_partition_enter(struct mshv_partition *partition) __acquires(mshv_partition)
+{
+	preempt_disable();
+	if (!partition)
+		goto in;
+	atomic_inc(&partition->calls);
+	/* Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees the call. */
+	smp_mb__after_atomic();
+	if (!READ_ONCE(partition->dead))
+		goto in;
+	atomic_dec(&partition->calls);
+	preempt_enable();
+	return false;
+in:
+	__acquire(mshv_partition);
+	return true;
+}
+
+void mshv_partition_leave(struct mshv_partition *partition) __releases(mshv_partition)
+{
+	if (partition)
+		atomic_dec_return_release(&partition->calls);
+	__release(mshv_partition);
+	preempt_enable();
 }
 
 /**
@@ -102,16 +139,22 @@ static bool call_at_last(u16 code, u64 id)
 }
 
 /*
- * Under map_lock, so that a zap either comes before or finds that there is nothing left: one that is
- * refused would kill.
+ * Each try under map_lock, so that a zap either comes before or finds that there is nothing left: one
+ * that is refused would kill.
  */
 static void finalize(struct mshv_partition *partition)
 {
-	write_lock(&partition->map_lock);
-	if (partition->initialized && !partition->finalized &&
-	    call_at_last(HVABI_CALL_FINALIZE_PARTITION, partition->id))
-		WRITE_ONCE(partition->finalized, true);
-	write_unlock(&partition->map_lock);
+	unsigned int tries;
+
+	for (tries = 0; tries < MSHV_TRIES_AT_LAST; tries++) {
+		if (!partition->initialized || partition->finalized)
+			return;
+		write_lock(&partition->map_lock);
+		if (mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id) ==
+		    HVABI_STATUS_SUCCESS)
+			WRITE_ONCE(partition->finalized, true);
+		write_unlock(&partition->map_lock);
+	}
 }
 
 static void partition_destroy(struct kref *kref)

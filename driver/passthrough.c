@@ -8,8 +8,8 @@
  *	- The partition id in the input is the driver's; a VMM cannot name another partition.
  *	- Both pages are cleared first: no stale kernel memory goes either way.
  *	- Status and completed reps go back whatever happens; output on success only.
- *	- A killed partition is not called any more: the hypervisor may have refused to finalize it, and
- *	  would write to its memory.
+ *	- A killed partition is not called any more, and who kills waits for calls that have begun: the
+ *	  hypervisor may have refused to finalize it, and would write to its memory.
  *	- The debug calls of the bundled hypervisor reach into everything. They are there for tests, if
  *	  the module was loaded so.
  */
@@ -92,10 +92,11 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (partition && READ_ONCE(partition->dead))
+		if (!mshv_partition_enter(partition))
 			return -EOWNERDEAD;
 		/* A simple call is the case of no reps. */
 		status = mshv_hypercall_reps(args->code, args->reps, &done, input, output);
+		mshv_partition_leave(partition);
 		ret = 1;
 		if (mshv_status_needs_memory(status))
 			ret = mshv_deposit_for(partition, status, &tries);
@@ -153,7 +154,9 @@ static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *
 	do {
 		args->reps = 0;
 		ret = call(args, partition, input, output);
-	} while (!ret && mshv_walk_failed(partition, input, output, &tries));
+		if (!ret)
+			ret = mshv_walk_failed(partition, input, output, &tries);
+	} while (ret > 0);
 	return ret;
 }
 

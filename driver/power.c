@@ -5,7 +5,8 @@
  * Laws:
  *	- A page that is lent must not be touched, and hibernation and a crash dump would read it; what a
  *	  suspended hypervisor does with its guests is nowhere promised. So Linux does not suspend or
- *	  hibernate while anything is lent: EBUSY, and the kernel log says why.
+ *	  hibernate while anything is lent: EBUSY, and the kernel log says why. Nothing is lent while it
+ *	  is on the way.
  *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a rule. If
  *	  not, the log says how much the next kernel must not find free: on a machine that starts anew it
  *	  does not matter, after kexec it does.
@@ -16,17 +17,29 @@
 
 #include "mshv.h"
 
+/* Nothing is lent any more until Linux is awake again: who wants a guest now is told EBUSY. */
+bool mshv_going_to_sleep;
+
 static int power_event(struct notifier_block *block, unsigned long event, void *data)
 {
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(mshv_going_to_sleep, true);
+		/* Processes still run: one that has just lent something is seen here, or sees the flag. */
+		smp_mb();
 		if (mshv_lent() <= 0)
 			return NOTIFY_DONE;
+		WRITE_ONCE(mshv_going_to_sleep, false);
 		pr_err(pr_fmt_mshv "%lld pages are lent to the hypervisor: end all guests before suspend or hibernation\n",
 		       mshv_lent());
 		return notifier_from_errno(-EBUSY);
+	case PM_POST_HIBERNATION:
+	case PM_POST_SUSPEND:
+	case PM_POST_RESTORE:
+		WRITE_ONCE(mshv_going_to_sleep, false);
+		break;
 	}
 	return NOTIFY_DONE;
 }

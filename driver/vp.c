@@ -90,7 +90,7 @@ static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *resu
 	struct mshv_partition *partition = vp->partition;
 	struct hvabi_output_dispatch_vp *output;
 	struct hvabi_input_dispatch_vp *input;
-	bool irqs_on = READ_ONCE(dispatch_irqs_on);
+	bool irqs_on = READ_ONCE(dispatch_irqs_on) || vp->try_irqs_on;
 	u16 status = HVABI_STATUS_SUCCESS;
 	bool dead, wanted;
 
@@ -132,12 +132,18 @@ static int vp_dispatch(struct mshv_vp *vp, struct hvabi_output_dispatch_vp *resu
 	if (status == HVABI_STATUS_SUCCESS) {
 		vp->intercepted = false;
 		*tries = 0;
+		if (vp->try_irqs_on && !READ_ONCE(dispatch_irqs_on)) {
+			WRITE_ONCE(dispatch_irqs_on, true);
+			pr_warn(pr_fmt_mshv "the hypervisor wants interrupts on in DISPATCH_VP: a kick may come late\n");
+		}
 		return 0;
 	}
 	if (READ_ONCE(partition->dead))
 		return -EOWNERDEAD;
-	if (status == HVABI_STATUS_INVALID_PARAMETER && !irqs_on) {
-		WRITE_ONCE(dispatch_irqs_on, true);
+	/* It may be something else that the hypervisor does not like: only a success tells. */
+	vp->try_irqs_on = status == HVABI_STATUS_INVALID_PARAMETER && !irqs_on;
+	if (vp->try_irqs_on) {
+		memset(result, 0, sizeof(*result));
 		return 0;
 	}
 	memset(result, 0, sizeof(*result));
@@ -433,11 +439,12 @@ static int vp_create(struct mshv_vp *vp)
 	unsigned int i;
 	int ret = 0;
 
-	if (!partition->vp_lent)
+	if (!partition->vps_lent) {
 		ret = mshv_deposit(partition, MSHV_DEPOSIT_VP);
-	if (ret)
-		return ret;
-	partition->vp_lent = true;
+		if (ret)
+			return ret;
+		partition->vps_lent++;
+	}
 	ret = mshv_call(partition, HVABI_CALL_CREATE_VP, &input, sizeof(input), NULL, 0);
 	if (ret)
 		return ret;
@@ -446,7 +453,7 @@ static int vp_create(struct mshv_vp *vp)
 	if (ret)
 		mshv_vp_stop(vp);
 	else
-		partition->vp_lent = false;
+		partition->vps_lent--;
 	return ret;
 }
 
@@ -466,7 +473,7 @@ static int vp_reclaim(struct mshv_partition *partition, u32 index)
 	if (!mshv_vp_stop(vp))
 		return -EIO;
 	WRITE_ONCE(partition->vps[index], NULL);
-	partition->vp_lent = true;
+	partition->vps_lent++;
 	mshv_vp_free(vp);
 	return 0;
 }
@@ -516,7 +523,7 @@ int mshv_vp_create(struct mshv_partition *partition, u32 index)
 
 out_stop:
 	mshv_vp_stop(vp);
-	partition->vp_lent = true;
+	partition->vps_lent++;
 out_free:
 	mshv_vp_free(vp);
 out_fd:

@@ -126,12 +126,13 @@ static int fault_in_walk(struct mshv_partition *partition, const u64 regs[REGS],
  *
  * Context: process context, may sleep.
  *
- * Return: whether the call is worth another try.
+ * Return: 1: the call is worth another try; 0: the answer stands; -EINTR: a signal, and nobody knows;
+ * or why Linux cannot supply a table: -ENOMEM, -EFAULT, -EHWPOISON.
  */
-bool mshv_walk_failed(struct mshv_partition *partition,
-		      const struct hvabi_input_translate_virtual_address *input,
-		      const struct hvabi_output_translate_virtual_address *output,
-		      unsigned int *tries)
+int mshv_walk_failed(struct mshv_partition *partition,
+		     const struct hvabi_input_translate_virtual_address *input,
+		     const struct hvabi_output_translate_virtual_address *output,
+		     unsigned int *tries)
 {
 	u64 regs[REGS];
 	int ret;
@@ -142,16 +143,22 @@ bool mshv_walk_failed(struct mshv_partition *partition,
 	case HVABI_TRANSLATE_GPA_NO_WRITE_ACCESS:
 		break;
 	default:
-		return false;
+		return 0;
 	}
-	if (*tries >= MSHV_WALK_TRIES || signal_pending(current))
-		return false;
-	if (read_registers(partition, input->vp_index, regs))
-		return false;
+	if (signal_pending(current))
+		return -EINTR;
+	if (*tries >= MSHV_WALK_TRIES)
+		return 0;
+	ret = read_registers(partition, input->vp_index, regs);
+	if (ret)
+		return ret;
 	/* The page that it leads to may be one that nobody needs to have: only if tables did not help. */
 	ret = fault_in_walk(partition, regs, input->gva_page << PAGE_SHIFT,
 			    input->control_flags & HVABI_TRANSLATE_SET_PAGE_TABLE_BITS,
 			    input->control_flags & HVABI_TRANSLATE_VALIDATE_WRITE, *tries > 0);
 	(*tries)++;
-	return !ret;
+	/* No region, no right, another process: that is how it is, and the hypervisor has said so. */
+	if (ret == -ENOENT || ret == -EACCES || ret == -EPERM)
+		return 0;
+	return ret ? ret : 1;
 }

@@ -71,7 +71,7 @@ u16 lie_about(struct hypercall *c, u16 start, u16 *status)
 		return same_page(c, start);
 	case HVABI_LIE_WRONG_STATE_PAGE:
 		if (c->code == HVABI_CALL_MAP_VP_STATE_PAGE && *status == HVABI_STATUS_SUCCESS)
-			*(u64 *)c->out = foreign[2];
+			++*(u64 *)c->out;
 		break;
 	case HVABI_LIE_GARBAGE_STATES:
 		if (c->code == HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES)

@@ -201,7 +201,7 @@ enum hvabi_lie {
 	HVABI_LIE_GOES_BACK,		/* ... success and no progress; not of calls that move pages */
 	HVABI_LIE_FOREIGN_PAGES,	/* WITHDRAW succeeds without end, with pages that nobody lent */
 	HVABI_LIE_SAME_PAGE,		/* WITHDRAW names one page again and again */
-	HVABI_LIE_WRONG_STATE_PAGE,	/* MAP_VP_STATE_PAGE names a page that does not exist */
+	HVABI_LIE_WRONG_STATE_PAGE,	/* MAP_VP_STATE_PAGE names another page, of the parent's */
 	HVABI_LIE_GARBAGE_STATES,	/* access states with all bits set */
 	HVABI_LIE_MAX
 };

@@ -58,12 +58,49 @@ static void run_time_calls(void **state)
 	assert_int_equal(option(HVABI_OPTION_PARTIAL_EVERY), 0);
 }
 
+/* What the hypervisor does stays true, whatever it says. */
+static void lies(void **state)
+{
+	struct hvabi_input_withdraw_memory in = { 0 };
+	uint64_t *out = mock_out(), result;
+
+	(void)state;
+	in.partition_id = mock_child(40);
+	assert_true(option_set(HVABI_OPTION_LIE, HVABI_LIE_FOREIGN_PAGES));
+	result = mock_call(HVABI_CALL_WITHDRAW_MEMORY, &in, sizeof(in), 4, 0);
+	assert_status(result, SUCCESS);
+	assert_int_equal(hvabi_result_reps(result), 4);
+	assert_int_equal(out[0], 0);
+	assert_true(out[2] > 1ull << 40);
+
+	assert_true(option_set(HVABI_OPTION_LIE, HVABI_LIE_ERROR_WHEN_DONE));
+	result = mock_call(HVABI_CALL_WITHDRAW_MEMORY, &in, sizeof(in), 4, 0);
+	assert_status(result, OPERATION_FAILED);
+	assert_int_equal(hvabi_result_reps(result), 4);
+	assert_int_not_equal(out[0], out[1]);
+
+	assert_true(option_set(HVABI_OPTION_LIE, HVABI_LIE_MORE_REPS));
+	result = mock_call(HVABI_CALL_WITHDRAW_MEMORY, &in, sizeof(in), 4, 0);
+	assert_status(result, SUCCESS);
+	assert_true(hvabi_result_reps(result) > 4);
+
+	/* The last ones: fewer than were asked for. */
+	assert_true(option_set(HVABI_OPTION_LIE, HVABI_LIE_SAME_PAGE));
+	result = mock_call(HVABI_CALL_WITHDRAW_MEMORY, &in, sizeof(in), 100, 0);
+	assert_int_equal(hvabi_result_reps(result), 100);
+	assert_int_equal(out[99], out[0]);
+
+	assert_true(option_set(HVABI_OPTION_LIE, HVABI_LIE_NONE));
+	assert_status(mock_call(HVABI_CALL_WITHDRAW_MEMORY, &in, sizeof(in), 4, 0), NO_RESOURCES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(good_lines),
 		TEST(bad_words_are_pointed_at),
 		TEST(run_time_calls),
+		TEST(lies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

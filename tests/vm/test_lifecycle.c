@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -697,6 +698,17 @@ static enum ktap_result lent_once(void)
 	}
 	CHECK(probe_lent() <= now + 2 * 90, "%lld pages lent for one processor",
 	      (long long)(probe_lent() - now));
+	/* One refused, one that comes and goes, in turns. */
+	for (unsigned int i = 0; i < 50; i++) {
+		vp.vp_index = 200;
+		CHECK(ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp) == -1 && errno == EINVAL);
+		vp.vp_index = 1;
+		fd = ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp);
+		CHECK(fd >= 0, "%s", strerror(errno));
+		close(fd);
+	}
+	CHECK(probe_lent() <= now + 2 * 90, "%lld pages lent for one processor and a refused one",
+	      (long long)(probe_lent() - now));
 	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
 	probe_close(&probe);
 	CHECK(probe_lent() == before, "%lld pages stay lent", (long long)(probe_lent() - before));
@@ -724,6 +736,11 @@ static enum ktap_result ends_at_once(void)
 	      (long long)blanked);
 	munmap(probe.memory, size);
 	return PASS;
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
 }
 
 /*
@@ -754,6 +771,20 @@ static enum ktap_result translated(void)
 		CHECK(out.result_code == HVABI_TRANSLATE_SUCCESS && out.gpa_page == 0x12345,
 		      "round %u: result %u", i, out.result_code);
 	}
+	/* A signal in between is a signal, and no answer about the guest. */
+	signal(SIGALRM, nothing);
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 2000 }, { 0, 2000 } }, NULL);
+	for (unsigned int i = 0; i < 300; i++) {
+		int failed;
+
+		CHECK(!mprotect(probe.boot, 16 * PAGE, PROT_READ) &&
+		      !mprotect(probe.boot, 16 * PAGE, PROT_READ | PROT_WRITE));
+		failed = mshv_hypercall(mshv_vcpu_fd(probe.vcpu), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS,
+					NULL, &in, sizeof(in), &out, sizeof(out), NULL);
+		CHECK(failed ? errno == EINTR : out.result_code == HVABI_TRANSLATE_SUCCESS,
+		      "round %u: %s, result %u", i, failed ? strerror(errno) : "", out.result_code);
+	}
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 }, { 0, 0 } }, NULL);
 	/* Tables that are nowhere stay an answer. */
 	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_CR3, 1ull << 30));
 	CHECK(!mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS, NULL, &in,
