@@ -74,29 +74,24 @@ void mshv_partition_stop(struct mshv_partition *partition)
  *
  * Return: false if the partition is dead; then nothing has begun.
  */
-bool mshv_partition_enter(struct mshv_partition *partition) __acquires(mshv_partition)
+bool mshv_partition_enter(struct mshv_partition *partition)
 {
 	preempt_disable();
 	if (!partition)
-		goto in;
+		return true;
 	atomic_inc(&partition->calls);
 	/* Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees the call. */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(partition->dead))
-		goto in;
-	atomic_dec(&partition->calls);
-	preempt_enable();
+		return true;
+	mshv_partition_leave(partition);
 	return false;
-in:
-	__acquire(mshv_partition);
-	return true;
 }
 
-void mshv_partition_leave(struct mshv_partition *partition) __releases(mshv_partition)
+void mshv_partition_leave(struct mshv_partition *partition)
 {
 	if (partition)
 		atomic_dec_return_release(&partition->calls);
-	__release(mshv_partition);
 	preempt_enable();
 }
 
