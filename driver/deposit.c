@@ -43,6 +43,12 @@ static atomic64_t *borrower_count(struct mshv_partition *partition)
 	return partition ? &partition->deposited : &mshv_self_deposited;
 }
 
+static void count_lent(struct mshv_partition *partition, s64 pages)
+{
+	atomic64_add(pages, borrower_count(partition));
+	atomic64_add(pages, &mshv_all_lent);
+}
+
 /*
  * Deposit the pages of a list, at most one hypercall's worth. Those that the hypervisor takes leave
  * the list. Does not sleep. Returns the status.
@@ -50,29 +56,33 @@ static atomic64_t *borrower_count(struct mshv_partition *partition)
 static u16 deposit_list(struct mshv_partition *partition, struct list_head *list)
 {
 	struct hvabi_deposit_memory *input;
-	struct page *page, *next;
-	u16 reps = 0, done = 0;
+	u16 reps = 0, done = 0, i;
+	struct page *page;
 	u16 status;
 
 	input = mshv_hypercall_begin(NULL);
 	input->partition_id = borrower_id(partition);
-	list_for_each_entry(page, list, lru) {
+	/*
+	 * Off the list, marked and counted before the call: somebody may withdraw a page as soon as the
+	 * hypervisor has it.
+	 */
+	while (reps < HVABI_DEPOSIT_MAX && !list_empty(list)) {
+		page = list_first_entry(list, struct page, lru);
+		list_del_init(&page->lru);
+		set_page_private(page, borrower(partition));
 		input->gpa_page_list[reps++] = page_to_pfn(page);
-		if (reps == HVABI_DEPOSIT_MAX)
-			break;
 	}
+	count_lent(partition, reps);
 	status = mshv_hypercall_reps(HVABI_CALL_DEPOSIT_MEMORY, reps, &done, input, NULL);
+	for (i = done; i < reps; i++) {
+		page = pfn_to_page(input->gpa_page_list[i]);
+		set_page_private(page, 0);
+		list_add_tail(&page->lru, list);
+	}
+	count_lent(partition, (s64)done - reps);
 	mshv_hypercall_end();
 
 	trace_deposit(borrower_id(partition), reps, done, status);
-	atomic64_add(done, borrower_count(partition));
-	atomic64_add(done, &mshv_all_lent);
-	list_for_each_entry_safe(page, next, list, lru) {
-		if (!done--)
-			break;
-		list_del_init(&page->lru);
-		set_page_private(page, borrower(partition));
-	}
 	return status;
 }
 
@@ -116,14 +126,17 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (READ_ONCE(mshv_going_to_sleep))
-		return -EBUSY;
-	ret = alloc_list(&list, pages, order);
+	/* Counted as lent from here on. */
+	atomic64_add(pages, &mshv_all_lent);
+	/* Pairs with the one in power_event(): it sees the count, or we see that Linux goes to sleep. */
+	smp_mb__after_atomic();
+	ret = READ_ONCE(mshv_going_to_sleep) ? -EBUSY : alloc_list(&list, pages, order);
 	while (!ret && !list_empty(&list)) {
 		status = deposit_list(partition, &list);
 		ret = mshv_status_errno(status);
 	}
 	free_list(&list);
+	atomic64_sub(pages, &mshv_all_lent);
 	return ret;
 }
 
@@ -134,7 +147,8 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
  *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
- * Return: 0, -EINTR on a fatal signal, -ENOMEM, or the errno of the status.
+ * Return: 0, -EINTR on a fatal signal, -ENOMEM, -EBUSY while Linux goes to sleep, or the errno of the
+ * status.
  */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
 {
@@ -273,8 +287,7 @@ static unsigned int withdraw_batch(struct mshv_partition *partition, u16 *status
 	}
 	mshv_hypercall_end();
 	free_list(&pages);
-	atomic64_sub(ours, borrower_count(partition));
-	atomic64_sub(ours, &mshv_all_lent);
+	count_lent(partition, -(s64)ours);
 	return ours;
 }
 

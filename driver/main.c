@@ -159,6 +159,9 @@ static int check_scheduler(u64 capabilities)
 	bool dispatches = false;
 	int ret = root ? root_dispatches(&dispatches) : l1vh_dispatches(capabilities, &dispatches);
 
+	/* One that does not know the question is older than the choice. */
+	if (ret == -EINVAL || ret == -EACCES || ret == -EOPNOTSUPP)
+		return 0;
 	if (ret) {
 		pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its scheduler (%d)\n", ret);
 		return ret;
@@ -193,7 +196,7 @@ static int read_capabilities(void)
 	case -EINVAL:
 	case -EACCES:
 	case -EOPNOTSUPP:
-		return 0;
+		return ms_hyperv.priv_high & HVABI_PRIV_HIGH_CPU_MANAGEMENT ? check_scheduler(0) : 0;
 	}
 	pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its capabilities (%d)\n", ret);
 	return ret;

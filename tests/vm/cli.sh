@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..33"
+echo "1..34"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -59,6 +59,10 @@ check "a payload that is garbage" 1 "no static x86-64 ELF program" mshv run /tmp
 check "an empty payload" 1 "/tmp/empty: empty" mshv run /tmp/empty
 head -c 80 /usr/lib/mshv/hello >/tmp/short
 check "a payload that is cut off" 1 "outside of the file" mshv run /tmp/short
+# An undefined instruction at its entry, and nobody to take the exception: the processor shuts down.
+cp /usr/lib/mshv/hello /tmp/broken
+tr "\000" "\377" </dev/zero | head -c 4096 | dd of=/tmp/broken bs=4096 seek=1 count=1 conv=notrunc 2>/dev/null
+check "a payload that is none shows where it stood" 1 " rip 0x" mshv run -t 5 /tmp/broken
 check "a dynamic program is no payload" 1 "no static x86-64 ELF program" \
 	mshv run /usr/bin/mshv
 check "a row that is not there" 2 "demo: no such row: flying" mshv demo flying
