@@ -81,6 +81,8 @@
  * @deposits: deposits made
  * @first: first page mapped
  * @pages: pages mapped
+ * @next: page after those that the child has now, from @gfn on: a guest in sequence faults there
+ *	next, whoever mapped what is before it; 0: not known
  * @large: as one block
  * @writable: with the right to write
  */
@@ -105,6 +107,7 @@ struct fault {
 	unsigned int deposits;
 	u64 first;
 	unsigned int pages;
+	u64 next;
 	bool large;
 	bool writable;
 };
@@ -405,6 +408,7 @@ static int map(struct fault *fault, u16 *status)
 	} else {
 		mshv_block_lock(region, fault->gfn);
 		*status = map_seen(fault);
+		fault->next = mshv_mapped_end(region, fault->gfn);
 		mshv_block_unlock(region, fault->gfn);
 	}
 	read_unlock(&partition->map_lock);
@@ -519,12 +523,11 @@ static int serve_span(struct fault *fault)
 		/* Any signal: let the guest fault again after it. */
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
-	if (!ret && fault->pages) {
-		if (fault->window)
-			mshv_window_served(fault->window, fault->first + fault->pages);
+	if (!ret && fault->window && fault->next)
+		mshv_window_served(fault->window, fault->next);
+	if (!ret && fault->pages)
 		mshv_count(region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
 			   fault->pages);
-	}
 	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault->retries);
 	return ret;
 }
@@ -546,7 +549,7 @@ static void serve_more(const struct fault *served)
 
 	fault.span = mshv_window_more(fault.window, served->gfn, mshv_region_end(fault.region));
 	fault.gfn = fault.span.first;
-	if (fault.span.first < fault.span.end && served->first + served->pages == fault.span.first &&
+	if (fault.span.first < fault.span.end && served->next == fault.span.first &&
 	    !READ_ONCE(fault.partition->tracking))
 		serve_span(&fault);
 }

@@ -160,6 +160,29 @@ bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write)
 	return test_bit(mshv_block_index(gfn), write ? table->writable : table->mapped);
 }
 
+/**
+ * mshv_mapped_end() - how far the child has the pages of a block
+ * @region: region
+ * @gfn: a page of the region
+ *
+ * Context: as mshv_mapped().
+ *
+ * Return: the first page from @gfn on that the child does not have, at most the one after the last
+ * that the region has of the block.
+ */
+u64 mshv_mapped_end(struct mshv_region *region, u64 gfn)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+	u64 base = round_down(gfn, MSHV_BLOCK_PAGES), end = part_end(region, block);
+
+	if (!test_bit(block, region->mapped))
+		return gfn;
+	if (test_bit(block, region->large))
+		return end;
+	return base + find_next_zero_bit(mshv_table(region->partition, gfn)->mapped, end - base,
+					 gfn - base);
+}
+
 static u32 map_flags(const struct mshv_region *region, u32 flags)
 {
 	/* Device memory is read and written, no more (../include/hvabi/memory.h). */

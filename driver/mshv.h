@@ -465,6 +465,7 @@ int mshv_table_prepare(struct mshv_region *region, u64 gfn);
 struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
 bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
+u64 mshv_mapped_end(struct mshv_region *region, u64 gfn);
 void mshv_block_lock(struct mshv_region *region, u64 gfn);
 void mshv_block_unlock(struct mshv_region *region, u64 gfn);
 u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
