@@ -22,7 +22,6 @@
 #include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/errno.h>
-#include <linux/ioport.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
