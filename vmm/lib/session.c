@@ -351,30 +351,37 @@ static bool all_ended(const struct mshv_session *s)
 	return true;
 }
 
+/* The first processor that is in trouble, or NULL. */
+static const struct session_vp *in_trouble(const struct mshv_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->config.vps; i++)
+		if (s->vp[i].error)
+			return &s->vp[i];
+	return NULL;
+}
+
 int mshv_session_join(struct mshv_session *s, unsigned int seconds)
 {
 	struct timespec deadline = deadline_in(seconds);
-	unsigned int i;
+	const struct session_vp *vp;
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->exited && !all_ended(s) && ret != ETIMEDOUT) {
+	/* One processor in trouble is reason enough, and it may have been before anyone waited. */
+	while (!s->exited && !in_trouble(s) && !all_ended(s) && ret != ETIMEDOUT) {
 		if (seconds)
 			ret = pthread_cond_timedwait(&s->change, &s->lock, &deadline);
 		else
 			pthread_cond_wait(&s->change, &s->lock);
-		/* One processor in trouble is reason enough. */
-		for (i = 0; i < s->config.vps && !s->exited; i++) {
-			if (!s->vp[i].error)
-				continue;
-			ret = mshv_fail_because(s->vp[i].error, "%s", s->vp[i].error_text);
-			pthread_mutex_unlock(&s->lock);
-			return ret;
-		}
 	}
+	vp = in_trouble(s);
 	if (s->exited)
 		ret = (int)s->exit_code;
-	else if (ret == ETIMEDOUT)
+	else if (vp)
+		ret = mshv_fail_because(vp->error, "%s", vp->error_text);
+	else if (!all_ended(s))
 		ret = mshv_fail_because(ETIMEDOUT, "the guest has not ended within %u s",
 					seconds);
 	else
