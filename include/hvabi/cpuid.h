@@ -121,6 +121,32 @@
 #define HVABI_MSR_PAGE_ENABLE		1ull
 #define HVABI_MSR_HYPERCALL_LOCKED	2ull
 
+/* SCONTROL */
+#define HVABI_SCONTROL_ENABLE		1ull
+
+/* SINTn */
+#define HVABI_SINTS			16u
+#define HVABI_SINT_VECTOR_MASK		0xffull
+#define HVABI_SINT_MASKED		(1ull << 16)
+#define HVABI_SINT_AUTO_EOI		(1ull << 17)
+#define HVABI_SINT_POLLING		(1ull << 18)
+#define HVABI_SINT_AS_INTERCEPT		(1ull << 19)
+#define HVABI_SINT_PROXY		(1ull << 20)
+
+/* STIMERn_CONFIG */
+#define HVABI_STIMERS			4u
+#define HVABI_STIMER_ENABLE		(1ull << 0)
+#define HVABI_STIMER_PERIODIC		(1ull << 1)
+#define HVABI_STIMER_LAZY		(1ull << 2)
+#define HVABI_STIMER_AUTO_ENABLE	(1ull << 3)
+#define HVABI_STIMER_VECTOR_SHIFT	4	/* 8 bits */
+#define HVABI_STIMER_DIRECT		(1ull << 12)
+#define HVABI_STIMER_SINT_SHIFT		16	/* 4 bits */
+
+/* CRASH_CTL */
+#define HVABI_CRASH_NOTIFY		(1ull << 63)
+#define HVABI_CRASH_NOTIFY_MSG		(1ull << 62)
+
 /* The page behind MSR_REFERENCE_TSC: time = high64(TSC * tsc_scale) + tsc_offset, in 100 ns. */
 struct hvabi_reference_tsc_page {
 	uint32_t tsc_sequence;		/* 0: invalid, use the MSR */

@@ -302,4 +302,59 @@ HVABI_ASSERT_AT(struct hvabi_x64_unsupported_feature_message, feature_parameter,
 
 /* X64_HALT, UNRECOVERABLE_EXCEPTION: the common header is the whole payload. */
 
+/* X64_APIC_EOI: a level-triggered interrupt has ended. No common header. */
+struct hvabi_x64_apic_eoi_message {
+	uint32_t vp_index;
+	uint32_t interrupt_vector;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_x64_apic_eoi_message, 8);
+HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, vp_index, 0);
+HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, interrupt_vector, 4);
+
+/*
+ * Scheduler signals, for the parent's synthetic interrupt controller: the processors named could run
+ * again. Naming one that runs, or has run meanwhile, means nothing.
+ */
+#define HVABI_SIGNAL_BANKS	16u	/* of 64 VP indexes; what fits the message */
+#define HVABI_SIGNAL_PAIRS	19u
+
+/* SCHEDULER_VP_SIGNAL_BITSET: processors of one partition. */
+struct hvabi_scheduler_vp_signal_bitset {
+	uint64_t partition_id;
+	uint32_t overflow_count;
+	uint16_t vp_count;		/* bits set */
+	uint16_t reserved;
+	uint64_t format;		/* 0: sparse */
+	uint64_t valid_bank_mask;	/* one bit for each bank that follows */
+	uint64_t bank_contents[HVABI_SIGNAL_BANKS];
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_scheduler_vp_signal_bitset, 160);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, partition_id, 0);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, overflow_count, 8);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, vp_count, 12);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, reserved, 14);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, format, 16);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, valid_bank_mask, 24);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_bitset, bank_contents, 32);
+
+/* SCHEDULER_VP_SIGNAL_PAIR: processors of any partitions. */
+struct hvabi_scheduler_vp_signal_pair {
+	uint32_t overflow_count;
+	uint8_t vp_count;		/* pairs used */
+	uint8_t reserved1[3];
+	uint64_t partition_ids[HVABI_SIGNAL_PAIRS];
+	uint32_t vp_indexes[HVABI_SIGNAL_PAIRS];
+	uint8_t reserved2[4];
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_scheduler_vp_signal_pair, 240);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, overflow_count, 0);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, vp_count, 4);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, reserved1, 5);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, partition_ids, 8);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, vp_indexes, 160);
+HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, reserved2, 236);
+
 #endif
