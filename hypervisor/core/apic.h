@@ -60,6 +60,8 @@ enum apic_shorthand { APIC_TO_DEST, APIC_TO_SELF, APIC_TO_ALL, APIC_TO_OTHERS };
  * @sipi_vector: start-up page of the last SIPI
  * @wait_for_sipi: after INIT (and at the start, for all but the boot processor)
  * @extint: an ExtINT request, with its vector, -1: none
+ * @sipi_after_init: @sipi came while @init was waiting, and outlives apic_init()
+ * @error_raised: the error interrupt has been requested since the last write of ESR
  */
 struct apic {
 	u64 base;
@@ -73,6 +75,7 @@ struct apic {
 	bool nmi, init, sipi, wait_for_sipi;
 	u8 sipi_vector;
 	s16 extint;
+	bool sipi_after_init, error_raised;
 };
 
 /* What a write asks of the rest of the machine. */
