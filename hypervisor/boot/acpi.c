@@ -31,6 +31,7 @@ struct table {
 #define ENTRY_LAPIC	0u
 #define ENTRY_WAKEUP	16u
 #define LAPIC_ENABLED	1u
+#define HPET_ADDRESS	44u		/* in the HPET's table (IA-PC HPET 3.2.4) */
 
 struct madt_lapic {
 	u8 type, length, processor, apic_id;
@@ -83,17 +84,37 @@ static u32 table_address(const struct table *r, u32 n)
 	return address;
 }
 
-static const struct table *find_madt(void)
+static const struct table *find_table(const char *signature)
 {
 	const struct table *r = rsdt();
 
 	for (u32 i = 0; i < table_count(r); i++) {
 		const struct table *t = (const struct table *)(uintptr_t)table_address(r, i);
 
-		if (!memcmp(t->signature, "APIC", 4))
+		if (!memcmp(t->signature, signature, 4))
 			return t;
 	}
-	platform_panic("no MADT among the ACPI tables");
+	return NULL;
+}
+
+static const struct table *find_madt(void)
+{
+	const struct table *madt = find_table("APIC");
+
+	if (!madt)
+		platform_panic("no MADT among the ACPI tables");
+	return madt;
+}
+
+u64 acpi_hpet(void)
+{
+	const struct table *hpet = find_table("HPET");
+	u64 base;
+
+	if (!hpet)
+		return 0;
+	memcpy(&base, (const u8 *)hpet + HPET_ADDRESS, sizeof(base));
+	return base;
 }
 
 static struct madt_lapic *next_lapic(const struct table *madt, u32 *offset)
@@ -160,15 +181,23 @@ u64 acpi_write(u64 shared, const u32 *apic_ids, u32 count)
 	struct table *r = (struct table *)(shared + SHARED_ACPI + 0x100);
 	struct table *madt = (struct table *)(shared + SHARED_ACPI + 0x1000);
 	const struct table *old = rsdt();
-	u32 address = (u32)(uintptr_t)madt;
 
 	if (old->length > 0xf00 || find_madt()->length > 0x2000)
 		platform_panic("ACPI tables of unexpected size");
 	write_madt(madt, shared + SHARED_MAILBOX, apic_ids, count);
-	memcpy(r, old, old->length);
-	for (u32 i = 0; i < table_count(r); i++)
-		if (table_address(old, i) == (u32)(uintptr_t)find_madt())
-			memcpy((u8 *)r + sizeof(*r) + i * 4, &address, sizeof(address));
+	/* The HPET is the hypervisor's own (hpet.c): Linux does not hear of it. */
+	memcpy(r, old, sizeof(*r));
+	r->length = sizeof(*r);
+	for (u32 i = 0; i < table_count(old); i++) {
+		u32 address = table_address(old, i);
+
+		if (address == (u32)(uintptr_t)find_table("HPET"))
+			continue;
+		if (address == (u32)(uintptr_t)find_madt())
+			address = (u32)(uintptr_t)madt;
+		memcpy((u8 *)r + r->length, &address, sizeof(address));
+		r->length += (u32)sizeof(address);
+	}
 	fix_checksum(r);
 	*rsdp = *find_rsdp();
 	rsdp->revision = 0;

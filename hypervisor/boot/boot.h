@@ -9,7 +9,8 @@
  *	acpi.c		a MADT through which Linux can wake them
  *	linux.c		the 64-bit boot protocol
  *	console.c	debug console, panic
- *	time.c		how fast TSC and APIC timer run
+ *	calibrate.c	how fast TSC and APIC timer run
+ *	hpet.c		the hypervisor's own timer
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -65,7 +66,8 @@ struct memory_plan {
 #define SHARED_PML4		0x4000u
 #define SHARED_PDPT		0x5000u
 #define SHARED_ACPI		0x6000u
-#define SHARED_BYTES		0x10000u
+#define SHARED_SYNIC		0x10000u	/* two pages for each processor */
+#define SHARED_BYTES		0x20000u
 
 void memory_plan_make(const struct multiboot_info *mbi, struct memory_plan *plan);
 
@@ -89,6 +91,14 @@ u32 acpi_processors(u32 *apic_ids, u32 most);
 /* Write tables for Linux at @shared; processors not in @apic_ids are disabled.  Returns the RSDP. */
 u64 acpi_write(u64 shared, const u32 *apic_ids, u32 count);
 
+/* Address of the HPET's registers, or 0. */
+u64 acpi_hpet(void);
+
+/* ---- hpet.c ---- */
+
+/* Take the HPET, if there is one that can send messages, for NMIs to processor @apic_id. */
+void hpet_init(u32 apic_id);
+
 /* ---- smp.c ---- */
 
 /* Start the processors in @apic_ids; each ends in processor_main(). */
@@ -108,7 +118,7 @@ void smp_write_shared(u64 shared);
 /* Place the kernel; returns its 64-bit entry point. */
 u64 linux_load(const struct multiboot_info *mbi, u64 shared, u64 rsdp);
 
-/* ---- time.c ---- */
+/* ---- calibrate.c ---- */
 
 void time_calibrate(void);
 void time_wait_us(u64 us);

@@ -60,8 +60,11 @@ void boot_main(const struct multiboot_info *mbi)
 	}
 	memory_plan_make(mbi, &plan);
 	memory_plan_apply(&plan, &svm_cpus[0]);
+	hpet_init(svm_cpus[0].apic_id);
 	msr_maps_init();
 	smp_write_shared(plan.shared);
+	for (u32 i = 0; i < cpu_count; i++)
+		synic_reset(cpus[i], plan.shared + SHARED_SYNIC + i * 2 * PAGE_SIZE);
 	rsdp = acpi_write(plan.shared, ids + parked, cpu_count);
 	smp_start(ids + 1, found - 1, parked ? 0 : 1);
 	entry = linux_load(mbi, plan.shared, rsdp);

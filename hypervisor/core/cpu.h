@@ -6,6 +6,7 @@
 #define CORE_CPU_H
 
 #include "counters.h"
+#include "synic.h"
 #include "types.h"
 
 #define MAX_CPUS 8u
@@ -20,6 +21,7 @@ struct partition;
  *	after it left the guest, before it takes the lock.
  * @kick: a kick was sent and not yet seen.  Set under the lock.
  * @counters: events on this processor
+ * @synic: the parent's synthetic interrupt controller here
  * @hc_input: copy of the input block of the hypercall in hand, so that
  *	nothing can change it between check and use
  * @hc_output: its output, copied out at the end
@@ -29,6 +31,7 @@ struct cpu {
 	u32 kick;
 	struct partition *guest;
 	struct counters counters;
+	struct synic synic;
 	u8 hc_input[4096] __attribute__((aligned(16)));
 	u8 hc_output[4096] __attribute__((aligned(16)));
 };

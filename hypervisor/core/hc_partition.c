@@ -7,11 +7,11 @@
 #include "hypercall.h"
 #include "options.h"
 #include "platform.h"
+#include "synthetic.h"
 
 /*
  * CREATE_PARTITION (0x0040): an exo partition with intercept message pages.
- * There is no virtual interrupt controller here: asking for one is refused
- * rather than ignored.  Isolated children (type SNP) have their memory for
+ * Isolated children (type SNP) have their memory for
  * themselves, but it is not encrypted.
  */
 u16 hc_create_partition(struct hypercall *c)
@@ -19,12 +19,16 @@ u16 hc_create_partition(struct hypercall *c)
 	const u64 needed = HVABI_PARTITION_FLAG_EXO_PARTITION |
 			   HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED;
 	const u64 known = needed | HVABI_PARTITION_FLAG_SMT_ENABLED_GUEST |
-			  HVABI_PARTITION_FLAG_GPA_SUPER_PAGES_ENABLED;
+			  HVABI_PARTITION_FLAG_GPA_SUPER_PAGES_ENABLED |
+			  HVABI_PARTITION_FLAG_LAPIC_ENABLED | HVABI_PARTITION_FLAG_X2APIC_CAPABLE;
 	const struct hvabi_input_create_partition *in = c->in;
 	struct hvabi_output_create_partition *out = c->out;
 	u64 isolation = in->isolation_properties & HVABI_ISOLATION_TYPE_MASK;
 
 	if ((in->flags & needed) != needed || (in->flags & ~known))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	if ((in->flags & HVABI_PARTITION_FLAG_X2APIC_CAPABLE) &&
+	    !(in->flags & HVABI_PARTITION_FLAG_LAPIC_ENABLED))
 		return HVABI_STATUS_INVALID_PARAMETER;
 	if (isolation != HVABI_ISOLATION_TYPE_NONE && isolation != HVABI_ISOLATION_TYPE_SNP)
 		return HVABI_STATUS_INVALID_PARAMETER;
@@ -89,8 +93,8 @@ struct stored_property {
 };
 
 static const struct stored_property stored[] = {
-	/* Children get no enlightenments: nothing is assignable. */
-	{ HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, PROPERTY_SYNTHETIC_FEATURES, 0, true },
+	/* Bit by bit: hc_set_partition_property(). */
+	{ HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, PROPERTY_SYNTHETIC_FEATURES, UINT64_MAX, true },
 	{ HVABI_PROPERTY_UNIMPLEMENTED_MSR_ACTION, PROPERTY_UNIMPLEMENTED_MSR_ACTION, 1, false },
 	{ HVABI_PROPERTY_TIME_FREEZE, PROPERTY_TIME_FREEZE, 1, false },
 	{ HVABI_PROPERTY_PROCESSORS_PER_SOCKET, PROPERTY_PROCESSORS_PER_SOCKET, 255, false },
@@ -168,7 +172,8 @@ u16 hc_set_partition_property(struct hypercall *c)
 		return HVABI_STATUS_UNKNOWN_PROPERTY;
 	if (p->state == PARTITION_FINALIZED || (row->early && p->state != PARTITION_CREATED))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
-	if (in->property_value > row->most)
+	if (in->property_value > row->most ||
+	    (row->slot == PROPERTY_SYNTHETIC_FEATURES && (in->property_value & ~synthetic_features())))
 		return HVABI_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
 	p->property[row->slot] = in->property_value;
 	return HVABI_STATUS_SUCCESS;
@@ -193,6 +198,7 @@ u16 hc_get_partition_property_ex(struct hypercall *c)
 		return HVABI_STATUS_SUCCESS;
 	case HVABI_PROPERTY_ASSIGNABLE_SYNTHETIC_PROC_FEATURES:
 		bank->bank_count = 1;
+		bank->bank[0] = synthetic_features();
 		return HVABI_STATUS_SUCCESS;
 	case HVABI_PROPERTY_INTEGRATED_SCHEDULER_ENABLED:
 		*value = !option(HVABI_OPTION_CORE_SCHEDULER);

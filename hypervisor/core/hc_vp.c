@@ -3,9 +3,11 @@
  * Hypercalls on virtual processors: life, registers, state pages,
  * translation, dispatch.
  */
+#include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
 #include "hypercall.h"
+#include "interrupt.h"
 #include "platform.h"
 #include "translate.h"
 #include "vp.h"
@@ -94,7 +96,7 @@ u16 hc_set_vp_registers(struct hypercall *c)
 	for (; c->done < c->limit; c->done++) {
 		const struct hvabi_register_assoc *e = &in->elements[c->done];
 
-		status = vp_set_register(vp, e->name, &e->value);
+		status = vp_set_register(c->cpu, vp, e->name, &e->value);
 		if (status)
 			break;
 	}
@@ -203,8 +205,10 @@ u16 hc_dispatch_vp(struct hypercall *c)
 	vp->intercept_suspend = false;
 	*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_BLOCKED,
 						  HVABI_DISPATCH_EVENT_SUSPEND };
+	vp->blocked = true;
 	if (vp_suspended(vp))
 		return HVABI_STATUS_SUCCESS;
+	vp->blocked = false;
 	vp_load_register_page(vp);
 	vp_invalidate_register_page(vp);
 	switch (platform_run_vp(c->cpu, vp)) {
@@ -212,8 +216,15 @@ u16 hc_dispatch_vp(struct hypercall *c)
 		*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
 							  HVABI_DISPATCH_EVENT_INTERCEPT };
 		break;
+	case RUN_BLOCKED:
+		count(c->cpu, vp->partition, HVABI_COUNT_BLOCKED, 1);
+		vp->blocked = true;
+		*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_BLOCKED,
+							  HVABI_DISPATCH_EVENT_NONE };
+		break;
 	case RUN_PREEMPTED:
-		if (!vp_suspended(vp))
+		vp->blocked = vp_suspended(vp);
+		if (!vp->blocked)
 			*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
 								  HVABI_DISPATCH_EVENT_NONE };
 		break;
@@ -221,5 +232,71 @@ u16 hc_dispatch_vp(struct hypercall *c)
 		c->target = &parent;
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	}
+	return HVABI_STATUS_SUCCESS;
+}
+
+/*
+ * ASSERT_VIRTUAL_INTERRUPT (0x0094): as a device's message, or at the local inputs of the
+ * processor with APIC id @dest_addr.  A destination that nobody has is no error, as on a bus.
+ */
+u16 hc_assert_virtual_interrupt(struct hypercall *c)
+{
+	const u32 flags = HVABI_INTERRUPT_LEVEL_TRIGGERED | HVABI_INTERRUPT_LOGICAL_DEST;
+	const struct hvabi_input_assert_virtual_interrupt *in = c->in;
+	struct apic_ipi ipi = {
+		.shorthand = APIC_TO_DEST, .dest = (u32)in->dest_addr, .vector = (u8)in->vector,
+		.logical = in->interrupt_flags & HVABI_INTERRUPT_LOGICAL_DEST,
+		.level = in->interrupt_flags & HVABI_INTERRUPT_LEVEL_TRIGGERED, .assert = true,
+	};
+	struct partition *p;
+	struct vp *vp;
+	u16 status = hc_active_child(c, in->partition_id, &p);
+
+	if (status)
+		return status;
+	if (!partition_has_apic(p) || (in->interrupt_flags & ~flags) || in->target_vtl ||
+	    in->vector > 255 || in->dest_addr > UINT32_MAX)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	count(c->cpu, p, HVABI_COUNT_INTERRUPT_ASSERTED, 1);
+	switch (in->interrupt_type) {
+	case HVABI_INTERRUPT_TYPE_FIXED:
+	case HVABI_INTERRUPT_TYPE_LOWEST_PRIORITY:
+		if (in->vector < 16)
+			return HVABI_STATUS_INVALID_PARAMETER;
+		break;
+	case HVABI_INTERRUPT_TYPE_NMI:
+	case HVABI_INTERRUPT_TYPE_INIT:
+	case HVABI_INTERRUPT_TYPE_SIPI:
+	case HVABI_INTERRUPT_TYPE_EXTINT:
+		break;
+	case HVABI_INTERRUPT_TYPE_LOCALINT0:
+	case HVABI_INTERRUPT_TYPE_LOCALINT1:
+		vp = in->dest_addr < MAX_VPS ? vp_find(p, (u32)in->dest_addr) : NULL;
+		if (vp && apic_local_interrupt(&vp->apic, in->interrupt_type ==
+					       HVABI_INTERRUPT_TYPE_LOCALINT0 ? LVT_LINT0 : LVT_LINT1))
+			vp_wake(c->cpu, vp);
+		return HVABI_STATUS_SUCCESS;
+	default:
+		return HVABI_STATUS_INVALID_PARAMETER;
+	}
+	ipi.mode = (enum apic_mode)in->interrupt_type;
+	interrupt_send(c->cpu, p, NULL, &ipi);
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* CLEAR_VIRTUAL_INTERRUPT (0x0056): the ExtINT that was asserted is withdrawn. */
+u16 hc_clear_virtual_interrupt(struct hypercall *c)
+{
+	const struct hvabi_input_partition *in = c->in;
+	struct partition *p;
+	u16 status = hc_active_child(c, in->partition_id, &p);
+
+	if (status)
+		return status;
+	if (!partition_has_apic(p))
+		return HVABI_STATUS_INVALID_PARAMETER;
+	for (u32 i = 0; i < MAX_VPS; i++)
+		if (p->vps[i])
+			p->vps[i]->apic.extint = APIC_NO_VECTOR;
 	return HVABI_STATUS_SUCCESS;
 }

@@ -66,6 +66,8 @@ static const struct call_handler handlers[] = {
 	CALL(DISPATCH_VP, hc_dispatch_vp),
 	CALL(MAP_VP_STATE_PAGE, hc_map_vp_state_page),
 	CALL(UNMAP_VP_STATE_PAGE, hc_unmap_vp_state_page),
+	CALL(ASSERT_VIRTUAL_INTERRUPT, hc_assert_virtual_interrupt),
+	CALL(CLEAR_VIRTUAL_INTERRUPT, hc_clear_virtual_interrupt),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),

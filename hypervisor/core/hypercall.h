@@ -58,6 +58,7 @@ hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_part
 	hc_create_vp, hc_delete_vp, hc_get_vp_registers, hc_set_vp_registers,
 	hc_translate_virtual_address, hc_dispatch_vp, hc_map_vp_state_page,
 	hc_unmap_vp_state_page,
+	hc_assert_virtual_interrupt, hc_clear_virtual_interrupt,
 	hc_acquire_host_access, hc_release_host_access,
 	hc_debug_get_counters, hc_debug_who_can_reach, hc_debug_set_option,
 	hc_debug_get_option;

@@ -162,6 +162,15 @@ void message_msr(struct vp *vp, u32 msr, bool write, u8 length)
 	end(vp);
 }
 
+void message_apic_eoi(struct vp *vp, u8 vector)
+{
+	struct hvabi_x64_apic_eoi_message *m = begin(vp, HVABI_MSG_X64_APIC_EOI, sizeof(*m));
+
+	m->vp_index = vp->index;
+	m->interrupt_vector = vector;
+	end(vp);
+}
+
 void message_exception(struct vp *vp, u8 vector, bool has_error, u32 error, u64 parameter)
 {
 	const struct vp_state *s = &vp->state;

@@ -31,6 +31,8 @@ void message_invalid_state(struct vp *vp);
 void message_unsupported(struct vp *vp, u32 feature, u64 parameter);
 void message_cpuid(struct vp *vp, const u32 result[4], u8 length);
 void message_msr(struct vp *vp, u32 msr, bool write, u8 length);
+/* A level-triggered interrupt has ended. */
+void message_apic_eoi(struct vp *vp, u8 vector);
 void message_exception(struct vp *vp, u8 vector, bool has_error, u32 error, u64 parameter);
 
 #endif

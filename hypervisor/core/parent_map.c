@@ -72,6 +72,16 @@ void parent_hide(struct cpu *cpu, u64 base, u64 end)
 	npt_change_end(&change);
 }
 
+void parent_show(struct cpu *cpu, u64 gpa, u64 spa)
+{
+	struct npt_change change;
+
+	npt_change_begin(&change, &parent.npt, cpu);
+	must(npt_set(&change, gpa >> PAGE_SHIFT, NPT_4K,
+		     npt_leaf(spa >> PAGE_SHIFT, NPT_4K, HVABI_MAP_GPA_READABLE)));
+	npt_change_end(&change);
+}
+
 void parent_take(struct cpu *cpu, const u64 *pfns, u32 count)
 {
 	struct npt_change change;

@@ -26,6 +26,9 @@ void parent_map(struct cpu *cpu, u64 base, u64 end, bool huge);
 /* Take pages [@base, @end) away (boot only, before the parent runs). */
 void parent_hide(struct cpu *cpu, u64 base, u64 end);
 
+/* Let the page at @gpa read as the one at @spa, and take no writes (boot only). */
+void parent_show(struct cpu *cpu, u64 gpa, u64 spa);
+
 /*
  * Take @count pages, listed in @pfns, away from the parent; on return no
  * processor of the parent can reach them.  Lock: hypervisor lock.

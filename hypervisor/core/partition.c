@@ -9,6 +9,7 @@
 #include "partition.h"
 #include "platform.h"
 #include "shootdown.h"
+#include "time.h"
 #include "vp.h"
 
 struct cpu *cpus[MAX_CPUS];
@@ -74,6 +75,7 @@ u16 partition_create(struct cpu *cpu, u64 flags, bool isolated, u64 *id)
 	p->page = spa;
 	p->slot = slot;
 	p->creation_flags = flags;
+	p->created = platform_tsc();
 	p->isolated = isolated;
 	pool_init(&p->pool, slot);
 	p->npt = (struct npt){ .pool = &p->pool, .owner = p };
@@ -166,4 +168,16 @@ bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 ac
 			return true;
 	}
 	return false;
+}
+
+u64 partition_reference(const struct partition *p, u64 tsc)
+{
+	return time_reference(tsc) - time_reference(p->created);
+}
+
+u64 partition_tsc(const struct partition *p, u64 reference)
+{
+	u64 since_boot = reference + time_reference(p->created);
+
+	return since_boot < reference ? TIME_NEVER : time_tsc(since_boot);
 }

@@ -60,6 +60,8 @@ struct intercept {
  * @exclusive_pages: released to it and not yet taken back
  * @tlb_generation: moves with each shoot-down; a processor that last entered
  *	with another value flushes
+ * @created: TSC when it was made: reference time 0
+ * @guest_os_id, @hypercall_msr, @reference_tsc_msr, @tsc_invariant, @crash: synthetic MSRs
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
  * @counters: a page of the pool, or static for the parent; NULL before that
  */
@@ -75,6 +77,9 @@ struct partition {
 	enum partition_state state;
 	struct pool pool;
 	struct npt npt;
+	u64 created;
+	u64 guest_os_id, hypercall_msr, reference_tsc_msr, tsc_invariant;
+	u64 crash[5];
 	u32 exceptions;
 	u64 property[PROPERTY_SLOTS];
 	struct intercept intercepts[MAX_INTERCEPTS];
@@ -112,6 +117,10 @@ void partition_finalize(struct cpu *cpu, struct partition *p);
 
 /* Forget the child.  OBJECT_IN_USE while it has pages: deposited, or released to it. */
 u16 partition_delete(struct partition *p);
+
+/* Reference time of @p at @tsc, in 100 ns; and the TSC at which a reference time comes. */
+u64 partition_reference(const struct partition *p, u64 tsc);
+u64 partition_tsc(const struct partition *p, u64 reference);
 
 /* True if an intercept of @type with @parameter and @access is installed. */
 bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 access);

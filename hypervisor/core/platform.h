@@ -29,6 +29,21 @@ static inline void *platform_phys(u64 spa)
 /* Make @cpu leave whatever partition it runs, soon.  Any context. */
 void platform_kick(struct cpu *cpu);
 
+/* Raise interrupt @vector in the parent's own local APIC on @cpu.  Any context. */
+void platform_raise(struct cpu *cpu, u8 vector);
+
+/*
+ * Have some processor leave what it runs when the TSC has come to @tsc, or TIME_NEVER.  There
+ * is one such time; a machine without a timer for it does nothing.  Hypervisor lock.
+ */
+void platform_set_timer(u64 tsc);
+
+/* An NMI came that nobody sent: was it this timer's?  Hypervisor lock. */
+bool platform_timer_nmi(void);
+
+/* The time stamp counter. */
+u64 platform_tsc(void);
+
 /* One turn of a wait loop. */
 void platform_relax(void);
 
@@ -43,6 +58,7 @@ void platform_panic(const char *format, ...)
 enum run_result {
 	RUN_INTERCEPT,		/* a message stands in the VP's message page */
 	RUN_PREEMPTED,		/* the parent is wanted, or the VP was kicked */
+	RUN_BLOCKED,		/* it has nothing to do until something is requested of it */
 	RUN_GONE,		/* the VP was removed while it ran */
 };
 

@@ -77,6 +77,20 @@ u32 read_guest(struct partition *p, u64 gpa, void *to, u32 length)
 	return result;
 }
 
+u32 write_guest(struct partition *p, u64 gpa, const void *from, u32 length)
+{
+	struct npt_iter it;
+	u64 spa;
+	u32 result = guest_spa(p, gpa, true, &spa);
+
+	if (result != HVABI_TRANSLATE_SUCCESS)
+		return result;
+	npt_iter_begin(&it, &p->npt, gpa >> PAGE_SHIFT);
+	__atomic_fetch_or(it.slot, NPTE_ACCESSED | NPTE_DIRTY, __ATOMIC_RELAXED);
+	memcpy(platform_phys(spa), from, length);
+	return HVABI_TRANSLATE_SUCCESS;
+}
+
 /* Set A (and D at the end) as the processor would. */
 static u32 mark_entry(struct vp *vp, const struct mode *mode, const struct walk *w, u64 bits)
 {

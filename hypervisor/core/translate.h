@@ -28,4 +28,7 @@ u32 fetch_instruction(struct vp *vp, u8 bytes[16]);
 /* Read @length bytes inside one page of guest physical memory.  HVABI_TRANSLATE_*. */
 u32 read_guest(struct partition *p, u64 gpa, void *to, u32 length);
 
+/* The same for writing; the entry becomes accessed and dirty, as by the child's own write. */
+u32 write_guest(struct partition *p, u64 gpa, const void *from, u32 length);
+
 #endif

@@ -3,8 +3,11 @@
  * Life and state pages of virtual processors.  Rules: vp.h.
  */
 #include <hvabi/status.h>
+#include "deadline.h"
 #include "frame.h"
 #include "platform.h"
+#include "synic.h"
+#include "time.h"
 #include "vp.h"
 #include "xsave.h"
 
@@ -26,8 +29,8 @@ static struct hvabi_x64_segment_register real_mode_segment(u16 type)
 	};
 }
 
-/* APM vol. 2, table 14-1: state after reset. */
-static void reset(struct vp *vp)
+/* APM vol. 2, table 14-1: state after reset and INIT. */
+void vp_init(struct vp *vp)
 {
 	struct vp_state *s = &vp->state;
 
@@ -37,7 +40,6 @@ static void reset(struct vp *vp)
 		.dr6 = 0xffff0ff0, .dr7 = 0x400, .xcr0 = 1,
 		.gdtr.limit = 0xffff, .idtr.limit = 0xffff,
 		.pat = 0x0007040600070406ull,
-		.apic_base = 0xfee00000 | (vp->index ? 0 : 0x100),
 	};
 	for (u32 i = SEG_ES; i <= SEG_GS; i++)
 		s->segment[i] = real_mode_segment(HVABI_SEGMENT_NON_SYSTEM | 3);
@@ -46,7 +48,27 @@ static void reset(struct vp *vp)
 	s->segment[SEG_CS].base = 0xffff0000;
 	s->segment[SEG_LDTR] = real_mode_segment(2);
 	s->segment[SEG_TR] = real_mode_segment(11);
+	vp->halted = false;
+	vp->nmi_masked = false;
+	vp->iret_rip = VP_NO_IRET;
+}
+
+void vp_start_at(struct vp *vp, u8 vector)
+{
+	struct vp_state *s = &vp->state;
+
+	s->segment[SEG_CS].selector = (u16)(vector << 8);
+	s->segment[SEG_CS].base = (u64)vector << 12;
+	s->rip = 0;
+}
+
+static void reset(struct vp *vp)
+{
+	vp_init(vp);
 	xsave_reset(vp_xsave_area(vp));
+	apic_reset(&vp->apic, vp->index);
+	stimers_reset(vp->stimer);
+	vp->deadline = TIME_NEVER;
 }
 
 u16 vp_create(struct cpu *cpu, struct partition *p, u32 index)
@@ -81,6 +103,8 @@ void vp_destroy(struct vp *vp)
 	struct pool *pool = &vp->partition->pool;
 	u64 page = vp->page;
 
+	synic_forget(vp);
+	deadline_forget(vp);
 	for (u32 i = 0; i < VP_PAGES; i++)
 		if (vp->overlay[i])
 			frame_put(vp->overlay[i], 1);

@@ -14,10 +14,13 @@
 #ifndef CORE_VP_H
 #define CORE_VP_H
 
+#include <hvabi/cpuid.h>
 #include <hvabi/message.h>
 #include <hvabi/register.h>
 #include <hvabi/vp.h>
+#include "apic.h"
 #include "partition.h"
+#include "stimer.h"
 #include "types.h"
 
 enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
@@ -40,10 +43,12 @@ struct vp_state {
 	struct table_register gdtr, idtr;
 	u64 kernel_gs_base, star, lstar, cstar, sfmask;
 	u64 sysenter_cs, sysenter_eip, sysenter_esp;
-	u64 pat, tsc_offset, tsc_aux, apic_base, mtrr_def_type;
+	u64 pat, tsc_offset, tsc_aux, mtrr_def_type;
 	u64 pending_interruption;	/* HVABI_PENDING_INTERRUPTION_* */
 	bool interrupt_shadow;
 };
+
+#define VP_NO_IRET	(~0ull)		/* no RIP: not canonical */
 
 enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
 
@@ -52,8 +57,19 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @page: SPA of this structure; @vmcb, @xsave: one page each for svm/
  * @run_serial: tells svm/ whether its processor ran anything else meanwhile
  * @overlay: pages of the parent shared with it, 0: not mapped
+ * @blocked: the last dispatch answered "blocked", and no signal has said since that it could go on
+ * @signal_on, @signal_next: the queue of signals that it is in
+ * @root_signals: how often it was named in signals
+ * @halted: stands behind a HLT
+ * @nmi_masked: between an NMI and its IRET; @iret_rip: where that IRET is, if it was announced
+ * @apic: its local APIC; without LAPIC_ENABLED only apic.base means something
+ * @stimer: its synthetic timers
+ * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
+ * @vp_assist: synthetic MSR
  * @message: the message of the current intercept
  */
+struct synic;
+
 struct vp {
 	struct partition *partition;
 	u32 index;
@@ -61,6 +77,18 @@ struct vp {
 	bool explicit_suspend;
 	bool dispatch_suspend;
 	bool intercept_suspend;
+	bool blocked;
+	struct synic *signal_on;
+	struct vp *signal_next;
+	u64 root_signals;
+	bool halted;
+	bool nmi_masked;
+	u64 iret_rip;
+	struct apic apic;
+	struct stimer stimer[HVABI_STIMERS];
+	u64 deadline;
+	struct vp *deadline_prev, *deadline_next;
+	u64 vp_assist;
 	struct cpu *cpu;		/* where it runs, or ran last */
 	u64 page, vmcb, xsave;
 	u64 overlay[VP_PAGES];
@@ -78,6 +106,12 @@ struct vp *vp_find(struct partition *p, u32 index);
  */
 u16 vp_create(struct cpu *cpu, struct partition *p, u32 index);
 
+/* What INIT does to the processor's registers; its APIC and floating point stay. */
+void vp_init(struct vp *vp);
+
+/* Start in real mode at page @vector: SIPI. */
+void vp_start_at(struct vp *vp, u8 vector);
+
 /* Remove a VP that no processor is inside; its pages go back to the pool. */
 void vp_destroy(struct vp *vp);
 
@@ -94,9 +128,10 @@ u16 vp_unmap_page(struct vp *vp, enum vp_page which);
 /*
  * One register.  INVALID_PARAMETER for an unknown name,
  * INVALID_REGISTER_VALUE for a bad value, INVALID_VP_STATE while running.
+ * A change of suspension that lets a blocked VP run is signalled from @cpu.
  */
 u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value);
-u16 vp_set_register(struct vp *vp, u32 name, const union hvabi_register_value *value);
+u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_register_value *value);
 
 /*
  * The register page: take over what the parent wrote (classes marked dirty),

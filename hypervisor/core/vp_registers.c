@@ -8,6 +8,7 @@
  */
 #include <hvabi/status.h>
 #include "cpu.h"
+#include "interrupt.h"
 #include "platform.h"
 #include "vp.h"
 #include "xsave.h"
@@ -47,7 +48,6 @@ static const struct scalar scalars[] = {
 	SCALAR(DR7, dr7, 0xffffffff),
 	SCALAR(EFER, efer, EFER_DEFINED),
 	SCALAR(KERNEL_GS_BASE, kernel_gs_base, ALL),
-	SCALAR(APIC_BASE, apic_base, ALL),
 	SCALAR(PAT, pat, 0x0707070707070707),
 	SCALAR(SYSENTER_CS, sysenter_cs, ALL),
 	SCALAR(SYSENTER_EIP, sysenter_eip, ALL),
@@ -127,10 +127,16 @@ static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
 		v->reg64 = s->xcr0;
 		break;
 	case HVABI_REG_INTERRUPT_STATE:
-		v->reg64 = s->interrupt_shadow ? HVABI_INTERRUPT_STATE_SHADOW : 0;
+		v->reg64 = (s->interrupt_shadow ? HVABI_INTERRUPT_STATE_SHADOW : 0) |
+			   (vp->nmi_masked ? HVABI_INTERRUPT_STATE_NMI_MASKED : 0);
 		break;
 	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
-	case HVABI_REG_VP_ROOT_SIGNAL_COUNT:
+		v->reg64 = (vp->apic.wait_for_sipi && partition_has_apic(vp->partition) ?
+			    HVABI_ACTIVITY_STARTUP_SUSPEND : 0) |
+			   (vp->halted ? HVABI_ACTIVITY_HALT_SUSPEND : 0);
+		break;
+	case HVABI_REG_APIC_BASE:
+		v->reg64 = vp->apic.base;
 		break;
 	case HVABI_REG_VP_INDEX:
 	case HVABI_REG_INITIAL_APIC_ID:
@@ -158,6 +164,10 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 		value->reg64 = *flag;
 		return HVABI_STATUS_SUCCESS;
 	}
+	if (name == HVABI_REG_VP_ROOT_SIGNAL_COUNT) {
+		value->reg64 = vp->root_signals;
+		return HVABI_STATUS_SUCCESS;
+	}
 	if (vp->running)
 		return HVABI_STATUS_INVALID_VP_STATE;
 	scalar = find_scalar(vp, name, &settable);
@@ -173,6 +183,17 @@ static u16 set_xfem(struct vp *vp, u64 value)
 	    ((value & XCR0_AVX) && !(value & XCR0_SSE)))
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
 	vp->state.xcr0 = value;
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* What HLT and INIT leave can be set by whoever restores a processor. */
+static u16 set_activity(struct vp *vp, u64 value)
+{
+	if (!partition_has_apic(vp->partition) ||
+	    (value & ~(HVABI_ACTIVITY_STARTUP_SUSPEND | HVABI_ACTIVITY_HALT_SUSPEND)))
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	vp->apic.wait_for_sipi = value & HVABI_ACTIVITY_STARTUP_SUSPEND;
+	vp->halted = value & HVABI_ACTIVITY_HALT_SUSPEND;
 	return HVABI_STATUS_SUCCESS;
 }
 
@@ -210,17 +231,23 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 	case HVABI_REG_XFEM:
 		return set_xfem(vp, v->reg64);
 	case HVABI_REG_INTERRUPT_STATE:
-		if (v->reg64 & ~HVABI_INTERRUPT_STATE_SHADOW)
+		if (v->reg64 & ~(HVABI_INTERRUPT_STATE_SHADOW | HVABI_INTERRUPT_STATE_NMI_MASKED))
 			return HVABI_STATUS_INVALID_REGISTER_VALUE;
-		s->interrupt_shadow = v->reg64 != 0;
+		s->interrupt_shadow = v->reg64 & HVABI_INTERRUPT_STATE_SHADOW;
+		vp->nmi_masked = v->reg64 & HVABI_INTERRUPT_STATE_NMI_MASKED;
 		break;
+	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
+		return set_activity(vp, v->reg64);
+	case HVABI_REG_APIC_BASE:
+		return vp_write_apic_base(vp, v->reg64) ? HVABI_STATUS_SUCCESS :
+							 HVABI_STATUS_INVALID_REGISTER_VALUE;
 	default:
 		return HVABI_STATUS_INVALID_PARAMETER;
 	}
 	return HVABI_STATUS_SUCCESS;
 }
 
-static u16 set_suspend(struct vp *vp, bool *flag, u64 value)
+static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 {
 	if (value > 1)
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
@@ -229,16 +256,21 @@ static u16 set_suspend(struct vp *vp, bool *flag, u64 value)
 		vp->cpu->kick = 1;
 		platform_kick(vp->cpu);
 	}
+	/* Nothing is signalled any more, and what was not delivered yet is not counted either. */
+	if (vp->dispatch_suspend)
+		synic_forget(vp);
+	if (flag == &vp->explicit_suspend && !value && !vp->running)
+		vp_signal(cpu, vp);
 	return HVABI_STATUS_SUCCESS;
 }
 
-u16 vp_set_register(struct vp *vp, u32 name, const union hvabi_register_value *value)
+u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_register_value *value)
 {
 	bool *flag = suspend_flag(vp, name);
 	u64 settable, *scalar;
 
 	if (flag)
-		return set_suspend(vp, flag, value->reg64);
+		return set_suspend(cpu, vp, flag, value->reg64);
 	if (vp->running)
 		return HVABI_STATUS_INVALID_VP_STATE;
 	scalar = find_scalar(vp, name, &settable);

@@ -10,9 +10,12 @@
  */
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include "../core/deadline.h"
+#include "../core/interrupt.h"
 #include "../core/lock.h"
 #include "../core/message.h"
 #include "../core/platform.h"
+#include "../core/synthetic.h"
 #include "../core/translate.h"
 #include "cpu.h"
 #include "event.h"
@@ -21,6 +24,7 @@ enum step {
 	STEP_CONTINUE,		/* enter again */
 	STEP_INTERCEPT,		/* a message was written */
 	STEP_LEAVE,		/* the parent is wanted */
+	STEP_BLOCK,		/* nothing to do for the VP */
 };
 
 /**
@@ -45,6 +49,8 @@ static void registers_in(struct stay *stay)
 {
 	const struct vp_state *s = &stay->vp->state;
 
+	if (stay->switched)
+		return;
 	READ_DR(0, stay->parent_dr[0]);
 	READ_DR(1, stay->parent_dr[1]);
 	READ_DR(2, stay->parent_dr[2]);
@@ -132,6 +138,10 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
 				INTERCEPT_SHUTDOWN);
 	v->intercept[4] = (u32)(INTERCEPT_SVM_INSNS | INTERCEPT_VMMCALL | INTERCEPT_WBINVD |
 				INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_XSETBV);
+	if (vp_window(vp))
+		v->intercept[3] |= (u32)INTERCEPT_VINTR;
+	if (vp->nmi_masked)
+		v->intercept[3] |= (u32)INTERCEPT_IRET;
 	v->iopm = io_map_child();
 	v->msrpm = msr_map_child();
 	v->asid = ASID_CHILD;
@@ -140,8 +150,21 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
 	v->clean = 0;
 }
 
-static void load_state(struct vmcb *v, const struct vp_state *s)
+/*
+ * What waits for the guest to take interrupts is put before the processor as a virtual interrupt
+ * of its priority, whose intercept says when.  It is never delivered that way.
+ */
+static u64 virtual_interrupt(const struct vp *vp)
 {
+	u8 vector = vp_window(vp);
+
+	return vector ? V_IRQ | V_INTR_PRIORITY(vector >> 4) | V_INTR_VECTOR(vector) : 0;
+}
+
+static void load_state(struct vmcb *v, const struct vp *vp)
+{
+	const struct vp_state *s = &vp->state;
+
 	for (u32 i = 0; i < SEGMENTS; i++)
 		*vmcb_segments(v, i) = segment_to_vmcb(&s->segment[i]);
 	v->cpl = (u8)((s->segment[SEG_SS].attributes & HVABI_SEGMENT_DPL_MASK) >>
@@ -169,7 +192,7 @@ static void load_state(struct vmcb *v, const struct vp_state *s)
 	v->sysenter_eip = s->sysenter_eip;
 	v->g_pat = s->pat;
 	v->tsc_offset = s->tsc_offset;
-	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf);
+	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(vp);
 	v->interrupt_shadow = s->interrupt_shadow;
 	v->event_inject = event_from_hv(s->pending_interruption);
 }
@@ -243,6 +266,17 @@ static void advance(struct stay *stay, u8 length)
 	stay->vp->state.interrupt_shadow = false;
 }
 
+/* The child, or the hypervisor for it, needs a page that is not there: the parent's business. */
+static enum step memory_fault(struct stay *stay, u64 gpa, u8 access)
+{
+	struct npt_iter it;
+
+	npt_iter_begin(&it, &stay->partition->npt, gpa >> PAGE_SHIFT);
+	registers_out(stay, true);
+	message_memory(stay->vp, gpa, access, npt_iter_entry(&it) != 0);
+	return STEP_INTERCEPT;
+}
+
 static enum step exit_npf(struct stay *stay)
 {
 	const struct vmcb *v = vmcb_of(stay);
@@ -265,9 +299,7 @@ static enum step exit_npf(struct stay *stay)
 		return STEP_CONTINUE;
 	}
 	count_exit(stay, entry ? HVABI_COUNT_EXIT_NPF_ACCESS : HVABI_COUNT_EXIT_NPF_UNMAPPED);
-	registers_out(stay, true);
-	message_memory(stay->vp, gpa, access, entry != 0);
-	return STEP_INTERCEPT;
+	return memory_fault(stay, gpa, access);
 }
 
 static enum step exit_cpuid(struct stay *stay)
@@ -300,8 +332,8 @@ static enum step exit_msr(struct stay *stay)
 	u32 msr = (u32)s->gpr[RCX];
 	u32 access = write ? HVABI_INTERCEPT_ACCESS_MASK_WRITE : HVABI_INTERCEPT_ACCESS_MASK_READ;
 	u8 length = instruction_length(stay, 2);
-	u64 value = (u32)s->gpr[RAX] | s->gpr[RDX] << 32;
-	bool ok;
+	u64 value = (u32)s->gpr[RAX] | s->gpr[RDX] << 32, detail;
+	enum msr_result result;
 
 	count_exit(stay, write ? HVABI_COUNT_EXIT_MSR_WRITE : HVABI_COUNT_EXIT_MSR_READ);
 	if (intercept_wanted(stay->partition, HVABI_INTERCEPT_TYPE_MSR, 0, access) ||
@@ -310,17 +342,28 @@ static enum step exit_msr(struct stay *stay)
 		message_msr(stay->vp, msr, write, length);
 		return STEP_INTERCEPT;
 	}
-	ok = write ? msr_child_write(stay->vp, msr, value) : msr_child_read(stay->vp, msr, &value);
-	if (!ok) {
+	result = write ? synthetic_write(&stay->cpu->core, stay->vp, msr, value, &detail) :
+			 synthetic_read(stay->vp, msr, &value);
+	if (result == MSR_UNKNOWN)
+		result = (write ? msr_child_write(stay->vp, msr, value) :
+				  msr_child_read(stay->vp, msr, &value)) ? MSR_DONE : MSR_REFUSED;
+	if (result == MSR_REFUSED) {
 		inject(stay, VECTOR_GP, true);
 		return STEP_CONTINUE;
 	}
+	if (result == MSR_FAULT)
+		return memory_fault(stay, detail, HVABI_INTERCEPT_ACCESS_WRITE);
 	if (!write) {
 		s->gpr[RAX] = (u32)value;
 		s->gpr[RDX] = value >> 32;
 	}
 	advance(stay, length);
-	return STEP_CONTINUE;
+	if (result != MSR_EOI)
+		return STEP_CONTINUE;
+	count_exit(stay, HVABI_COUNT_EXIT_APIC_EOI);
+	registers_out(stay, true);
+	message_apic_eoi(stay->vp, (u8)detail);
+	return STEP_INTERCEPT;
 }
 
 static enum step exit_io(struct stay *stay)
@@ -367,7 +410,7 @@ static enum step exit_xsetbv(struct stay *stay)
 	count_exit(stay, HVABI_COUNT_EXIT_XSETBV);
 	stay->vp->running = false;	/* it stands still: the register may be set */
 	if ((u32)s->gpr[RCX] || vmcb_of(stay)->cpl ||
-	    vp_set_register(stay->vp, HVABI_REG_XFEM, &value)) {
+	    vp_set_register(&stay->cpu->core, stay->vp, HVABI_REG_XFEM, &value)) {
 		inject(stay, VECTOR_GP, true);
 	} else {
 		xsetbv(value.reg64);
@@ -377,18 +420,12 @@ static enum step exit_xsetbv(struct stay *stay)
 	return STEP_CONTINUE;
 }
 
-/* A kick is for us; any other NMI is the parent's. */
 static enum step exit_nmi(struct stay *stay)
 {
 	struct svm_cpu *cpu = stay->cpu;
 
-	svm_take_nmi();
-	if (cpu->core.kick) {
-		cpu->core.kick = 0;
-		count_exit(stay, HVABI_COUNT_EXIT_KICK);
+	if (svm_own_nmi(cpu, stay->partition))
 		return STEP_CONTINUE;
-	}
-	count_exit(stay, HVABI_COUNT_EXIT_NMI);
 	cpu->vmcb.event_inject = EVENT_VALID | EVENT_TYPE_NMI | 2;
 	return STEP_LEAVE;
 }
@@ -418,10 +455,34 @@ static enum step message(struct stay *stay, enum hvabi_debug_counter which)
 	return STEP_INTERCEPT;
 }
 
+/* With an APIC an interrupt can end the wait; without, it is the VMM's business. */
+static enum step exit_hlt(struct stay *stay)
+{
+	if (!partition_has_apic(stay->partition))
+		return message(stay, HVABI_COUNT_EXIT_HLT);
+	count_exit(stay, HVABI_COUNT_EXIT_HLT);
+	advance(stay, instruction_length(stay, 1));
+	stay->vp->halted = true;
+	return STEP_CONTINUE;
+}
+
 static enum step undefined(struct stay *stay, enum hvabi_debug_counter which)
 {
 	count_exit(stay, which);
 	inject(stay, VECTOR_UD, false);
+	return STEP_CONTINUE;
+}
+
+/* TLFS 3.7: from CPL 0 only. */
+static enum step exit_vmmcall(struct stay *stay)
+{
+	struct vp_state *s = &stay->vp->state;
+
+	if (!synthetic_has_hypercalls(stay->partition) || vmcb_of(stay)->cpl)
+		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
+	count_exit(stay, HVABI_COUNT_EXIT_HYPERCALL);
+	s->gpr[RAX] = synthetic_hypercall(stay->vp, s->gpr[RCX]);
+	advance(stay, instruction_length(stay, 3));
 	return STEP_CONTINUE;
 }
 
@@ -457,7 +518,14 @@ static enum step handle_exit(struct stay *stay)
 		advance(stay, instruction_length(stay, 2));
 		return STEP_CONTINUE;
 	case EXIT_HLT:
-		return message(stay, HVABI_COUNT_EXIT_HLT);
+		return exit_hlt(stay);
+	case EXIT_VINTR:
+		count_exit(stay, HVABI_COUNT_EXIT_WINDOW);
+		return STEP_CONTINUE;
+	case EXIT_IRET:
+		count_exit(stay, HVABI_COUNT_EXIT_IRET);
+		vp_nmi_done(stay->vp);
+		return STEP_CONTINUE;
 	case EXIT_SHUTDOWN:
 		return message(stay, HVABI_COUNT_EXIT_SHUTDOWN);
 	case EXIT_INVALID:
@@ -465,7 +533,7 @@ static enum step handle_exit(struct stay *stay)
 	case EXIT_TASK_SWITCH:
 		return message(stay, HVABI_COUNT_EXIT_TASK_SWITCH);
 	case EXIT_VMMCALL:
-		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
+		return exit_vmmcall(stay);
 	case EXIT_RDPMC:
 		count_exit(stay, HVABI_COUNT_EXIT_OTHER);
 		inject(stay, VECTOR_GP, true);
@@ -494,8 +562,9 @@ static void enter(struct stay *stay)
 	bool same = cpu->child_partition == stay->id && cpu->child_vp == vp->index &&
 		    cpu->child_tlb == stay->partition->tlb_generation;
 
+	vp_deliver(vp);
 	load_controls(v, vp);
-	load_state(v, &vp->state);
+	load_state(v, vp);
 	v->tlb_control = (u8)(same ? 0 : TLB_FLUSH_ALL);
 	cpu->child_partition = stay->id;
 	cpu->child_vp = vp->index;
@@ -525,17 +594,33 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 
 	vp->running = true;
 	vp->cpu = core;
-	registers_in(&stay);
 	do {
+		/* INIT changes registers that are in the processor now. */
+		if (vp->apic.init)
+			registers_out(&stay, true);
+		if (!vp_ready(vp)) {
+			step = STEP_BLOCK;
+			break;
+		}
+		registers_in(&stay);
 		enter(&stay);
 		if (!still_there(&stay)) {
 			registers_out(&stay, false);
 			return RUN_GONE;
 		}
 		store_state(vmcb_of(&stay), &vp->state);
+		apic_set_cr8(&vp->apic, vp->state.cr8);
 		step = handle_exit(&stay);
+		deadline_expire(core, rdtsc());
 	} while (step == STEP_CONTINUE && !vp_suspended(vp));
 	registers_out(&stay, true);
 	vp->running = false;
-	return step == STEP_INTERCEPT ? RUN_INTERCEPT : RUN_PREEMPTED;
+	switch (step) {
+	case STEP_INTERCEPT:
+		return RUN_INTERCEPT;
+	case STEP_BLOCK:
+		return RUN_BLOCKED;
+	default:
+		return RUN_PREEMPTED;
+	}
 }

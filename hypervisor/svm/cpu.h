@@ -57,6 +57,11 @@ void svm_take_nmi(void);
 /* Features of the processor under us. */
 extern bool svm_has_nrips, svm_has_rdtscp;
 
+/*
+ * An NMI ended the stay: take it.  True if it was the hypervisor's own, a kick or its timer; else it is the parent's.
+ */
+bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p);
+
 /* Set up SVM on the calling processor (host.c). */
 void svm_enable(struct svm_cpu *cpu);
 
@@ -84,9 +89,6 @@ void msr_maps_init(void);
 u64 msr_map_parent(void);
 u64 msr_map_child(void);
 u64 io_map_child(void);
-
-/* Reference time in 100 ns since boot. */
-u64 reference_time(void);
 
 /* Reset the machine. */
 void machine_reset(void) __attribute__((noreturn));

@@ -4,15 +4,20 @@
  *
  * The parent sees the machine, less SVM, plus the leaves that make it an L1VH
  * parent of the Microsoft Hypervisor.  Children see a plain processor: no
- * hypervisor leaves, and nothing whose state the world switch does not carry.
+ * hypervisor leaves but those that the VMM gave them, and nothing whose state the world switch does not carry.
  */
 #include <hvabi/cpuid.h>
+#include "../core/interrupt.h"
 #include "../core/platform.h"
+#include "../core/synthetic.h"
 #include "cpu.h"
 
 #define LEAF1_ECX_XSAVE		BIT(26)
 #define LEAF1_ECX_OSXSAVE	BIT(27)
 #define LEAF1_ECX_HYPERVISOR	BIT(31)
+#define LEAF1_ECX_X2APIC	BIT(21)
+#define LEAF1_ECX_TSC_DEADLINE	BIT(24)
+#define LEAF1_EDX_APIC		BIT(9)
 #define LEAF7_ECX_OSPKE		BIT(4)
 #define LEAF7_ECX_LA57		BIT(16)
 
@@ -43,7 +48,7 @@ static struct cpuid synthetic(u32 leaf)
 		return (struct cpuid){ .eax = 27744, .ebx = 10u << 16 };
 	case HVABI_CPUID_FEATURES:
 		return (struct cpuid){
-			.eax = HVABI_PRIV_TIME_REF_COUNT | HVABI_PRIV_HYPERCALL |
+			.eax = HVABI_PRIV_TIME_REF_COUNT | HVABI_PRIV_SYNIC | HVABI_PRIV_HYPERCALL |
 			       HVABI_PRIV_VP_INDEX | HVABI_PRIV_REFERENCE_TSC |
 			       HVABI_PRIV_FREQUENCY_MSRS | HVABI_PRIV_TSC_INVARIANT,
 			.ebx = HVABI_PRIV_HIGH_CREATE_PARTITIONS |
@@ -118,10 +123,14 @@ static void xsave_leaf(struct cpuid *c, u32 subleaf)
 /* Called while the child's XCR0 is loaded: leaf 0xd depends on it. */
 struct cpuid cpuid_child(const struct vp *vp, u32 leaf, u32 subleaf)
 {
+	const struct partition *p = vp->partition;
 	struct cpuid c;
+	u32 out[4];
 
-	if (leaf >= HVABI_CPUID_VENDOR && leaf < 0x80000000)
-		return (struct cpuid){ 0, 0, 0, 0 };
+	if (leaf >= HVABI_CPUID_VENDOR && leaf < 0x80000000) {
+		synthetic_cpuid(p, leaf, out);
+		return (struct cpuid){ out[0], out[1], out[2], out[3] };
+	}
 	c = cpuid(leaf, subleaf);
 	hide_svm(&c, leaf);
 	switch (leaf) {
@@ -131,6 +140,14 @@ struct cpuid cpuid_child(const struct vp *vp, u32 leaf, u32 subleaf)
 		if (vp->state.cr4 & CR4_OSXSAVE)
 			c.ecx |= (u32)LEAF1_ECX_OSXSAVE;
 		c.edx &= ~(u32)LEAF1_EDX_CHILD_HIDDEN;
+		if (p->property[PROPERTY_SYNTHETIC_FEATURES] & HVABI_SYNTHETIC_HYPERVISOR_PRESENT)
+			c.ecx |= (u32)LEAF1_ECX_HYPERVISOR;
+		if (vp->apic.base & APIC_BASE_ENABLE && partition_has_apic(p))
+			c.edx |= (u32)LEAF1_EDX_APIC;
+		if (partition_has_apic(p))
+			c.ecx |= (u32)LEAF1_ECX_TSC_DEADLINE;
+		if (p->creation_flags & HVABI_PARTITION_FLAG_X2APIC_CAPABLE)
+			c.ecx |= (u32)LEAF1_ECX_X2APIC;
 		break;
 	case 7:
 		if (subleaf)
@@ -145,6 +162,10 @@ struct cpuid cpuid_child(const struct vp *vp, u32 leaf, u32 subleaf)
 		break;
 	case 0xd:
 		xsave_leaf(&c, subleaf);
+		break;
+	case 0x80000007:
+		if (p->tsc_invariant)
+			c.edx |= (u32)BIT(8);
 		break;
 	case 0x80000008:
 		c.ebx = 0;

@@ -8,7 +8,8 @@
 
 #define APIC_ICR_LOW		0x300u
 #define APIC_ICR_HIGH		0x310u
-#define ICR_NMI			0x4400u		/* delivery mode NMI, asserted */
+#define ICR_ASSERT		0x4000u
+#define ICR_NMI			0x0400u
 #define ICR_BUSY		BIT(12)
 #define XCR0_TILE		(BIT(17) | BIT(18))
 
@@ -25,7 +26,7 @@ static volatile u32 *apic_register(u64 base, u32 offset)
  * The APIC is the parent's, who may be between its two writes of the xAPIC
  * ICR: wait for idle, keep the upper half, and put it back.
  */
-static void send_nmi(u32 apic_id)
+static void send_ipi(u32 apic_id, u32 command)
 {
 	u64 base = rdmsr(MSR_APIC_BASE);
 	volatile u32 *low = apic_register(base, APIC_ICR_LOW);
@@ -33,14 +34,14 @@ static void send_nmi(u32 apic_id)
 	u32 old;
 
 	if (base & APIC_BASE_X2APIC) {
-		wrmsr(MSR_X2APIC_ICR, (u64)apic_id << 32 | ICR_NMI);
+		wrmsr(MSR_X2APIC_ICR, (u64)apic_id << 32 | command);
 		return;
 	}
 	while (*low & ICR_BUSY)
 		platform_relax();
 	old = *high;
 	*high = apic_id << 24;
-	*low = ICR_NMI;
+	*low = command;
 	while (*low & ICR_BUSY)
 		platform_relax();
 	*high = old;
@@ -48,7 +49,34 @@ static void send_nmi(u32 apic_id)
 
 void platform_kick(struct cpu *cpu)
 {
-	send_nmi(((struct svm_cpu *)cpu)->apic_id);
+	send_ipi(((struct svm_cpu *)cpu)->apic_id, ICR_ASSERT | ICR_NMI);
+}
+
+/* Two of ours can arrive as one: each leaves its own mark. */
+bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p)
+{
+	svm_take_nmi();
+	if (cpu->core.kick) {
+		cpu->core.kick = 0;
+		count(&cpu->core, p, HVABI_COUNT_EXIT_KICK, 1);
+		return true;
+	}
+	if (platform_timer_nmi()) {
+		count(&cpu->core, p, HVABI_COUNT_EXIT_TIMER, 1);
+		return true;
+	}
+	count(&cpu->core, p, HVABI_COUNT_EXIT_NMI, 1);
+	return false;
+}
+
+void platform_raise(struct cpu *cpu, u8 vector)
+{
+	send_ipi(((struct svm_cpu *)cpu)->apic_id, ICR_ASSERT | vector);
+}
+
+u64 platform_tsc(void)
+{
+	return rdtsc();
 }
 
 void platform_relax(void)

@@ -8,6 +8,7 @@
 #include <hvabi/partition.h>
 #include "../core/frame.h"
 #include "../core/platform.h"
+#include "../core/time.h"
 #include "cpu.h"
 
 #define MAP_LOW		0x0000u
@@ -67,33 +68,6 @@ u64 msr_map_parent(void) { return (u64)(uintptr_t)parent_map; }
 u64 msr_map_child(void) { return (u64)(uintptr_t)child_map; }
 u64 io_map_child(void) { return (u64)(uintptr_t)child_ports; }
 
-/* (a * b) >> 64 */
-static u64 high_product(u64 a, u64 b)
-{
-	return (u64)((unsigned __int128)a * b >> 64);
-}
-
-/* 10^7 / tsc_hz as a 64.64 fraction. */
-static u64 tsc_scale(void)
-{
-	u64 quotient = 0, remainder = 10000000;
-
-	for (u32 i = 0; i < 64; i++) {
-		remainder <<= 1;
-		quotient <<= 1;
-		if (remainder >= platform_info.tsc_hz) {
-			remainder -= platform_info.tsc_hz;
-			quotient |= 1;
-		}
-	}
-	return quotient;
-}
-
-u64 reference_time(void)
-{
-	return high_product(rdtsc(), tsc_scale());
-}
-
 /* Put callable code into the page: ENDBR64, VMMCALL, RET. */
 static bool write_hypercall(u64 value)
 {
@@ -121,7 +95,7 @@ static bool write_reference_tsc(u64 value)
 			return false;
 		page = platform_phys(align_down(value, PAGE_SIZE));
 		page->tsc_sequence = 0;
-		page->tsc_scale = tsc_scale();
+		page->tsc_scale = time_scale();
 		page->tsc_offset = 0;
 		__atomic_store_n(&page->tsc_sequence, 1, __ATOMIC_RELEASE);
 	}
@@ -131,6 +105,8 @@ static bool write_reference_tsc(u64 value)
 
 bool msr_parent_read(struct svm_cpu *cpu, u32 msr, u64 *value)
 {
+	if (synic_has_msr(msr))
+		return synic_read(&cpu->core, msr, value);
 	switch (msr) {
 	case MSR_EFER:
 		*value = cpu->vmcb.efer & ~EFER_SVME;
@@ -148,7 +124,7 @@ bool msr_parent_read(struct svm_cpu *cpu, u32 msr, u64 *value)
 		*value = cpu->core.index;
 		return true;
 	case HVABI_MSR_TIME_REF_COUNT:
-		*value = reference_time();
+		*value = time_reference(rdtsc());
 		return true;
 	case HVABI_MSR_REFERENCE_TSC:
 		*value = reference_tsc_msr;
@@ -180,6 +156,8 @@ static bool write_efer(u64 *efer, u64 value)
 
 bool msr_parent_write(struct svm_cpu *cpu, u32 msr, u64 value)
 {
+	if (synic_has_msr(msr))
+		return synic_write(&cpu->core, msr, value);
 	switch (msr) {
 	case MSR_EFER:
 		return write_efer(&cpu->vmcb.efer, value);
@@ -218,9 +196,6 @@ bool msr_child_read(struct vp *vp, u32 msr, u64 *value)
 	case MSR_EFER:
 		*value = s->efer;
 		return true;
-	case MSR_APIC_BASE:
-		*value = s->apic_base;
-		return true;
 	case MSR_PAT:
 		*value = s->pat;
 		return true;
@@ -257,9 +232,6 @@ bool msr_child_write(struct vp *vp, u32 msr, u64 value)
 		if (!write_efer(&s->efer, value))
 			return false;
 		s->efer &= ~EFER_SVME;
-		return true;
-	case MSR_APIC_BASE:
-		s->apic_base = value;
 		return true;
 	case MSR_PAT:
 		if (!valid_pat(value))

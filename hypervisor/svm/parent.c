@@ -7,6 +7,7 @@
  * SVM, NMIs (which also serve as kicks), and second-level faults, which only
  * happen on pages that are not its own.
  */
+#include "../core/deadline.h"
 #include "../core/hypercall.h"
 #include "../core/lock.h"
 #include "../core/platform.h"
@@ -104,14 +105,8 @@ static void exit_vmmcall(struct svm_cpu *cpu)
 
 static void exit_nmi(struct svm_cpu *cpu)
 {
-	svm_take_nmi();
-	if (cpu->core.kick) {
-		cpu->core.kick = 0;
-		count(&cpu->core, &parent, HVABI_COUNT_EXIT_KICK, 1);
-		return;
-	}
-	count(&cpu->core, &parent, HVABI_COUNT_EXIT_NMI, 1);
-	cpu->vmcb.event_inject = EVENT_VALID | EVENT_TYPE_NMI | 2;
+	if (!svm_own_nmi(cpu, &parent))
+		cpu->vmcb.event_inject = EVENT_VALID | EVENT_TYPE_NMI | 2;
 }
 
 /*
@@ -120,10 +115,11 @@ static void exit_nmi(struct svm_cpu *cpu)
  */
 static void exit_npf(struct svm_cpu *cpu)
 {
+	bool write = cpu->vmcb.exit_info1 & NPF_WRITE;
 	struct npt_iter it;
 
 	npt_iter_begin(&it, &parent.npt, cpu->vmcb.exit_info2 >> PAGE_SHIFT);
-	if (npt_iter_entry(&it) & NPTE_PRESENT) {
+	if ((npt_iter_entry(&it) & NPTE_PRESENT) && (!write || (npt_iter_entry(&it) & NPTE_WRITE))) {
 		count(&cpu->core, &parent, HVABI_COUNT_EXIT_NPF_SPURIOUS, 1);
 		cpu->parent_tlb = ~0ull;
 		return;
@@ -214,6 +210,7 @@ void parent_loop(struct svm_cpu *cpu)
 		hv_lock_acquire();
 		v->event_inject = 0;
 		handle_exit(cpu);
+		deadline_expire(&cpu->core, rdtsc());
 		/* An event whose delivery was cut short, unless something more urgent came. */
 		if (!(v->event_inject & EVENT_VALID))
 			v->event_inject = event_from_hv(event_to_hv(v->exit_int_info));

@@ -13,10 +13,12 @@
 #define INTERCEPT_NMI		BIT(1)
 #define INTERCEPT_SMI		BIT(2)
 #define INTERCEPT_INIT		BIT(3)
+#define INTERCEPT_VINTR		BIT(4)
 #define INTERCEPT_RDPMC		BIT(15)
 #define INTERCEPT_CPUID		BIT(18)
 #define INTERCEPT_RSM		BIT(19)
 #define INTERCEPT_INVD		BIT(22)
+#define INTERCEPT_IRET		BIT(20)
 #define INTERCEPT_HLT		BIT(24)
 #define INTERCEPT_INVLPGA	BIT(26)
 #define INTERCEPT_IO		BIT(27)
@@ -39,7 +41,10 @@
 #define INTERCEPT_SVM_INSNS	(INTERCEPT_VMRUN | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | \
 				 INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT)
 
+#define V_IRQ			BIT(8)
+#define V_INTR_PRIORITY(class)	((u64)(class) << 16)
 #define V_INTR_MASKING		BIT(24)
+#define V_INTR_VECTOR(vector)	((u64)(vector) << 32)
 #define TLB_FLUSH_ALL		1u
 
 /* exit_code */
@@ -48,9 +53,11 @@
 #define EXIT_NMI		0x61u
 #define EXIT_SMI		0x62u
 #define EXIT_INIT		0x63u
+#define EXIT_VINTR		0x64u
 #define EXIT_RDPMC		0x6fu
 #define EXIT_CPUID		0x72u
 #define EXIT_RSM		0x73u
+#define EXIT_IRET		0x74u
 #define EXIT_INVD		0x76u
 #define EXIT_HLT		0x78u
 #define EXIT_INVLPGA		0x7au

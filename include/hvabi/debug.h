@@ -45,6 +45,10 @@
 	X(SVM_INSN,	"svm_instruction") \
 	X(TASK_SWITCH,	"task_switch") \
 	X(INVALID,	"invalid_state") \
+	X(WINDOW,	"interrupt_window") \
+	X(IRET,		"iret") \
+	X(APIC_EOI,	"apic_eoi") \
+	X(TIMER,	"timer") \
 	X(OTHER,	"other")
 
 /* Hypercalls answered; code: HVABI_CALL_name.  X(name, text). */
@@ -73,6 +77,8 @@
 	X(MAP_VP_STATE_PAGE,		"map_vp_state_page") \
 	X(UNMAP_VP_STATE_PAGE,		"unmap_vp_state_page") \
 	X(GET_PARTITION_PROPERTY_EX,	"get_partition_property_ex") \
+	X(ASSERT_VIRTUAL_INTERRUPT,	"assert_virtual_interrupt") \
+	X(CLEAR_VIRTUAL_INTERRUPT,	"clear_virtual_interrupt") \
 	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
 	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
 	X(DEBUG_SET_OPTION,		"debug_set_option") \
@@ -99,7 +105,13 @@
 	X(PARTIAL,		"partial_completion") \
 	X(UNKNOWN_CALL,		"unknown_call") \
 	X(CALL_REFUSED,		"call_refused_by_option") \
-	X(PARENT_FAULT,		"parent_fault")
+	X(PARENT_FAULT,		"parent_fault") \
+	X(SIGNAL,		"scheduler_signal") \
+	X(BLOCKED,		"blocked") \
+	X(IPI,			"ipi") \
+	X(INTERRUPT_ASSERTED,	"interrupt_asserted") \
+	X(INTERRUPT_DELIVERED,	"interrupt_delivered") \
+	X(TIMER_EXPIRED,	"timer_expired")
 
 enum hvabi_debug_counter {
 #define X(name, text) HVABI_COUNT_EXIT_##name,

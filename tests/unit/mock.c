@@ -15,6 +15,7 @@
 #include <hypervisor/core/npt.h>
 #include <hypervisor/core/options.h>
 #include <hypervisor/core/parent_map.h>
+#include <hypervisor/core/time.h>
 #include "mock.h"
 
 #define INPUT_PAGE	1ull
@@ -23,7 +24,8 @@
 
 struct cpu mock_cpus[MOCK_CPUS];
 enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
-unsigned int mock_kicks;
+unsigned int mock_kicks, mock_raises, mock_raised;
+uint64_t mock_tsc, mock_timer;
 struct platform_info platform_info;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
@@ -44,6 +46,28 @@ void platform_kick(struct cpu *cpu)
 {
 	mock_kicks++;
 	cpu->guest = NULL;
+}
+
+void platform_raise(struct cpu *cpu, u8 vector)
+{
+	(void)cpu;
+	mock_raised = vector;
+	mock_raises++;
+}
+
+u64 platform_tsc(void)
+{
+	return mock_tsc;
+}
+
+void platform_set_timer(u64 tsc)
+{
+	mock_timer = tsc;
+}
+
+bool platform_timer_nmi(void)
+{
+	return false;
 }
 
 void platform_relax(void)
@@ -116,19 +140,24 @@ void mock_reset(void)
 	}
 	default_options();
 	mock_run = NULL;
-	mock_kicks = 0;
+	mock_kicks = mock_raises = mock_raised = 0;
+	mock_tsc = 1000000;
+	mock_timer = TIME_NEVER;
 	next_pool_page = FIRST_POOL_PAGE;
 	platform_info = (struct platform_info){
 		.tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0_mask = 7,
 		.xsave_bytes = 832, .physical_bits = 40,
 	};
+	time_init(platform_info.tsc_hz);
 	frame_init(frames, MOCK_PAGES);
 	frame_set_owner(0, MOCK_HEAP, FRAME_PARENT);
 	frame_set_owner(MOCK_HEAP, MOCK_PAGES - MOCK_HEAP, FRAME_HYPERVISOR);
-	parent_init(MOCK_HEAP << 12, (MOCK_PAGES - MOCK_HEAP) << 12);
+	parent_init(MOCK_HEAP << 12, (MOCK_PAGES - 2 * MOCK_CPUS - MOCK_HEAP) << 12);
 	memset(parent.counters, 0, sizeof(*parent.counters));
 	parent_map(&mock_cpus[0], 0, MOCK_PAGES << 12, false);
 	parent_hide(&mock_cpus[0], MOCK_HEAP << 12, MOCK_PAGES << 12);
+	for (unsigned int i = 0; i < MOCK_CPUS; i++)
+		synic_reset(cpus[i], (MOCK_PAGES - 2 * MOCK_CPUS + 2 * i) << 12);
 }
 
 uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start)

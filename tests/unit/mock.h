@@ -23,6 +23,12 @@ extern enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 /* How often a processor was kicked; a kick makes it leave its guest. */
 extern unsigned int mock_kicks;
 
+/* Interrupts raised in the parent's APICs: how many, and the last one's vector. */
+extern unsigned int mock_raises, mock_raised;
+
+/* The TSC, and what it was last asked to be awaited. */
+extern uint64_t mock_tsc, mock_timer;
+
 /* Fresh machine: parent only, default options. */
 void mock_reset(void);
 

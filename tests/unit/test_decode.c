@@ -250,7 +250,7 @@ static void simple_calls_refuse_wrong_values(void **state)
 	create.flags = 0x100;
 	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0),
 		      INVALID_PARAMETER);
-	create.flags = 0x80100 | HVABI_PARTITION_FLAG_LAPIC_ENABLED;
+	create.flags = 0x80100 | HVABI_PARTITION_FLAG_X2APIC_CAPABLE;
 	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0),
 		      INVALID_PARAMETER);
 	create.flags = 0x80100;

@@ -234,8 +234,8 @@ static enum run_result suspended_meanwhile(struct cpu *cpu, struct vp *vp)
 	vp->running = true;
 	vp->cpu = cpu;
 	assert_int_equal(vp_get_register(vp, HVABI_REG_RAX, &value), HVABI_STATUS_INVALID_VP_STATE);
-	assert_int_equal(vp_set_register(vp, HVABI_REG_RAX, &one), HVABI_STATUS_INVALID_VP_STATE);
-	assert_int_equal(vp_set_register(vp, HVABI_REG_DISPATCH_SUSPEND, &one), 0);
+	assert_int_equal(vp_set_register(cpu, vp, HVABI_REG_RAX, &one), HVABI_STATUS_INVALID_VP_STATE);
+	assert_int_equal(vp_set_register(cpu, vp, HVABI_REG_DISPATCH_SUSPEND, &one), 0);
 	assert_int_equal(mock_kicks, 1);
 	vp->running = false;
 	return RUN_PREEMPTED;

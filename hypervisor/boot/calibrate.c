@@ -4,6 +4,7 @@
  * parent gets both as synthetic MSRs and calibrates nothing itself.
  */
 #include "../core/platform.h"
+#include "../core/time.h"
 #include "../svm/x86.h"
 #include "boot.h"
 
@@ -47,6 +48,7 @@ void time_calibrate(void)
 	*apic(APIC_INITIAL) = 0;
 	platform_info.tsc_hz = (to - from) * WINDOW_HZ;
 	platform_info.apic_hz = (u64)(0xffffffff - apic_left) * WINDOW_HZ;
+	time_init(platform_info.tsc_hz);
 }
 
 void time_wait_us(u64 us)

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts of a child's processors.  Laws: interrupt.h.
+ */
+#include "cpu.h"
+#include "deadline.h"
+#include "interrupt.h"
+#include "platform.h"
+
+#define RFLAGS_IF	BIT(9)
+#define TYPE_NMI	2ull
+#define VECTOR_NMI	2ull
+
+static bool event_pending(const struct vp *vp)
+{
+	return vp->state.pending_interruption & HVABI_PENDING_INTERRUPTION_PENDING;
+}
+
+static bool takes_interrupts(const struct vp *vp)
+{
+	return (vp->state.rflags & RFLAGS_IF) && !vp->state.interrupt_shadow;
+}
+
+void vp_signal(struct cpu *cpu, struct vp *vp)
+{
+	if (!vp->blocked || vp->dispatch_suspend)
+		return;
+	vp->blocked = false;
+	synic_signal(cpu, vp);
+}
+
+/* Has a reason to run although it waits? */
+static bool wanted(const struct vp *vp)
+{
+	const struct apic *a = &vp->apic;
+
+	if (a->init)
+		return true;
+	if (a->wait_for_sipi)
+		return a->sipi;
+	if (!vp->halted || event_pending(vp) || (a->nmi && !vp->nmi_masked))
+		return true;
+	return (vp->state.rflags & RFLAGS_IF) &&
+	       (a->extint >= 0 || apic_pending(a) != APIC_NO_VECTOR);
+}
+
+void vp_wake(struct cpu *cpu, struct vp *vp)
+{
+	if (vp->running && vp->cpu != cpu) {
+		vp->cpu->kick = 1;
+		platform_kick(vp->cpu);
+	} else if (!vp->running && wanted(vp)) {
+		vp_signal(cpu, vp);
+	}
+}
+
+bool vp_write_apic_base(struct vp *vp, u64 value)
+{
+	bool ok;
+
+	/* Without an APIC the register is a number that nobody reads. */
+	if (!partition_has_apic(vp->partition)) {
+		vp->apic.base = value;
+		return true;
+	}
+	if ((value & APIC_BASE_EXTD) &&
+	    !(vp->partition->creation_flags & HVABI_PARTITION_FLAG_X2APIC_CAPABLE))
+		return false;
+	ok = apic_write_base(&vp->apic, value, BIT(platform_info.physical_bits) - 1);
+	deadline_update(vp);
+	return ok;
+}
+
+static void request(struct cpu *cpu, struct vp *vp, const struct apic_ipi *ipi)
+{
+	if (apic_accept(&vp->apic, ipi->mode, ipi->vector, ipi->level))
+		vp_wake(cpu, vp);
+}
+
+static bool is_target(const struct vp *vp, const struct vp *from, const struct apic_ipi *ipi)
+{
+	switch (ipi->shorthand) {
+	case APIC_TO_SELF:
+		return vp == from;
+	case APIC_TO_ALL:
+		return true;
+	case APIC_TO_OTHERS:
+		return vp != from;
+	default:
+		return apic_is_target(&vp->apic, ipi);
+	}
+}
+
+void interrupt_send(struct cpu *cpu, struct partition *p, struct vp *from, const struct apic_ipi *ipi)
+{
+	struct vp *lowest = NULL;
+
+	/* The de-assert of INIT only concerns processors that are long gone. */
+	if (ipi->mode == APIC_MODE_INIT && ipi->level && !ipi->assert)
+		return;
+	for (u32 i = 0; i < MAX_VPS; i++) {
+		struct vp *vp = p->vps[i];
+
+		if (!vp || !is_target(vp, from, ipi))
+			continue;
+		if (ipi->mode != APIC_MODE_LOWEST)
+			request(cpu, vp, ipi);
+		else if (!lowest || apic_ppr(&vp->apic) < apic_ppr(&lowest->apic))
+			lowest = vp;
+	}
+	if (lowest)
+		request(cpu, lowest, ipi);
+}
+
+bool vp_ready(struct vp *vp)
+{
+	struct apic *a = &vp->apic;
+
+	if (!partition_has_apic(vp->partition))
+		return true;
+	if (a->init) {
+		vp_init(vp);
+		apic_init(a);
+	}
+	if (a->wait_for_sipi) {
+		if (!a->sipi)
+			return false;
+		a->sipi = false;
+		a->wait_for_sipi = false;
+		vp_start_at(vp, a->sipi_vector);
+	}
+	if (!wanted(vp))
+		return false;
+	vp->halted = false;
+	return true;
+}
+
+static void choose(struct vp *vp, u64 type, u64 vector)
+{
+	vp->state.pending_interruption = HVABI_PENDING_INTERRUPTION_PENDING |
+					 type << HVABI_PENDING_INTERRUPTION_TYPE_SHIFT |
+					 vector << HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT;
+}
+
+void vp_deliver(struct vp *vp)
+{
+	struct apic *a = &vp->apic;
+	int vector;
+
+	if (!partition_has_apic(vp->partition) || event_pending(vp))
+		return;
+	/* The IRET that was announced still stands there: a fault of its own came first. */
+	if (vp->state.rip == vp->iret_rip)
+		return;
+	vp->iret_rip = VP_NO_IRET;
+	if (a->nmi && !vp->nmi_masked && !vp->state.interrupt_shadow) {
+		a->nmi = false;
+		vp->nmi_masked = true;
+		choose(vp, TYPE_NMI, VECTOR_NMI);
+		return;
+	}
+	if (!takes_interrupts(vp))
+		return;
+	if (a->extint >= 0) {
+		choose(vp, 0, (u64)a->extint);
+		a->extint = APIC_NO_VECTOR;
+		return;
+	}
+	vector = apic_pending(a);
+	if (vector == APIC_NO_VECTOR)
+		return;
+	apic_take(a, (u8)vector);
+	choose(vp, 0, (u64)vector);
+}
+
+static int in_service(const struct apic *a)
+{
+	for (int word = 7; word >= 0; word--)
+		if (a->isr[word])
+			return word * 32 + 31 - __builtin_clz(a->isr[word]);
+	return APIC_NO_VECTOR;
+}
+
+u8 vp_window(const struct vp *vp)
+{
+	const struct apic *a = &vp->apic;
+	int vector;
+
+	if (!partition_has_apic(vp->partition))
+		return 0;
+	if (a->extint >= 0)
+		return 0xff;
+	vector = apic_requested(a);
+	if (vector == APIC_NO_VECTOR || vector >> 4 <= in_service(a) >> 4)
+		return 0;
+	return (u8)vector;
+}
+
+void vp_nmi_done(struct vp *vp)
+{
+	vp->nmi_masked = false;
+	vp->iret_rip = vp->state.rip;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interrupts of a child: how they get from who sends them to who takes them, what wakes a
+ * processor that waits, and what is delivered at its next entry.
+ *
+ * A child made without LAPIC_ENABLED has none of this: HLT is a message to the VMM, and its
+ * processors always can run.
+ *
+ * Laws
+ *  - What is requested stays requested (apic.h) until the processor takes it: waking is only
+ *    a hint to look again.
+ *  - A VP is answered "blocked" under the lock under which it was found to have nothing to do;
+ *    whoever gives it something afterwards finds vp->blocked and signals.  So no wake-up falls
+ *    in between.
+ *  - One event at a time: while one waits for injection, or was cut short, no other is chosen.
+ *
+ * Lock: hypervisor lock for everything.
+ */
+#ifndef CORE_INTERRUPT_H
+#define CORE_INTERRUPT_H
+
+#include <hvabi/partition.h>
+#include "vp.h"
+
+struct cpu;
+
+static inline bool partition_has_apic(const struct partition *p)
+{
+	return p->creation_flags & HVABI_PARTITION_FLAG_LAPIC_ENABLED;
+}
+
+/* Write APIC_BASE, by the guest or for it.  False: not allowed. */
+bool vp_write_apic_base(struct vp *vp, u64 value);
+
+/* Deliver @ipi in @p; @from is the sender, NULL for a device (then @ipi has no shorthand). */
+void interrupt_send(struct cpu *cpu, struct partition *p, struct vp *from, const struct apic_ipi *ipi);
+
+/* Something was requested of @vp: have it look, wherever it is. */
+void vp_wake(struct cpu *cpu, struct vp *vp);
+
+/* @vp is blocked and could run again: signal the parent, once. */
+void vp_signal(struct cpu *cpu, struct vp *vp);
+
+/* Take INIT, SIPI and what ends HLT.  False: there is nothing to do for the processor. */
+bool vp_ready(struct vp *vp);
+
+/* Choose what is delivered at the entry that follows: into state.pending_interruption. */
+void vp_deliver(struct vp *vp);
+
+/*
+ * After vp_deliver(): the vector that waits only for the guest to take interrupts (RFLAGS.IF,
+ * shadow, TPR), or 0.  What waits for an EOI is not meant: that is seen anyhow.
+ */
+u8 vp_window(const struct vp *vp);
+
+/* An IRET is about to end the guest's NMI handler. */
+void vp_nmi_done(struct vp *vp);
+
+#endif

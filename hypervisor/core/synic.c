@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SynIC of the parent.  Laws: synic.h.
+ */
+#include <hvabi/message.h>
+#include "cpu.h"
+#include "frame.h"
+#include "platform.h"
+#include "synic.h"
+#include "vp.h"
+
+#define SINT_MESSAGES	0u	/* what Linux's driver listens to */
+#define LOWEST_VECTOR	16u
+
+void synic_reset(struct cpu *cpu, u64 pages)
+{
+	struct synic *s = &cpu->synic;
+
+	*s = (struct synic){
+		.simp = pages, .siefp = pages + PAGE_SIZE, .preset = pages >> PAGE_SHIFT,
+	};
+	s->signals_end = &s->signals;
+	for (u32 i = 0; i < HVABI_SINTS; i++)
+		s->sint[i] = HVABI_SINT_MASKED;
+	memset(platform_phys(pages), 0, 2 * PAGE_SIZE);
+}
+
+bool synic_has_msr(u32 msr)
+{
+	return (msr >= HVABI_MSR_SCONTROL && msr <= HVABI_MSR_SIRBP) ||
+	       (msr >= HVABI_MSR_SINT0 && msr < HVABI_MSR_SINT0 + HVABI_SINTS);
+}
+
+bool synic_read(const struct cpu *cpu, u32 msr, u64 *value)
+{
+	const struct synic *s = &cpu->synic;
+
+	switch (msr) {
+	case HVABI_MSR_SCONTROL:
+		*value = s->scontrol;
+		return true;
+	case HVABI_MSR_SVERSION:
+		*value = 1;
+		return true;
+	case HVABI_MSR_SIEFP:
+		*value = s->siefp;
+		return true;
+	case HVABI_MSR_SIMP:
+		*value = s->simp;
+		return true;
+	case HVABI_MSR_EOM:
+		*value = 0;
+		return true;
+	case HVABI_MSR_SIRBP:
+		*value = s->sirbp;
+		return true;
+	default:
+		*value = s->sint[msr - HVABI_MSR_SINT0];
+		return true;
+	}
+}
+
+static bool can_take(const struct synic *s)
+{
+	return (s->scontrol & HVABI_SCONTROL_ENABLE) && (s->simp & HVABI_MSR_PAGE_ENABLE) &&
+	       !(s->sint[SINT_MESSAGES] & HVABI_SINT_MASKED);
+}
+
+/* The slot is free, or its reader will write EOM. */
+static bool slot_free(struct hvabi_message *slot)
+{
+	if (!__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE))
+		return true;
+	slot->header.message_flags |= HVABI_MESSAGE_FLAG_PENDING;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE);
+}
+
+static void deliver(struct cpu *cpu)
+{
+	struct synic *s = &cpu->synic;
+	struct hvabi_scheduler_vp_signal_pair *m;
+	struct hvabi_message *slot;
+
+	if (!s->signals || !can_take(s))
+		return;
+	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
+	if (!slot_free(slot))
+		return;
+	m = (void *)slot->payload;
+	memset(m, 0, sizeof(*m));
+	while (s->signals && m->vp_count < HVABI_SIGNAL_PAIRS) {
+		struct vp *vp = s->signals;
+
+		m->partition_ids[m->vp_count] = vp->partition->id;
+		m->vp_indexes[m->vp_count++] = vp->index;
+		count(cpu, vp->partition, HVABI_COUNT_SIGNAL, 1);
+		vp->root_signals++;
+		synic_forget(vp);
+	}
+	slot->header.payload_size = sizeof(*m);
+	slot->header.message_flags = s->signals ? HVABI_MESSAGE_FLAG_PENDING : 0;
+	slot->header.sender = 0;
+	__atomic_store_n(&slot->header.message_type, HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR,
+			 __ATOMIC_RELEASE);
+	platform_raise(cpu, (u8)(s->sint[SINT_MESSAGES] & HVABI_SINT_VECTOR_MASK));
+}
+
+/* Where a signal goes that comes up on @cpu. */
+static struct cpu *taker(struct cpu *cpu)
+{
+	if (can_take(&cpu->synic))
+		return cpu;
+	for (u32 i = 0; i < cpu_count; i++)
+		if (can_take(&cpus[i]->synic))
+			return cpus[i];
+	return cpu;
+}
+
+static void enqueue(struct synic *s, struct vp *vp)
+{
+	vp->signal_next = NULL;
+	vp->signal_on = s;
+	*s->signals_end = vp;
+	s->signals_end = &vp->signal_next;
+}
+
+void synic_forget(struct vp *vp)
+{
+	struct synic *s = vp->signal_on;
+	struct vp **at;
+
+	if (!s)
+		return;
+	for (at = &s->signals; *at != vp; at = &(*at)->signal_next)
+		;
+	*at = vp->signal_next;
+	if (s->signals_end == &vp->signal_next)
+		s->signals_end = at;
+	vp->signal_on = NULL;
+}
+
+void synic_signal(struct cpu *cpu, struct vp *vp)
+{
+	struct cpu *to = taker(cpu);
+
+	if (vp->signal_on)
+		return;
+	enqueue(&to->synic, vp);
+	deliver(to);
+}
+
+/* A register has changed: what waits may go, or has to go elsewhere. */
+static void settle(struct cpu *cpu)
+{
+	struct cpu *to = taker(cpu);
+
+	while (to != cpu && cpu->synic.signals) {
+		struct vp *vp = cpu->synic.signals;
+
+		synic_forget(vp);
+		enqueue(&to->synic, vp);
+	}
+	for (u32 i = 0; can_take(&cpu->synic) && i < cpu_count; i++)
+		while (cpus[i] != cpu && cpus[i]->synic.signals && !can_take(&cpus[i]->synic)) {
+			struct vp *vp = cpus[i]->synic.signals;
+
+			synic_forget(vp);
+			enqueue(&cpu->synic, vp);
+		}
+	deliver(to);
+}
+
+/* A page of the parent's cannot be deposited while messages may be written to it; the preset ones never can. */
+static bool change_page(struct synic *s, u64 *reg, u64 value)
+{
+	u64 pfn = value >> PAGE_SHIFT, old = *reg >> PAGE_SHIFT;
+	bool on = value & HVABI_MSR_PAGE_ENABLE, preset = pfn == s->preset || pfn == s->preset + 1;
+
+	if (on && !preset && !frame_is_parents(pfn))
+		return false;
+	if ((*reg & HVABI_MSR_PAGE_ENABLE) && frame_is_parents(old))
+		frame_put(old, 1);
+	if (on && !preset)
+		frame_get(pfn, 1);
+	*reg = value;
+	return true;
+}
+
+/* With auto-EOI the hypervisor would have to reach into the parent's own APIC: not offered (hint "no auto-EOI"). */
+static bool change_sint(u64 *sint, u64 value)
+{
+	if (value & HVABI_SINT_AUTO_EOI)
+		return false;
+	if (!(value & HVABI_SINT_MASKED) && (value & HVABI_SINT_VECTOR_MASK) < LOWEST_VECTOR)
+		return false;
+	*sint = value;
+	return true;
+}
+
+bool synic_write(struct cpu *cpu, u32 msr, u64 value)
+{
+	struct synic *s = &cpu->synic;
+	bool ok = true;
+
+	switch (msr) {
+	case HVABI_MSR_SCONTROL:
+		s->scontrol = value;
+		break;
+	case HVABI_MSR_SVERSION:
+		return false;
+	case HVABI_MSR_SIEFP:
+		ok = change_page(s, &s->siefp, value);
+		break;
+	case HVABI_MSR_SIMP:
+		ok = change_page(s, &s->simp, value);
+		break;
+	case HVABI_MSR_EOM:
+		break;
+	case HVABI_MSR_SIRBP:
+		ok = change_page(s, &s->sirbp, value);
+		break;
+	default:
+		ok = change_sint(&s->sint[msr - HVABI_MSR_SINT0], value);
+		break;
+	}
+	if (ok)
+		settle(cpu);
+	return ok;
+}

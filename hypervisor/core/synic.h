@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parent's synthetic interrupt controllers, one a processor (TLFS 11): registers, the
+ * message slot, and scheduler signals, which are the only messages that there are yet.
+ *
+ * Laws
+ *  - A signal is queued by linking its VP, so nothing is allocated and none is dropped; a VP
+ *    is in at most one queue, once.
+ *  - A message is written only into a free slot (type 0) of an enabled page; otherwise the
+ *    slot's "pending" flag asks for an EOM.  The flag is set before the slot is looked at
+ *    again, so one of both sides sees the other.
+ *  - A queue whose processor cannot take messages any more moves to one that can; if none
+ *    can, it waits.
+ *  - VP_ROOT_SIGNAL_COUNT counts what was written into a slot, and nothing after
+ *    DISPATCH_SUSPEND.
+ *
+ * The pages of messages and event flags are preset: they lie in memory that Linux has been
+ * told is reserved, as an L1VH parent expects.  Lock: hypervisor lock.
+ */
+#ifndef CORE_SYNIC_H
+#define CORE_SYNIC_H
+
+#include <hvabi/cpuid.h>
+#include "types.h"
+
+struct cpu;
+struct vp;
+
+/**
+ * struct synic - of one processor of the parent
+ * @preset: page number of the message page that it starts with; the event flags page follows
+ * @signals: VPs to be named in scheduler signals, linked by vp->signal_next; @signals_end: where the next goes
+ */
+struct synic {
+	u64 scontrol, siefp, simp, sirbp;
+	u64 sint[HVABI_SINTS];
+	u64 preset;
+	struct vp *signals;
+	struct vp **signals_end;
+};
+
+/* Registers at reset, with @pages (SPA of two pages) as message and event flags page. */
+void synic_reset(struct cpu *cpu, u64 pages);
+
+/* True if @msr is one of the controller's. */
+bool synic_has_msr(u32 msr);
+
+/* Its registers; synic_has_msr(@msr).  False: #GP. */
+bool synic_read(const struct cpu *cpu, u32 msr, u64 *value);
+bool synic_write(struct cpu *cpu, u32 msr, u64 value);
+
+/* Tell the parent that @vp could run again; preferably on @cpu. */
+void synic_signal(struct cpu *cpu, struct vp *vp);
+
+/* Take back a signal that was not delivered yet. */
+void synic_forget(struct vp *vp);
+
+#endif
