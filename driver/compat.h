@@ -149,6 +149,53 @@ static __always_inline u64 mshv_compat_hypercall(u64 control, u64 input, u64 out
 #endif
 }
 
+/* Synthetic MSRs; the names changed in 6.16. */
+static inline u64 mshv_compat_rdmsr(u32 msr)
+{
+	u64 value;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	rdmsrl(msr, value);
+#else
+	rdmsrq(msr, value);
+#endif
+	return value;
+}
+
+static inline void mshv_compat_wrmsr(u32 msr, u64 value)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	wrmsrl(msr, value);
+#else
+	wrmsrq(msr, value);
+#endif
+}
+
+/*
+ * Who is called when the synthetic interrupt controller interrupts. Since 6.15 a parent's driver has
+ * a place of its own; before, it takes that of VMBus, if VMBus does not use it.
+ */
+static inline int mshv_compat_setup_synic_handler(void (*handler)(void))
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	if (mshv_compat_rdmsr(HV_X64_MSR_SCONTROL) & 1)
+		return -EBUSY;
+	hv_setup_vmbus_handler(handler);
+#else
+	hv_setup_mshv_handler(handler);
+#endif
+	return 0;
+}
+
+static inline void mshv_compat_remove_synic_handler(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	hv_remove_vmbus_handler();
+#else
+	hv_setup_mshv_handler(NULL);
+#endif
+}
+
 /*
  * The page number that Linux maps at an address of a VMA without struct pages, and whether it may
  * be written. Good as long as no notifier says otherwise. -EINVAL: nothing is mapped there.

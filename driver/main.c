@@ -216,9 +216,12 @@ static int __init mshv_init(void)
 	ret = read_capabilities();
 	if (ret)
 		goto out_exit;
-	ret = mshv_power_init();
+	ret = mshv_synic_init();
 	if (ret)
 		goto out_exit;
+	ret = mshv_power_init();
+	if (ret)
+		goto out_synic;
 	ret = misc_register(&device);
 	if (ret) {
 		pr_err(pr_fmt_mshv "not loaded: cannot register /dev/mshv (%d)\n", ret);
@@ -228,6 +231,8 @@ static int __init mshv_init(void)
 
 out_power:
 	mshv_power_exit();
+out_synic:
+	mshv_synic_exit();
 out_exit:
 	mshv_withdraw_self();
 	mshv_hypercall_exit();
@@ -238,6 +243,7 @@ static void __exit mshv_exit(void)
 {
 	misc_deregister(&device);
 	mshv_power_exit();
+	mshv_synic_exit();
 	/* Regions are freed after a grace period. */
 	rcu_barrier();
 	mshv_withdraw_self();

@@ -9,6 +9,7 @@
  *	main.c		module, load checks, /dev/mshv
  *	partition.c	a child partition: create, initialize, kill, destroy
  *	vp.c		its processors: create, run, state pages
+ *	synic.c		the hypervisor says that a blocked processor could run
  *	region.c	GFN range bound to HVA range: create, look up, replace, remove
  *	map.c		what the child has of a region: map, zap, and the record of it
  *	invalidate.c	Linux takes a page away: the child loses it first
@@ -49,6 +50,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/rcuwait.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -152,6 +154,8 @@ struct mshv_table {
 /**
  * struct mshv_partition - a child partition
  * @kref: one for each open partition or VP descriptor
+ * @by_id: in the table of partitions (synic.c)
+ * @rcu: who looks through that table may still be at it
  * @id: the hypervisor's name for it
  * @mm: the address space that created it; mm_count is held, mm_users is not
  * @lock: serialises the partition ioctls. Never taken by the MMU notifier
@@ -187,6 +191,8 @@ struct mshv_table {
  */
 struct mshv_partition {
 	struct kref kref;
+	struct hlist_node by_id;
+	struct rcu_head rcu;
 	u64 id;
 	struct mm_struct *mm;
 	struct mutex lock;
@@ -262,6 +268,8 @@ struct mshv_repeat {
  * @rcu: it is freed after those who look through partition->vps
  * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
+ * @wait: its thread, while it is blocked
+ * @signalled: since the last dispatch began the hypervisor said that it could run
  * @try_irqs_on: the next dispatch is tried with interrupts on (vp.c)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @window: how sequential its faults are
@@ -279,6 +287,8 @@ struct mshv_vp {
 	bool closed;
 	struct rcu_head rcu;
 	int cpu;
+	struct rcuwait wait;
+	bool signalled;
 	bool try_irqs_on;
 	bool intercepted;
 	struct mshv_window window;
@@ -452,8 +462,15 @@ void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status);
 
 /* vp.c */
 int mshv_vp_create(struct mshv_partition *partition, u32 index);
+void mshv_vp_signal(struct mshv_vp *vp);
 bool mshv_vp_stop(struct mshv_vp *vp);
 void mshv_vp_free(struct mshv_vp *vp);
+
+/* synic.c */
+int mshv_synic_init(void);
+void mshv_synic_exit(void);
+void mshv_synic_add(struct mshv_partition *partition);
+void mshv_synic_remove(struct mshv_partition *partition);
 
 /* map.c */
 struct mshv_zapped {

@@ -54,6 +54,8 @@ void mshv_partition_stop(struct mshv_partition *partition)
 		vp = smp_load_acquire(&partition->vps[i]);
 		if (!vp)
 			continue;
+		/* It may sleep, blocked. */
+		mshv_vp_signal(vp);
 		/* Pairs with the store in vp_dispatch(): what the run did is done. */
 		while ((cpu = smp_load_acquire(&vp->cpu)) >= 0) {
 			smp_send_reschedule(cpu);
@@ -165,6 +167,7 @@ static void partition_destroy(struct kref *kref)
 	mshv_region_remove_all(partition);
 	finalize(partition);
 	mshv_withdraw(partition);
+	mshv_synic_remove(partition);
 	call_at_last(HVABI_CALL_DELETE_PARTITION, partition->id);
 	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
 	mshv_withdraw_self();
@@ -174,7 +177,7 @@ static void partition_destroy(struct kref *kref)
 			mshv_vp_free(partition->vps[i]);
 	mshv_reserve_free(partition);
 	mmdrop(partition->mm);
-	kvfree(partition);
+	kvfree_rcu(partition, rcu);
 }
 
 void mshv_partition_put(struct mshv_partition *partition)
@@ -368,6 +371,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	ret = hypervisor_create(args, &partition->id);
 	if (ret)
 		goto out_unregister;
+	mshv_synic_add(partition);
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {

@@ -19,9 +19,9 @@
  *	  the hypervisor when its index is wanted again, or with the partition.
  *	- What was lent for a processor that did not come to be, or is gone, is there for the next one:
  *	  a VMM has never more lent than for the processors that it had at one time, and one.
- *
- * Limits until the synthetic interrupt controller is served: no scheduler signal arrives when a
- * blocked processor could run again, so a blocked one is dispatched again after 1 to 16 ms.
+ *	- A blocked processor sleeps until the hypervisor signals (synic.c), a signal arrives, or the
+ *	  partition is killed. No wake-up is lost: signals are forgotten before the dispatch that may
+ *	  block, and the hypervisor signals only after it has answered "blocked".
  */
 #include <linux/anon_inodes.h>
 #include <linux/errno.h>
@@ -38,9 +38,6 @@
 
 #include "compat.h"
 #include "mshv.h"
-
-#define MSHV_BLOCKED_MS_MIN	1
-#define MSHV_BLOCKED_MS_MAX	16
 
 static const u16 page_types[MSHV_VP_PAGES] = {
 	[MSHV_VP_MMAP_OFFSET_REGISTERS] = HVABI_VP_STATE_PAGE_REGISTERS,
@@ -166,26 +163,27 @@ static int vp_clear_suspend(struct mshv_vp *vp)
 	return mshv_status_errno(status);
 }
 
+/**
+ * mshv_vp_signal() - a blocked processor could run again, or has to see that its partition is dead
+ * @vp: processor
+ *
+ * Context: any, hard interrupts included, under RCU.
+ */
+void mshv_vp_signal(struct mshv_vp *vp)
+{
+	WRITE_ONCE(vp->signalled, true);
+	rcuwait_wake_up(&vp->wait);
+}
+
 /*
  * The processor waits for something. One that starts is suspended, and runs as soon as it is not.
- * Return: 0 to dispatch it again, or -EINTR.
+ * Return: 0 to dispatch it again, or an errno.
  */
-static int vp_blocked(struct mshv_vp *vp, u32 event, unsigned int *ms)
+static int vp_blocked(struct mshv_vp *vp, u32 event)
 {
-	int ret = 0;
-
 	if (event == HVABI_DISPATCH_EVENT_SUSPEND)
-		ret = vp_clear_suspend(vp);
-	if (ret)
-		return ret;
-	if (event == HVABI_DISPATCH_EVENT_SUSPEND && *ms == MSHV_BLOCKED_MS_MIN) {
-		*ms *= 2;
-		return 0;
-	}
-	if (schedule_timeout_interruptible(msecs_to_jiffies(*ms)) && signal_pending(current))
-		return -EINTR;
-	*ms = min(*ms * 2, MSHV_BLOCKED_MS_MAX);
-	return 0;
+		return vp_clear_suspend(vp);
+	return rcuwait_wait_event(&vp->wait, READ_ONCE(vp->signalled), TASK_INTERRUPTIBLE);
 }
 
 static void copy_message(struct mshv_vp *vp)
@@ -201,7 +199,7 @@ static void copy_message(struct mshv_vp *vp)
  */
 static int vp_run(struct mshv_vp *vp, bool *deliver)
 {
-	unsigned int ms = MSHV_BLOCKED_MS_MIN, tries = 0;
+	unsigned int tries = 0;
 	struct hvabi_output_dispatch_vp out;
 	bool served;
 	int ret;
@@ -213,16 +211,16 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 			return ret;
 		mshv_pinned_verify(vp->partition);
 		memset(&out, 0, sizeof(out));
+		WRITE_ONCE(vp->signalled, false);
 		ret = vp_dispatch(vp, &out, &tries);
 		if (ret)
 			return ret;
 		if (out.dispatch_state == HVABI_DISPATCH_STATE_BLOCKED) {
-			ret = vp_blocked(vp, out.dispatch_event, &ms);
+			ret = vp_blocked(vp, out.dispatch_event);
 			if (ret)
 				return ret;
 			continue;
 		}
-		ms = MSHV_BLOCKED_MS_MIN;
 		if (out.dispatch_event != HVABI_DISPATCH_EVENT_INTERCEPT)
 			continue;
 
@@ -420,6 +418,7 @@ static struct mshv_vp *vp_alloc(struct mshv_partition *partition, u32 index)
 	vp->index = index;
 	vp->cpu = -1;
 	mutex_init(&vp->lock);
+	rcuwait_init(&vp->wait);
 	vp->scratch = kvzalloc(sizeof(*vp->scratch), GFP_KERNEL_ACCOUNT);
 	if (!vp->scratch) {
 		mshv_vp_free(vp);
