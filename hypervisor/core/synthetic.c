@@ -30,12 +30,12 @@ struct feature_row {
 static const struct feature_row rows[] = {
 	{ HVABI_SYNTHETIC_REFERENCE_COUNTER, HVABI_PRIV_TIME_REF_COUNT, 0 },
 	{ HVABI_SYNTHETIC_TIMERS, HVABI_PRIV_SYNTIMER, 0 },
-	{ HVABI_SYNTHETIC_APIC, HVABI_PRIV_APIC_ACCESS, 0 },
+	{ HVABI_SYNTHETIC_APIC_ACCESS, HVABI_PRIV_APIC_ACCESS, 0 },
 	{ HVABI_SYNTHETIC_HYPERCALL, HVABI_PRIV_HYPERCALL, HVABI_FEATURE_CRASH_MSRS },
 	{ HVABI_SYNTHETIC_VP_INDEX, HVABI_PRIV_VP_INDEX, 0 },
 	{ HVABI_SYNTHETIC_REFERENCE_TSC, HVABI_PRIV_REFERENCE_TSC, 0 },
 	/* One TSC for all processors, at one rate: who knows the rate may rely on it. */
-	{ HVABI_SYNTHETIC_FREQUENCY, HVABI_PRIV_FREQUENCY_MSRS | HVABI_PRIV_TSC_INVARIANT,
+	{ HVABI_SYNTHETIC_FREQUENCIES, HVABI_PRIV_FREQUENCY_MSRS | HVABI_PRIV_TSC_INVARIANT,
 	  HVABI_FEATURE_FREQUENCY_MSRS },
 	{ HVABI_SYNTHETIC_DIRECT_TIMERS, 0, HVABI_FEATURE_STIMER_DIRECT },
 };
@@ -216,11 +216,11 @@ static u64 feature_of(u32 msr)
 	case HVABI_MSR_TSC_FREQUENCY:
 	case HVABI_MSR_APIC_FREQUENCY:
 	case HVABI_MSR_TSC_INVARIANT_CONTROL:
-		return HVABI_SYNTHETIC_FREQUENCY;
+		return HVABI_SYNTHETIC_FREQUENCIES;
 	case HVABI_MSR_EOI:
 	case HVABI_MSR_ICR:
 	case HVABI_MSR_TPR:
-		return HVABI_SYNTHETIC_APIC;
+		return HVABI_SYNTHETIC_APIC_ACCESS;
 	/* Linux writes it whatever it was offered. */
 	case HVABI_MSR_VP_ASSIST_PAGE:
 		return HVABI_SYNTHETIC_HV1;
@@ -235,7 +235,7 @@ static bool synthetic_known(const struct vp *vp, u32 msr)
 {
 	u64 feature = feature_of(msr);
 
-	if (feature == HVABI_SYNTHETIC_APIC && !partition_has_apic(vp->partition))
+	if (feature == HVABI_SYNTHETIC_APIC_ACCESS && !partition_has_apic(vp->partition))
 		return false;
 	return feature && has(vp->partition, feature);
 }

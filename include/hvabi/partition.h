@@ -112,19 +112,23 @@ HVABI_ASSERT_AT(struct hvabi_output_get_partition_id, partition_id, 0);
 #define HVABI_UNIMPLEMENTED_MSR_FAULT			0u
 #define HVABI_UNIMPLEMENTED_MSR_IGNORE_WRITE_READ_ZERO	1u
 
-/* SYNTHETIC_PROC_FEATURES and its ASSIGNABLE counterpart (TLFS; the bits that are used here). */
+/*
+ * SYNTHETIC_PROC_FEATURES, and bank 0 of ASSIGNABLE_SYNTHETIC_PROC_FEATURES: what a child sees of the
+ * hypervisor. Set before the partition is initialized. Bits as Linux numbers them in
+ * union hv_partition_synthetic_processor_features (hvhdk.h).
+ */
 #define HVABI_SYNTHETIC_HYPERVISOR_PRESENT	(1ull << 0)
 #define HVABI_SYNTHETIC_HV1			(1ull << 1)
 #define HVABI_SYNTHETIC_VP_RUNTIME		(1ull << 2)
 #define HVABI_SYNTHETIC_REFERENCE_COUNTER	(1ull << 3)
 #define HVABI_SYNTHETIC_SYNIC			(1ull << 4)
 #define HVABI_SYNTHETIC_TIMERS			(1ull << 5)
-#define HVABI_SYNTHETIC_APIC			(1ull << 6)
+#define HVABI_SYNTHETIC_APIC_ACCESS		(1ull << 6)
 #define HVABI_SYNTHETIC_HYPERCALL		(1ull << 7)
 #define HVABI_SYNTHETIC_VP_INDEX		(1ull << 8)
 #define HVABI_SYNTHETIC_REFERENCE_TSC		(1ull << 9)
 #define HVABI_SYNTHETIC_GUEST_IDLE		(1ull << 10)
-#define HVABI_SYNTHETIC_FREQUENCY		(1ull << 11)
+#define HVABI_SYNTHETIC_FREQUENCIES		(1ull << 11)
 #define HVABI_SYNTHETIC_DIRECT_TIMERS		(1ull << 22)
 #define HVABI_SYNTHETIC_TLB_FLUSH		(1ull << 25)
 #define HVABI_SYNTHETIC_CLUSTER_IPI		(1ull << 26)

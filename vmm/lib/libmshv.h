@@ -46,6 +46,42 @@ struct mshv_vm *mshv_vm_create(void);
  */
 struct mshv_vm *mshv_vm_create_isolated(void);
 
+enum mshv_vm_flags {
+	MSHV_VM_LAPIC		= 1 << 0,	/* the hypervisor has a local APIC for each processor */
+	MSHV_VM_X2APIC		= 1 << 1,	/* ... that can be an x2APIC */
+	MSHV_VM_ISOLATED	= 1 << 2,	/* as mshv_vm_create_isolated() */
+};
+
+struct mshv_vm_config {
+	unsigned int flags;		/* MSHV_VM_* */
+	/* HVABI_SYNTHETIC_* that the guest sees, if the hypervisor has them to give; 0: as it likes. */
+	uint64_t synthetic_features;
+};
+
+/* What a Linux guest makes use of. */
+#define MSHV_SYNTHETIC_LINUX							\
+	(HVABI_SYNTHETIC_HYPERVISOR_PRESENT | HVABI_SYNTHETIC_HV1 |		\
+	 HVABI_SYNTHETIC_REFERENCE_COUNTER | HVABI_SYNTHETIC_SYNIC |		\
+	 HVABI_SYNTHETIC_TIMERS | HVABI_SYNTHETIC_HYPERCALL |			\
+	 HVABI_SYNTHETIC_VP_INDEX | HVABI_SYNTHETIC_REFERENCE_TSC |		\
+	 HVABI_SYNTHETIC_FREQUENCIES | HVABI_SYNTHETIC_DIRECT_TIMERS)
+
+/* mshv_vm_create() with more to say. Features the hypervisor cannot give are left out. */
+struct mshv_vm *mshv_vm_create_with(const struct mshv_vm_config *config);
+
+/*
+ * HVABI_SYNTHETIC_* that guests of this hypervisor can have. A hypervisor that does not tell
+ * leaves it to the creation of the partition: all ones.
+ */
+int mshv_assignable_features(uint64_t *features);
+
+/*
+ * Asks the guest's local APICs for an interrupt: @mode is HVABI_INTERRUPT_TYPE_*, @dest an APIC id
+ * or, if @logical, a logical destination. From any thread, whatever the processors do.
+ */
+int mshv_assert_interrupt(struct mshv_vm *vm, uint32_t mode, uint32_t vector, uint64_t dest,
+			  bool logical, bool level);
+
 /*
  * Destroys the partition and frees its memory. Every processor must have been destroyed.
  * NULL is fine.
@@ -126,6 +162,24 @@ int mshv_set_registers(struct mshv_vcpu *vcpu, const struct hvabi_register_assoc
 int mshv_get_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t *value);
 int mshv_set_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t value);
 
+/* What an instruction's emulation works on, of a processor that has stopped with a message. */
+struct mshv_general {
+	uint64_t gp[16];		/* rax rcx rdx rbx rsp rbp rsi rdi r8-r15 */
+	uint64_t rip;
+	uint64_t rflags;
+};
+
+/* Through the register page where there is one: no hypercall. */
+int mshv_get_general(struct mshv_vcpu *vcpu, struct mshv_general *general);
+int mshv_set_general(struct mshv_vcpu *vcpu, const struct mshv_general *general);
+
+/*
+ * Copies from or to guest linear addresses, as the processor's page tables have them now.
+ * Returns the bytes copied, less than @size if a page is not mapped; -1 if not even one.
+ */
+int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
+		     bool write);
+
 /* Asks the hypervisor to stop the guest's processors at such instructions, see
  * HVABI_INTERCEPT_TYPE_* and HVABI_INTERCEPT_ACCESS_MASK_*. */
 int mshv_install_intercept(struct mshv_vm *vm, uint32_t type, uint32_t access,
@@ -155,7 +209,8 @@ struct mshv_handlers {
 	int (*msr)(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
 		   uint64_t *value);
 	/* Memory that is not RAM, or a fault that was not served (@error is an errno, 0 if
-	 * the driver did not try). Leaves the loop if there is no handler. */
+	 * the driver did not try). The handler does all that the instruction does, RIP
+	 * included. Leaves the loop if there is no handler. */
 	int (*memory)(struct mshv_vcpu *vcpu, void *arg,
 		      const struct hvabi_x64_memory_intercept_message *message, int error);
 	/* Any other message. Leaves the loop if there is no handler. */

@@ -78,8 +78,8 @@ static uint64_t merge(uint64_t rax, uint32_t value, unsigned int size)
 	}
 }
 
-/* The address in this process of guest linear address @gva, which does not cross a page. */
-static void *linear(struct mshv_vcpu *vcpu, uint64_t gva, bool write)
+/* The address in this process of guest linear [@gva, @gva + @size), which does not cross a page. */
+static void *linear(struct mshv_vcpu *vcpu, uint64_t gva, unsigned int size, bool write)
 {
 	struct hvabi_input_translate_virtual_address in = {
 		.vp_index = vcpu->index,
@@ -98,25 +98,35 @@ static void *linear(struct mshv_vcpu *vcpu, uint64_t gva, bool write)
 		return NULL;
 	}
 	return mshv_host_address(vcpu->vm,
-				 out.gpa_page * MSHV_PAGE_SIZE + gva % MSHV_PAGE_SIZE, 1);
+				 out.gpa_page * MSHV_PAGE_SIZE + gva % MSHV_PAGE_SIZE, size);
 }
 
+int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
+		     bool write)
+{
+	unsigned int done, part;
+	uint8_t *bytes = data, *host;
+
+	for (done = 0; done < size; done += part) {
+		part = (unsigned int)(MSHV_PAGE_SIZE - (gva + done) % MSHV_PAGE_SIZE);
+		if (part > size - done)
+			part = size - done;
+		host = linear(vcpu, gva + done, part, write);
+		if (!host)
+			return done ? (int)done : -1;
+		if (write)
+			memcpy(host, bytes + done, part);
+		else
+			memcpy(bytes + done, host, part);
+	}
+	return (int)done;
+}
+
+/* All of it or an error. */
 static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
 		       bool write)
 {
-	uint8_t *bytes = data, *host;
-	unsigned int i;
-
-	for (i = 0; i < size; i++) {
-		host = linear(vcpu, gva + i, write);
-		if (!host)
-			return -1;
-		if (write)
-			*host = bytes[i];
-		else
-			bytes[i] = *host;
-	}
-	return 0;
+	return mshv_copy_linear(vcpu, gva, data, size, write) == (int)size ? 0 : -1;
 }
 
 static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,

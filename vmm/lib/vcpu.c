@@ -143,6 +143,54 @@ int mshv_set_register(struct mshv_vcpu *vcpu, uint32_t name, uint64_t value)
 	return mshv_set_registers(vcpu, &reg, 1);
 }
 
+int mshv_get_general(struct mshv_vcpu *vcpu, struct mshv_general *general)
+{
+	const struct hvabi_vp_register_page *page = vcpu->page;
+	uint32_t names[18];
+	union hvabi_register_value values[18];
+	unsigned int i;
+
+	if (page && page->isvalid) {
+		memcpy(general->gp, page->gp_registers, sizeof(general->gp));
+		general->rip = page->rip;
+		general->rflags = page->rflags;
+		return 0;
+	}
+	for (i = 0; i < 18; i++)
+		names[i] = HVABI_REG_RAX + i;
+	if (mshv_get_registers(vcpu, names, values, 18))
+		return -1;
+	for (i = 0; i < 16; i++)
+		general->gp[i] = values[i].reg64;
+	general->rip = values[16].reg64;
+	general->rflags = values[17].reg64;
+	return 0;
+}
+
+int mshv_set_general(struct mshv_vcpu *vcpu, const struct mshv_general *general)
+{
+	struct hvabi_vp_register_page *page = vcpu->page;
+	struct hvabi_register_assoc regs[18] = { 0 };
+	unsigned int i;
+
+	if (page && page->isvalid) {
+		memcpy(page->gp_registers, general->gp, sizeof(general->gp));
+		page->rip = general->rip;
+		page->rflags = general->rflags;
+		page->dirty |= HVABI_REGISTER_PAGE_DIRTY_GENERAL | HVABI_REGISTER_PAGE_DIRTY_IP |
+			       HVABI_REGISTER_PAGE_DIRTY_FLAGS;
+		return 0;
+	}
+	_Static_assert(HVABI_REG_RIP == HVABI_REG_RAX + 16 && HVABI_REG_RFLAGS == HVABI_REG_RAX + 17,
+		       "one row of names");
+	for (i = 0; i < 18; i++) {
+		regs[i].name = HVABI_REG_RAX + i;
+		regs[i].value.reg64 = i < 16 ? general->gp[i] :
+				      i == 16 ? general->rip : general->rflags;
+	}
+	return mshv_set_registers(vcpu, regs, 18);
+}
+
 int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 {
 	struct mshv_run_vp args;

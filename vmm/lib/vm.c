@@ -44,22 +44,74 @@ int mshv_device(void)
 	return answer;
 }
 
-static struct mshv_vm *create(uint64_t isolation)
+int mshv_assignable_features(uint64_t *features)
 {
-	/* Payloads have no use for an APIC, and the bundled hypervisor has none to give. */
+	/* The whole answer: what is asked for is what the hypervisor may write. */
+	union {
+		struct hvabi_output_property_bank bank;
+		uint8_t bytes[HVABI_PROPERTY_EX_OUTPUT_MAX];
+	} out = { 0 };
+	struct hvabi_input_get_partition_property_ex in = {
+		.property_code = HVABI_PROPERTY_ASSIGNABLE_SYNTHETIC_PROC_FEATURES,
+	};
+	int device = mshv_device();
+	uint16_t status;
+
+	*features = ~0ull;
+	if (device < 0)
+		return -1;
+	if (!mshv_hypercall(device, HVABI_CALL_GET_PARTITION_PROPERTY_EX, NULL, &in, sizeof(in),
+			    &out, sizeof(out), &status))
+		*features = out.bank.bank[0];
+	else if (!status)
+		return -1;
+	return 0;
+}
+
+/* Properties that only count before the partition is initialized. */
+static int set_early_properties(struct mshv_vm *vm, const struct mshv_vm_config *config)
+{
+	struct hvabi_input_set_partition_property in = {
+		.property_code = HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES,
+	};
+	uint64_t assignable;
+
+	if (!config->synthetic_features)
+		return 0;
+	if (mshv_assignable_features(&assignable))
+		return -1;
+	in.property_value = config->synthetic_features & assignable;
+	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in),
+			      NULL, 0, NULL);
+}
+
+struct mshv_vm *mshv_vm_create_with(const struct mshv_vm_config *config)
+{
 	struct mshv_create_partition args = {
 		.pt_flags = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
-		.pt_isolation = isolation,
+		.pt_isolation = config->flags & MSHV_VM_ISOLATED ? MSHV_PT_ISOLATION_SNP :
+								   MSHV_PT_ISOLATION_NONE,
 	};
 	struct mshv_vm *vm = calloc(1, sizeof(*vm));
 	int device = open_device();
 
+	if (config->flags & MSHV_VM_LAPIC)
+		args.pt_flags |= 1ull << MSHV_PT_BIT_LAPIC;
+	if (config->flags & MSHV_VM_X2APIC)
+		args.pt_flags |= 1ull << MSHV_PT_BIT_X2APIC;
 	if (!vm || device < 0)
 		goto free;
 	pthread_mutex_init(&vm->lock, NULL);
 	vm->fd = ioctl(device, MSHV_CREATE_PARTITION, &args);
 	if (vm->fd < 0) {
 		mshv_fail("create a partition");
+		goto free;
+	}
+	if (set_early_properties(vm, config)) {
+		int error = errno;
+
+		close(vm->fd);
+		errno = error;
 		goto free;
 	}
 	if (ioctl(vm->fd, MSHV_INITIALIZE_PARTITION) < 0) {
@@ -78,12 +130,13 @@ free:
 
 struct mshv_vm *mshv_vm_create(void)
 {
-	return create(MSHV_PT_ISOLATION_NONE);
+	/* Payloads have no use for an APIC. */
+	return mshv_vm_create_with(&(struct mshv_vm_config){ 0 });
 }
 
 struct mshv_vm *mshv_vm_create_isolated(void)
 {
-	return create(MSHV_PT_ISOLATION_SNP);
+	return mshv_vm_create_with(&(struct mshv_vm_config){ .flags = MSHV_VM_ISOLATED });
 }
 
 static void free_region(struct region *r)
@@ -349,5 +402,20 @@ int mshv_install_intercept(struct mshv_vm *vm, uint32_t type, uint32_t access,
 	};
 
 	return mshv_hypercall(vm->fd, HVABI_CALL_INSTALL_INTERCEPT, NULL, &in, sizeof(in),
+			      NULL, 0, NULL);
+}
+
+int mshv_assert_interrupt(struct mshv_vm *vm, uint32_t mode, uint32_t vector, uint64_t dest,
+			  bool logical, bool level)
+{
+	struct hvabi_input_assert_virtual_interrupt in = {
+		.interrupt_type = mode,
+		.interrupt_flags = (logical ? HVABI_INTERRUPT_LOGICAL_DEST : 0) |
+				   (level ? HVABI_INTERRUPT_LEVEL_TRIGGERED : 0),
+		.dest_addr = dest,
+		.vector = vector,
+	};
+
+	return mshv_hypercall(vm->fd, HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT, NULL, &in, sizeof(in),
 			      NULL, 0, NULL);
 }
