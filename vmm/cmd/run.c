@@ -1,24 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mshv run: one guest, one payload; the exit code is the payload's. */
+/*
+ * mshv run: one guest. A payload, whose exit code is the command's, or with --kernel a Linux, which
+ * exits with 0 when it switches off.
+ */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd.h"
 #include "host.h"
+#include "linux/guest.h"
 #include "session.h"
 
 #define TIMEOUT_MAX	1000000u
 #define CPUS		"1 to 8"
-_Static_assert(GUEST_VPS_MAX == 8, "CPUS");
+_Static_assert(GUEST_VPS_MAX == 8 && LINUX_PROCESSORS_MAX == 8, "CPUS");
+
+#define PAYLOAD_MEMORY	(64ull << 20)
+#define LINUX_MEMORY	(512ull << 20)
 
 static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
+	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT]\n"
 	"\n"
 	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu) as a\n"
-	"guest, shows its console, and exits with its exit code.\n"
+	"guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
+	"serial console (ttyS0) on the terminal; Ctrl-A x ends it.\n"
 	"\n"
-	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M)\n"
+	"  -k, --kernel FILE   Linux kernel (bzImage, 64 bits)\n"
+	"  -i, --initrd FILE   its initial RAM disk\n"
+	"  -a, --append TEXT   its command line (default \"console=ttyS0\")\n"
+	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M, for a Linux 512M)\n"
 	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
 	"  -p, --pinned        pin all memory instead of leaving it movable\n"
 	"  -s, --small-pages   no transparent huge pages\n"
@@ -89,16 +101,33 @@ static int run(const struct mshv_session_config *config, const char *payload,
 	return ret;
 }
 
+static int run_linux(const struct linux_config *config)
+{
+	int end;
+
+	/* The guest writes past stdio. */
+	fflush(stdout);
+	end = linux_guest_run(config);
+	if (end < 0)
+		return cmd_error("%s", mshv_error());
+	if (end == LINUX_RESET)
+		printf("mshv: the guest has reset itself\n");
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct mshv_session_config config = {
-		.memory_size = 64 << 20,
 		.console = stdout,
 	};
-	uint64_t cpus = 1, timeout = 0;
+	struct linux_config linux_config = { .kernel = NULL };
+	uint64_t memory = 0, cpus = 1, timeout = 0;
 	bool pinned = false, small_pages = false;
 	const struct cmd_option options[] = {
-		{ "memory", 'm', CMD_SIZE, &config.memory_size, "a size", MSHV_PAGE_SIZE, 0 },
+		{ "kernel", 'k', CMD_TEXT, &linux_config.kernel, NULL, 0, 0 },
+		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
+		{ "append", 'a', CMD_TEXT, &linux_config.command_line, NULL, 0, 0 },
+		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
 		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
 		{ "small-pages", 's', CMD_SET, &small_pages, NULL, 0, 0 },
@@ -112,6 +141,20 @@ int cmd_run(int argc, char **argv)
 	config.vps = (unsigned int)cpus;
 	config.memory_flags = (pinned ? MSHV_MEMORY_PINNED : 0) |
 			      (small_pages ? MSHV_MEMORY_SMALL : 0);
+	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
+	if (linux_config.kernel) {
+		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
+		linux_config.memory_flags = config.memory_flags;
+		linux_config.processors = config.vps;
+		linux_config.timeout = (unsigned int)timeout;
+		if (!linux_config.command_line)
+			linux_config.command_line = "console=ttyS0";
+		ret = cmd_no_operands(argc, argv);
+		return ret == CMD_GO_ON ? run_linux(&linux_config) : ret;
+	}
+	if (linux_config.initrd || linux_config.command_line)
+		return cmd_usage_error("run: --%s: only with --kernel",
+				       linux_config.initrd ? "initrd" : "append");
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");

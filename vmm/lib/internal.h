@@ -33,12 +33,6 @@ struct mshv_vcpu {
 	atomic_bool kicked;
 };
 
-/* Sets mshv_error() to "WHAT: strerror(errno)" and returns -1 with errno kept. */
-int mshv_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same with a reason in words instead of errno's. */
-int mshv_fail_because(int error, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
 int mshv_device(void);
 
 #endif

@@ -32,6 +32,12 @@ struct mshv_vcpu;
 /* What the last failed call of this thread was about: "create partition: Permission denied". */
 const char *mshv_error(void);
 
+/* For layers above: sets it to "WHAT: strerror(errno)" and returns -1 with errno kept. */
+int mshv_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with a reason in words instead of errno's. */
+int mshv_fail_because(int error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* ---- VMs and memory ---- */
 
 /*
@@ -210,10 +216,10 @@ struct mshv_handlers {
 		   uint64_t *value);
 	/* Memory that is not RAM, or a fault that was not served (@error is an errno, 0 if
 	 * the driver did not try). The handler does all that the instruction does, RIP
-	 * included. Leaves the loop if there is no handler. */
+	 * included. Leaves the loop with an error if there is no handler, or it says -ENOENT. */
 	int (*memory)(struct mshv_vcpu *vcpu, void *arg,
 		      const struct hvabi_x64_memory_intercept_message *message, int error);
-	/* Any other message. Leaves the loop if there is no handler. */
+	/* Any other message. The same. */
 	int (*other)(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message);
 };
 

@@ -248,8 +248,10 @@ static int do_memory(struct mshv_vcpu *vcpu, const struct mshv_handlers *handler
 {
 	static const char *const access[] = { "read", "write", "execute" };
 
-	if (handlers->memory)
-		return handlers->memory(vcpu, arg, m, error);
+	int ret = handlers->memory ? handlers->memory(vcpu, arg, m, error) : -ENOENT;
+
+	if (ret != -ENOENT)
+		return ret;
 	return mshv_fail_because(error ? error : EFAULT, "processor %u: %s of 0x%llx at rip "
 				 "0x%llx: %s", vcpu->index,
 				 m->header.intercept_access_type < 3 ?
@@ -286,6 +288,7 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 		    const struct hvabi_message *message, int error)
 {
 	const void *payload = message->payload;
+	int ret = -ENOENT;
 
 	switch (message->header.message_type) {
 	case HVABI_MSG_UNMAPPED_GPA:
@@ -301,8 +304,8 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 		return do_msr(vcpu, handlers, arg, payload);
 	}
 	if (handlers->other)
-		return handlers->other(vcpu, arg, message);
-	return stopped(vcpu, message);
+		ret = handlers->other(vcpu, arg, message);
+	return ret == -ENOENT ? stopped(vcpu, message) : ret;
 }
 
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg)

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A Linux guest, see guest.h.
+ *
+ * Each processor has a thread that does nothing but run it; port and memory accesses go to the
+ * buses there. The first to have a reason ends the guest for all: the others are kicked out of
+ * their processors. Processors but the first are run, too, from the start: the hypervisor keeps
+ * them until Linux starts them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "acpi.h"
+#include "boot.h"
+#include "console.h"
+#include "devices/bus.h"
+#include "devices/ioapic.h"
+#include "devices/mmio.h"
+#include "devices/serial.h"
+#include "guest.h"
+#include "libmshv.h"
+
+/* What devices leave a run loop with. */
+#define LEAVE_POWER_OFF		(1 + LINUX_POWER_OFF)
+#define LEAVE_RESET		(1 + LINUX_RESET)
+
+#define LINUX_MEMORY_MIN	(16ull << 20)
+
+struct machine {
+	const struct linux_config *config;
+	struct mshv_vm *vm;
+	struct guest_ram ram;
+	struct linux_boot boot;
+	struct bus ports, memory;
+	struct serial com1;
+	struct ioapic ioapic;
+	struct processor {
+		struct machine *machine;
+		struct mshv_vcpu *vcpu;
+		pthread_t thread;
+		bool started;
+	} processor[LINUX_PROCESSORS_MAX];
+
+	pthread_mutex_t lock;		/* protects what follows */
+	pthread_cond_t change;
+	bool ended;
+	int how;			/* enum linux_end, or -1 */
+	int error;
+	char error_text[512];
+};
+
+static void end_guest(struct machine *m, int how, int error, const char *why)
+{
+	pthread_mutex_lock(&m->lock);
+	if (!m->ended) {
+		m->ended = true;
+		m->how = how;
+		m->error = error;
+		snprintf(m->error_text, sizeof(m->error_text), "%s", why);
+		pthread_cond_broadcast(&m->change);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+static bool has_ended(struct machine *m)
+{
+	bool ended;
+
+	pthread_mutex_lock(&m->lock);
+	ended = m->ended;
+	pthread_mutex_unlock(&m->lock);
+	return ended;
+}
+
+static void on_user_end(void *arg, const char *why)
+{
+	end_guest(arg, -1, ECANCELED, why);
+}
+
+/* ---- devices ---- */
+
+static int access_sleep(void *device, uint64_t offset, unsigned int size, bool write,
+			uint64_t *value)
+{
+	(void)device;
+	(void)size;
+	if (!write) {
+		*value = 0;
+		return 0;
+	}
+	if (offset != 0 || !(*value & ACPI_SLEEP_ENABLE) ||
+	    (*value & ACPI_SLEEP_TYPE_MASK) >> ACPI_SLEEP_TYPE_SHIFT != ACPI_SLEEP_TYPE_S5)
+		return 0;
+	return LEAVE_POWER_OFF;
+}
+
+static int access_reset(void *device, uint64_t offset, unsigned int size, bool write,
+			uint64_t *value)
+{
+	(void)device;
+	(void)offset;
+	(void)size;
+	if (!write)
+		*value = 0;
+	/* Bit 2 resets, bit 1 says how thoroughly. */
+	return write && *value & 0x04 ? LEAVE_RESET : 0;
+}
+
+static void com1_interrupt(void *arg, bool level)
+{
+	struct machine *m = arg;
+
+	ioapic_set_line(&m->ioapic, ACPI_COM1_IRQ, level);
+}
+
+static int deliver(void *arg, const struct ioapic_message *message)
+{
+	struct machine *m = arg;
+
+	return mshv_assert_interrupt(m->vm, message->mode, message->vector, message->dest,
+				     message->logical, message->level);
+}
+
+static int add_devices(struct machine *m)
+{
+	ioapic_init(&m->ioapic, deliver, m);
+	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
+	if (bus_add(&m->ports, ACPI_COM1_PORT, SERIAL_PORTS, serial_access, &m->com1) ||
+	    bus_add(&m->ports, ACPI_PORT_SLEEP_CONTROL, 2, access_sleep, m) ||
+	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
+	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic))
+		return mshv_fail("add devices");
+	return 0;
+}
+
+/* ---- processors ---- */
+
+static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned int size, bool write,
+		   uint32_t *value)
+{
+	struct processor *p = arg;
+	uint64_t wide = *value;
+	int ret;
+
+	(void)vcpu;
+	ret = bus_access(&p->machine->ports, port, size, write, &wide);
+	*value = (uint32_t)wide;
+	return ret;
+}
+
+static int on_memory(struct mshv_vcpu *vcpu, void *arg,
+		     const struct hvabi_x64_memory_intercept_message *message, int error)
+{
+	struct processor *p = arg;
+
+	/* RAM that could not be had is no device. */
+	if (error)
+		return -ENOENT;
+	return mmio_handle(vcpu, &p->machine->memory, message);
+}
+
+static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message)
+{
+	const struct hvabi_x64_apic_eoi_message *eoi = (const void *)message->payload;
+	struct processor *p = arg;
+
+	(void)vcpu;
+	if (message->header.message_type != HVABI_MSG_X64_APIC_EOI)
+		return -ENOENT;
+	ioapic_eoi(&p->machine->ioapic, (uint8_t)eoi->interrupt_vector);
+	return 0;
+}
+
+static const struct mshv_handlers handlers = {
+	.port = on_port,
+	.memory = on_memory,
+	.other = on_other,
+};
+
+static void *processor_thread(void *arg)
+{
+	struct processor *p = arg;
+	int ret;
+
+	do {
+		ret = mshv_vcpu_loop(p->vcpu, &handlers, p);
+		/* Kicked because of the end, or a signal that was for somebody else. */
+	} while (ret < 0 && errno == EINTR && !has_ended(p->machine));
+	if (ret > 0)
+		end_guest(p->machine, ret - 1, 0, "");
+	else
+		end_guest(p->machine, -1, errno ? errno : EIO, mshv_error());
+	return NULL;
+}
+
+static int make_processors(struct machine *m)
+{
+	struct hvabi_register_assoc regs[LINUX_REGISTERS_MAX];
+	unsigned int i, count;
+
+	for (i = 0; i < m->config->processors; i++) {
+		struct processor *p = &m->processor[i];
+
+		p->machine = m;
+		p->vcpu = mshv_vcpu_create(m->vm, i);
+		count = i ? linux_other_registers(regs) : linux_boot_registers(&m->boot, regs);
+		if (!p->vcpu || mshv_set_registers(p->vcpu, regs, count))
+			return -1;
+	}
+	return 0;
+}
+
+static int start_processors(struct machine *m)
+{
+	unsigned int i;
+	int error;
+
+	for (i = 0; i < m->config->processors; i++) {
+		struct processor *p = &m->processor[i];
+
+		error = pthread_create(&p->thread, NULL, processor_thread, p);
+		if (error)
+			return mshv_fail_because(error, "start processor %u: %s", i, strerror(error));
+		p->started = true;
+	}
+	return 0;
+}
+
+static void stop_processors(struct machine *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
+		if (!m->processor[i].started)
+			continue;
+		mshv_vcpu_kick(m->processor[i].vcpu, m->processor[i].thread);
+		pthread_join(m->processor[i].thread, NULL);
+	}
+	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
+		mshv_vcpu_destroy(m->processor[i].vcpu);
+}
+
+/* ---- memory and files ---- */
+
+static int add_memory(struct machine *m)
+{
+	uint64_t size = m->config->memory_size;
+
+	/* Tables and page tables of the start want to be somewhere; the kernel's own wish comes later. */
+	if (size < LINUX_MEMORY_MIN)
+		return mshv_fail_because(EINVAL, "memory of %llu bytes: a Linux needs at least 16 MiB",
+					 (unsigned long long)size);
+	m->ram.low_size = size < RAM_HOLE_START ? size : RAM_HOLE_START;
+	m->ram.high_size = size - m->ram.low_size;
+	m->ram.low = mshv_memory_add(m->vm, 0, m->ram.low_size, m->config->memory_flags);
+	if (!m->ram.low)
+		return -1;
+	if (!m->ram.high_size)
+		return 0;
+	m->ram.high = mshv_memory_add(m->vm, RAM_HOLE_END, m->ram.high_size,
+				      m->config->memory_flags);
+	return m->ram.high ? 0 : -1;
+}
+
+static int map_file(const char *name, struct linux_file *file)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *data;
+
+	if (fd < 0)
+		return mshv_fail("%s", name);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+		close(fd);
+		return mshv_fail_because(EINVAL, "%s: not a file, or empty", name);
+	}
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (data == MAP_FAILED)
+		return mshv_fail("%s", name);
+	*file = (struct linux_file){ name, data, (uint64_t)st.st_size };
+	return 0;
+}
+
+static void unmap_file(const struct linux_file *file)
+{
+	if (file->data)
+		munmap((void *)(uintptr_t)file->data, file->size);
+}
+
+static int load(struct machine *m)
+{
+	const struct acpi_machine acpi = { .processors = m->config->processors };
+	const struct linux_config *config = m->config;
+	struct linux_boot *boot = &m->boot;
+	int ret = -1;
+
+	boot->command_line = config->command_line;
+	boot->rsdp = acpi_make_tables(&acpi, m->ram.low + LINUX_ACPI, LINUX_ACPI, LINUX_ACPI_SIZE);
+	if (boot->rsdp && !map_file(config->kernel, &boot->kernel) &&
+	    (!config->initrd || !map_file(config->initrd, &boot->initrd)))
+		ret = linux_load(boot, &m->ram);
+	unmap_file(&boot->kernel);
+	unmap_file(&boot->initrd);
+	return ret;
+}
+
+/* ---- all of it ---- */
+
+/* What Linux cannot do without, or not well, is worth a line: the guest might not get far. */
+static void tell_missing_features(void)
+{
+	uint64_t assignable;
+
+	if (mshv_assignable_features(&assignable) || !(MSHV_SYNTHETIC_LINUX & ~assignable))
+		return;
+	fprintf(stderr, "mshv: this hypervisor does not offer its guests all of its clocks and "
+		"interrupts (missing: 0x%llx)\n",
+		(unsigned long long)(MSHV_SYNTHETIC_LINUX & ~assignable));
+}
+
+static void wait_for_end(struct machine *m)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += m->config->timeout;
+	pthread_mutex_lock(&m->lock);
+	while (!m->ended) {
+		if (!m->config->timeout) {
+			pthread_cond_wait(&m->change, &m->lock);
+		} else if (pthread_cond_timedwait(&m->change, &m->lock, &deadline) == ETIMEDOUT &&
+			   !m->ended) {
+			m->ended = true;
+			m->how = -1;
+			m->error = ETIMEDOUT;
+			snprintf(m->error_text, sizeof(m->error_text),
+				 "the guest has not ended within %u s", m->config->timeout);
+		}
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+static int build(struct machine *m)
+{
+	const struct mshv_vm_config vm_config = {
+		.flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC,
+		.synthetic_features = MSHV_SYNTHETIC_LINUX,
+	};
+
+	m->vm = mshv_vm_create_with(&vm_config);
+	if (!m->vm)
+		return -1;
+	tell_missing_features();
+	return add_memory(m) || load(m) || add_devices(m) || make_processors(m) ? -1 : 0;
+}
+
+static int run(struct machine *m)
+{
+	struct console console;
+
+	if (console_start(&console, &m->com1, on_user_end, m))
+		return -1;
+	if (start_processors(m))
+		end_guest(m, -1, errno, mshv_error());
+	wait_for_end(m);
+	stop_processors(m);
+	console_stop(&console);
+	return m->how < 0 ? mshv_fail_because(m->error, "%s", m->error_text) : m->how;
+}
+
+int linux_guest_run(const struct linux_config *config)
+{
+	struct machine *m;
+	pthread_condattr_t attr;
+	int ret, error;
+
+	if (config->processors == 0 || config->processors > LINUX_PROCESSORS_MAX)
+		return mshv_fail_because(EINVAL, "%u processors: 1 to %u", config->processors,
+					 LINUX_PROCESSORS_MAX);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return mshv_fail("make a machine");
+	m->config = config;
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&m->change, &attr);
+	pthread_condattr_destroy(&attr);
+	console_block_signals();
+	ret = build(m);
+	if (!ret)
+		ret = run(m);
+	else
+		stop_processors(m);
+	error = errno;
+	mshv_vm_destroy(m->vm);
+	pthread_mutex_destroy(&m->lock);
+	pthread_cond_destroy(&m->change);
+	free(m);
+	errno = error;
+	return ret;
+}

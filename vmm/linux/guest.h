@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A Linux guest from beginning to end: a small PC on /dev/mshv with a serial console. */
+#ifndef LINUX_GUEST_H
+#define LINUX_GUEST_H
+
+#include <stdint.h>
+
+#define LINUX_PROCESSORS_MAX	8u
+
+struct linux_config {
+	const char *kernel;		/* files */
+	const char *initrd;		/* or NULL */
+	const char *command_line;
+	uint64_t memory_size;		/* a multiple of 4096 */
+	unsigned int memory_flags;	/* MSHV_MEMORY_* */
+	unsigned int processors;
+	unsigned int timeout;		/* seconds, 0: none */
+};
+
+enum linux_end { LINUX_POWER_OFF, LINUX_RESET };
+
+/*
+ * Runs the guest until it ends, its console on standard input and output; returns how it ended
+ * (enum linux_end), or -1 with mshv_error(). If standard input is a terminal, it is raw meanwhile,
+ * and Ctrl-A x ends the guest.
+ */
+int linux_guest_run(const struct linux_config *config);
+
+#endif
