@@ -285,7 +285,7 @@ static u64 current_count(const struct apic *a, u64 now)
 {
 	u64 elapsed = now - a->timer_start, period = timer_period(a);
 
-	if (a->deadline == APIC_NEVER || !counts_down(a))
+	if (a->deadline == APIC_NEVER)
 		return 0;
 	/* A TSC that was set back: the period has not begun. */
 	if (now < a->deadline && elapsed > period)

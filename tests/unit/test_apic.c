@@ -1161,6 +1161,15 @@ static void another_divisor_on_the_way(void **state)
 		assert_true(apic_timer(&a, now + 138));
 		assert_true(a.deadline == (mode ? now + 138 + 200 : APIC_NEVER));
 	}
+	/* A period that had come to its end is heard, and the next one is counted anew. */
+	begin(0, false);
+	put(APIC_LVT_TIMER, PERIODIC | 0x70);
+	put(APIC_TIMER_INITIAL, 50);
+	now = 110;
+	put(APIC_TIMER_DIVIDE, 1);
+	assert_int_equal(apic_requested(&a), 0x70);
+	assert_int_equal(rd(APIC_TIMER_CURRENT), 45);
+	assert_true(a.deadline == 110 + 45 * 4);
 	/* Of a timer that stands, only the register changes. */
 	begin(0, false);
 	put(APIC_TIMER_DIVIDE, 3);
@@ -1210,6 +1219,7 @@ static void tsc_deadline(void **state)
 		assert_true(apic_read_tsc_deadline(&a) == ~0ull - 1);
 		assert_false(apic_timer(&a, ~0ull - 2));
 		assert_true(apic_timer(&a, ~0ull - 1));
+		apic_take(&a, 0x71);
 		apic_write_tsc_deadline(&a, ~0ull);
 		assert_false(apic_timer(&a, ~0ull));
 	}
@@ -1258,7 +1268,10 @@ static void at_the_end_of_time(void **state)
 		now = ~0ull - 1 - (0xffffffffull << 7);
 		put(APIC_TIMER_INITIAL, 0xffffffff);
 		assert_true(a.deadline == ~0ull - 1);
-		now--;
+		now++;
+		put(APIC_TIMER_INITIAL, 0xffffffff);
+		assert_true(a.deadline == ~0ull - 1);
+		now -= 2;
 		put(APIC_TIMER_INITIAL, 0xffffffff);
 		assert_true(a.deadline == ~0ull - 2);
 		assert_int_equal(count_at(~0ull - 3), 1);
