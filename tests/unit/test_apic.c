@@ -429,7 +429,8 @@ static void xapic_registers_keep_their_bits(void **state)
 		for (unsigned int bit = 0; bit < 64; bit++) {
 			begin(0, false);
 			put(rows[i].reg, 1ull << bit);
-			assert_int_equal(rd(rows[i].reg), ((1ull << bit) & rows[i].bits) | rows[i].always);
+			assert_int_equal(rd(rows[i].reg),
+					 ((1ull << bit) & rows[i].bits) | rows[i].always);
 		}
 		put(rows[i].reg, ~0ull);
 		assert_int_equal(rd(rows[i].reg), rows[i].bits | rows[i].always);
@@ -448,7 +449,8 @@ static void every_vector_is_accepted(void **state)
 	(void)state;
 	for (unsigned int v = 16; v < 256; v++) {
 		begin(0, v & 1);
-		assert_true(apic_accept(&a, v & 2 ? APIC_MODE_LOWEST : APIC_MODE_FIXED, (uint8_t)v, true));
+		assert_true(apic_accept(&a, v & 2 ? APIC_MODE_LOWEST : APIC_MODE_FIXED, (uint8_t)v,
+					true));
 		assert_int_equal(rd(APIC_IRR + v / 32), 1u << (v % 32));
 		assert_int_equal(rd(APIC_TMR + v / 32), 1u << (v % 32));
 		assert_int_equal(apic_requested(&a), v);
@@ -888,8 +890,8 @@ static void x2apic_destinations(void **state)
 				bool match = id == cluster * 16 + bit;
 
 				assert_int_equal(named(cluster << 16 | 1u << bit, true, true), match);
-				assert_int_equal(named(cluster << 16 | (0xffffu ^ 1u << bit), true, true),
-						 id / 16 == cluster && !match);
+				assert_int_equal(named(cluster << 16 | (0xffff ^ 1u << bit), true,
+						       true), id / 16 == cluster && !match);
 				/* The short form reaches the first eight of the first cluster. */
 				if (!cluster && bit < 8)
 					assert_int_equal(named(1u << bit, true, false), match);
