@@ -103,7 +103,10 @@ struct apic_ipi {
 /* Power-up: enabled in xAPIC mode, @id, software-disabled; all but id 0 wait for SIPI. */
 void apic_reset(struct apic *a, u32 id);
 
-/* What INIT does: as reset, but id and base stay (SDM 11.4.7.3). */
+/*
+ * What INIT does: as reset, but id and base stay (SDM 11.4.7.3), and also the boot processor waits.
+ * A SIPI that arrived after the INIT that is being taken stays as well.
+ */
 void apic_init(struct apic *a);
 
 /* True if registers are reached by MSR. */
@@ -112,7 +115,10 @@ static inline bool apic_is_x2apic(const struct apic *a)
 	return (a->base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == (APIC_BASE_ENABLE | APIC_BASE_EXTD);
 }
 
-/* Write APIC_BASE. False: a reserved bit or a transition that is not allowed (SDM 11.12.5). */
+/*
+ * Write APIC_BASE. False: a reserved bit or a transition that is not allowed (SDM 11.12.5), and,
+ * which processors would do, another address than 0xfee00000 or another boot processor.
+ */
 bool apic_write_base(struct apic *a, u64 value, u64 physical_mask);
 
 /* Read register @reg at time @now. False: #GP (x2APIC), reads as 0 (xAPIC). */
