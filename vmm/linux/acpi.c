@@ -388,13 +388,18 @@ uint64_t acpi_make_tables(const struct acpi_machine *machine, uint8_t *to, uint6
 	struct buffer rsdp = { .to = to, .gpa = gpa, .room = room };
 	uint64_t dsdt, fadt, madt, xsdt;
 
+	if (machine->processors > ACPI_PROCESSORS_MAX || machine->virtio_count > ACPI_VIRTIO_MAX) {
+		mshv_fail_because(EINVAL, "%u processors, %u virtio devices: too many for ACPI tables",
+				  machine->processors, machine->virtio_count);
+		return 0;
+	}
 	/* The RSDP comes first, where it is looked for, and is known last. */
 	put_zeros(&b, RSDP_SIZE);
 	dsdt = make_dsdt(&b, machine);
 	fadt = make_fadt(&b, dsdt);
 	madt = make_madt(&b, machine);
 	xsdt = make_xsdt(&b, fadt, madt);
-	if (b.full || machine->processors > 255 || machine->virtio_count > ACPI_VIRTIO_MAX) {
+	if (b.full) {
 		mshv_fail_because(ENOSPC, "the ACPI tables need more than %llu bytes",
 				  (unsigned long long)room);
 		return 0;

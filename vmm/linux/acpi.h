@@ -27,6 +27,7 @@
 #define ACPI_COM1_PORT		0x3f8u
 #define ACPI_COM1_IRQ		4u
 
+#define ACPI_PROCESSORS_MAX	255u
 #define ACPI_VIRTIO_MAX		8u
 
 struct acpi_machine {

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Doing instructions that touch device memory: encodings, results, flags, and what cannot be done. */
+#include <errno.h>
+
+#include "devices/mmio.h"
+#include "vmm.h"
+
+#define GPA	0xfec00010ull
+#define CF	0x001u
+#define PF	0x004u
+#define AF	0x010u
+#define ZF	0x040u
+#define SF	0x080u
+#define OF	0x800u
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+
+/* A register of a device: 8 bytes, of which any part may be read and written. */
+static struct {
+	uint64_t value;
+	unsigned int reads, writes, size;
+	uint64_t offset;
+	int ret;
+} device;
+static struct bus bus;
+static struct mshv_general g;
+
+static int on_access(void *arg, uint64_t offset, unsigned int size, bool write, uint64_t *value)
+{
+	(void)arg;
+	device.offset = offset;
+	device.size = size;
+	if (write) {
+		device.writes++;
+		memcpy(&device.value, value, size);
+	} else {
+		device.reads++;
+		*value = device.value;
+	}
+	return device.ret;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	bus.count = 0;
+	memset(&device, 0, sizeof(device));
+	memset(&g, 0, sizeof(g));
+	for (unsigned int i = 0; i < 16; i++)
+		g.gp[i] = 0x1111111111111111ull * i;
+	g.rip = 0xffffffff81000000;
+	g.rflags = 2;
+	return bus_add(&bus, GPA & ~0xfffull, 0x1000, on_access, NULL);
+}
+
+static int run_in(enum mmio_mode mode, const uint8_t *bytes, unsigned int count)
+{
+	return mmio_emulate(&bus, &g, mode, bytes, count, GPA);
+}
+
+#define RUN_IN(mode, ...)							\
+	do {									\
+		const uint8_t bytes_[] = { __VA_ARGS__ };			\
+		uint64_t rip_ = g.rip;						\
+										\
+		assert_int_equal(run_in(mode, bytes_, sizeof(bytes_)), 0);	\
+		assert_int_equal(g.rip - rip_, sizeof(bytes_));			\
+	} while (0)
+#define RUN(...) RUN_IN(MMIO_MODE_64, __VA_ARGS__)
+
+#define REFUSED(error, ...)							\
+	do {									\
+		const uint8_t bytes_[] = { __VA_ARGS__ };			\
+		const struct mshv_general before_ = g;				\
+										\
+		errno = 0;							\
+		assert_int_equal(run_in(MMIO_MODE_64, bytes_, sizeof(bytes_)), -1); \
+		assert_int_equal(errno, error);					\
+		assert_memory_equal(&g, &before_, sizeof(g));			\
+		assert_int_equal(device.reads + device.writes, 0);		\
+	} while (0)
+
+static void loads(void **state)
+{
+	(void)state;
+	device.value = 0x8877665544332211;
+	RUN(0x8b, 0x07);			/* mov eax, [rdi] */
+	assert_int_equal(g.gp[RAX], 0x44332211);
+	assert_int_equal(device.size, 4);
+	assert_int_equal(device.offset, 0x10);
+	RUN(0x48, 0x8b, 0x43, 0x10);		/* mov rax, [rbx + 0x10] */
+	assert_int_equal(g.gp[RAX], 0x8877665544332211);
+	RUN(0x66, 0x8b, 0x0c, 0x25, 0, 0, 0, 0);	/* mov cx, [0] */
+	assert_int_equal(g.gp[RCX], 0x1111111111112211);
+	RUN(0x8a, 0x27);			/* mov ah, [rdi] */
+	assert_int_equal(g.gp[RAX], 0x8877665544331111);
+	RUN(0x40, 0x8a, 0x27);			/* mov spl, [rdi]: REX makes it no AH */
+	assert_int_equal(g.gp[RSP], 0x4444444444444411);
+	RUN(0x44, 0x8b, 0x84, 0x8f, 1, 2, 3, 4);	/* mov r8d, [rdi + rcx * 4 + disp] */
+	assert_int_equal(g.gp[R8], 0x44332211);
+	RUN(0x4d, 0x8b, 0x7d, 0);		/* mov r15, [r13] */
+	assert_int_equal(g.gp[R15], 0x8877665544332211);
+	RUN(0x8b, 0x05, 0, 0, 0, 0);		/* mov eax, [rip + 0] */
+	assert_int_equal(g.gp[RAX], 0x44332211);
+	RUN(0x65, 0x8b, 0x07);			/* mov eax, gs:[rdi] */
+	RUN(0xa1, 1, 2, 3, 4, 5, 6, 7, 8);	/* mov eax, [moffs] */
+	RUN(0x67, 0x8b, 0x07);			/* mov eax, [edi] */
+	assert_int_equal(device.writes, 0);
+}
+
+static void extended_loads(void **state)
+{
+	(void)state;
+	device.value = 0x8877665544338281;
+	RUN(0x0f, 0xb6, 0x07);			/* movzx eax, byte [rdi] */
+	assert_int_equal(g.gp[RAX], 0x81);
+	assert_int_equal(device.size, 1);
+	RUN(0x0f, 0xb7, 0x07);			/* movzx eax, word */
+	assert_int_equal(g.gp[RAX], 0x8281);
+	RUN(0x66, 0x0f, 0xb6, 0x0f);		/* movzx cx, byte */
+	assert_int_equal(g.gp[RCX], 0x1111111111110081);
+	RUN(0x0f, 0xbe, 0x07);			/* movsx eax, byte */
+	assert_int_equal(g.gp[RAX], 0xffffff81);
+	RUN(0x48, 0x0f, 0xbf, 0x07);		/* movsx rax, word */
+	assert_int_equal(g.gp[RAX], 0xffffffffffff8281);
+	device.value = 0x80000000;
+	RUN(0x48, 0x63, 0x07);			/* movsxd rax, dword */
+	assert_int_equal(g.gp[RAX], 0xffffffff80000000);
+}
+
+static void stores(void **state)
+{
+	(void)state;
+	g.gp[RAX] = 0x8877665544332211;
+	RUN(0x89, 0x07);			/* mov [rdi], eax */
+	assert_int_equal(device.value, 0x44332211);
+	RUN(0x48, 0x89, 0x07);
+	assert_int_equal(device.value, 0x8877665544332211);
+	RUN(0x88, 0x27);			/* mov [rdi], ah */
+	assert_int_equal(device.value, 0x8877665544332222);
+	assert_int_equal(device.size, 1);
+	RUN(0x44, 0x89, 0x17);			/* mov [rdi], r10d */
+	assert_int_equal(device.value, 0x88776655aaaaaaaa);
+	RUN(0xc7, 0x07, 4, 3, 2, 1);		/* mov dword [rdi], imm32 */
+	assert_int_equal(device.value, 0x8877665501020304);
+	RUN(0x48, 0xc7, 0x07, 0xfe, 0xff, 0xff, 0xff);	/* mov qword [rdi], -2 */
+	assert_int_equal(device.value, (uint64_t)-2);
+	RUN(0x66, 0xc7, 0x07, 4, 3);
+	assert_int_equal(device.value, 0xffffffffffff0304);
+	RUN(0xc6, 0x47, 8, 9);			/* mov byte [rdi + 8], 9 */
+	assert_int_equal(device.value, 0xffffffffffff0309);
+	RUN(0xa3, 1, 2, 3, 4, 5, 6, 7, 8);	/* mov [moffs], eax */
+	assert_int_equal(device.value, 0xffffffff44332211);
+	RUN(0x48, 0x0f, 0xc3, 0x07);		/* movnti [rdi], rax */
+	assert_int_equal(device.value, 0x8877665544332211);
+	assert_int_equal(device.reads, 0);
+	assert_int_equal(g.rflags, 2);
+}
+
+static void tests_and_comparisons(void **state)
+{
+	(void)state;
+	device.value = 0x80000001;
+	RUN(0xf7, 0x07, 1, 0, 0, 0);		/* test dword [rdi], 1 */
+	assert_int_equal(g.rflags, 2);
+	RUN(0xf7, 0x07, 2, 0, 0, 0);
+	assert_int_equal(g.rflags, 2 | ZF | PF);
+	RUN(0xf7, 0x07, 0, 0, 0, 0x80);
+	assert_int_equal(g.rflags, 2 | SF | PF);
+	RUN(0xf6, 0x07, 3);			/* test byte [rdi], 3 */
+	assert_int_equal(g.rflags, 2);
+	g.gp[RAX] = 0x80000000;
+	RUN(0x85, 0x07);			/* test [rdi], eax */
+	assert_int_equal(g.rflags, 2 | SF | PF);
+	RUN(0x39, 0x07);			/* cmp [rdi], eax: 1 */
+	assert_int_equal(g.rflags, 2);
+	RUN(0x3b, 0x07);			/* cmp eax, [rdi]: -1 */
+	assert_int_equal(g.rflags, 2 | CF | SF | PF | AF);
+	RUN(0x83, 0x3f, 0x01);			/* cmp dword [rdi], 1: 0x80000000 */
+	assert_int_equal(g.rflags, 2 | SF | PF);
+	RUN(0x83, 0x3f, 0x02);			/* cmp dword [rdi], 2: overflows */
+	assert_int_equal(g.rflags, 2 | PF | AF | OF);
+	device.value = 0xffffffffffffffff;
+	RUN(0x48, 0x83, 0x3f, 0xff);		/* cmp qword [rdi], -1 */
+	assert_int_equal(g.rflags, 2 | ZF | PF);
+	RUN(0x80, 0x3f, 0x7f);			/* cmp byte [rdi], 0x7f: -1 - 127 */
+	assert_int_equal(g.rflags, 2 | SF);
+	assert_int_equal(device.writes, 0);
+}
+
+static void logic(void **state)
+{
+	(void)state;
+	device.value = 0xff00ff00ff00ff00;
+	RUN(0x81, 0x27, 0xff, 0xff, 0, 0);	/* and dword [rdi], 0xffff */
+	assert_int_equal(device.value, 0xff00ff000000ff00);
+	assert_int_equal(g.rflags, 2 | PF);
+	RUN(0x83, 0x0f, 0x01);			/* or dword [rdi], 1 */
+	assert_int_equal(device.value, 0xff00ff000000ff01);
+	RUN(0x83, 0x37, 0xff);			/* xor dword [rdi], -1 */
+	assert_int_equal(device.value, 0xff00ff00ffff00fe);
+	assert_int_equal(g.rflags, 2 | SF);
+	g.gp[RAX] = 0xf0;
+	RUN(0x23, 0x07);			/* and eax, [rdi] */
+	assert_int_equal(g.gp[RAX], 0xf0);
+	RUN(0x0b, 0x07);			/* or eax, [rdi] */
+	assert_int_equal(g.gp[RAX], 0xffff00fe);
+	RUN(0xf0, 0x83, 0x0f, 0x01);		/* lock or */
+	assert_int_equal(device.value & 0xff, 0xff);
+	g.gp[RBX] = 0x1234567887654321;
+	RUN(0x87, 0x1f);			/* xchg [rdi], ebx */
+	assert_int_equal(g.gp[RBX], 0xffff00ff);
+	assert_int_equal(device.value, 0xff00ff0087654321);
+}
+
+static void other_modes(void **state)
+{
+	(void)state;
+	device.value = 0x8877665544332211;
+	g.rip = 0x1000;
+	RUN_IN(MMIO_MODE_32, 0x8b, 0x07);	/* mov eax, [edi] */
+	assert_int_equal(g.gp[RAX], 0x44332211);
+	RUN_IN(MMIO_MODE_32, 0xa1, 0, 0, 0xc0, 0xfe);
+	RUN_IN(MMIO_MODE_16, 0x8b, 0x07);	/* mov ax, [bx] */
+	assert_int_equal(device.size, 2);
+	RUN_IN(MMIO_MODE_16, 0x66, 0x67, 0x8b, 0x07);
+	assert_int_equal(device.size, 4);
+	g.rip = 0xffffffff;
+	const uint8_t mov[] = { 0x8b, 0x07 };
+	assert_int_equal(run_in(MMIO_MODE_32, mov, 2), 0);
+	assert_int_equal(g.rip, 1);
+	g.rip = 0xfffe;
+	assert_int_equal(run_in(MMIO_MODE_16, mov, 2), 0);
+	assert_int_equal(g.rip, 0);
+}
+
+static void refused(void **state)
+{
+	(void)state;
+	REFUSED(EOPNOTSUPP, 0xf3, 0xa5);		/* rep movsd */
+	REFUSED(EOPNOTSUPP, 0xa5);			/* movsd */
+	REFUSED(EOPNOTSUPP, 0xaa);			/* stosb */
+	REFUSED(EOPNOTSUPP, 0x0f, 0x6f, 0x07);		/* movq mm0, [rdi] */
+	REFUSED(EOPNOTSUPP, 0x66, 0x0f, 0x6f, 0x07);	/* movdqa xmm0, [rdi] */
+	REFUSED(EOPNOTSUPP, 0x8e, 0x1f);		/* mov ds, [rdi] */
+	REFUSED(EOPNOTSUPP, 0x8c, 0x1f);		/* mov [rdi], ds */
+	REFUSED(EOPNOTSUPP, 0xff, 0x37);		/* push [rdi] */
+	REFUSED(EOPNOTSUPP, 0xff, 0x17);		/* call [rdi] */
+	REFUSED(EOPNOTSUPP, 0xff, 0x07);		/* inc [rdi] */
+	REFUSED(EOPNOTSUPP, 0x01, 0x07);		/* add [rdi], eax */
+	REFUSED(EOPNOTSUPP, 0x0f, 0xb1, 0x0f);		/* cmpxchg [rdi], ecx */
+	REFUSED(EOPNOTSUPP, 0x89, 0xc8);		/* mov eax, ecx: no memory */
+	REFUSED(EOPNOTSUPP, 0x8d, 0x07);		/* lea eax, [rdi] */
+	REFUSED(EOPNOTSUPP, 0x90);
+	REFUSED(EOPNOTSUPP, 0x06);			/* none in 64-bit mode */
+	REFUSED(ENODATA, 0x48);
+	REFUSED(ENODATA, 0x8b, 0x05, 0, 0);
+	REFUSED(ENODATA, 0xc7, 0x07, 1, 2, 3);
+}
+
+/* Whatever the bytes are, it is done or refused. */
+static void any_bytes(void **state)
+{
+	uint32_t seed = 12345;
+	uint8_t bytes[MMIO_INSTRUCTION_MAX];
+
+	(void)state;
+	for (unsigned int i = 0; i < 200000; i++) {
+		for (unsigned int k = 0; k < sizeof(bytes); k++) {
+			seed = seed * 1664525 + 1013904223;
+			bytes[k] = (uint8_t)(seed >> 24);
+		}
+		uint64_t rip = g.rip;
+		int ret = run_in(i % 3, bytes, 1 + i % sizeof(bytes));
+		if (ret)
+			assert_int_equal(g.rip, rip);
+	}
+	assert_true(device.reads && device.writes);
+}
+
+static void devices_may_end_the_guest(void **state)
+{
+	const uint8_t mov[] = { 0x89, 0x07 };
+
+	(void)state;
+	device.ret = 5;
+	assert_int_equal(run_in(MMIO_MODE_64, mov, sizeof(mov)), 5);
+	assert_int_equal(g.rip, 0xffffffff81000002);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup(function, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(loads),
+		TEST(extended_loads),
+		TEST(stores),
+		TEST(tests_and_comparisons),
+		TEST(logic),
+		TEST(other_modes),
+		TEST(refused),
+		TEST(any_bytes),
+		TEST(devices_may_end_the_guest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
