@@ -14,7 +14,7 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-	{ "run", cmd_run, "run a guest payload and show its console" },
+	{ "run", cmd_run, "run a guest, a payload or a Linux, and show its console" },
 	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
 	{ "check", cmd_check, "check movable guest memory on this host; a report to send in" },
 	{ "stat", cmd_stat, "show the driver's counters of each partition" },
