@@ -35,7 +35,7 @@
 #define FEMTOSECONDS		1000000000000000ull
 
 /* A child can ask for a time that is always now.  It gets this much less often, in microseconds. */
-#define CLOSEST_US		50u
+#define CLOSEST_US		200u
 
 /**
  * struct alarm - the comparator

@@ -79,6 +79,11 @@ static bool software_enabled(const struct apic *a)
 	return a->svr & SVR_ENABLE;
 }
 
+bool apic_takes_fixed(const struct apic *a)
+{
+	return globally_enabled(a) && software_enabled(a);
+}
+
 static bool request(struct apic *a, u8 vector, bool level);
 
 /*
@@ -156,7 +161,7 @@ bool apic_accept(struct apic *a, enum apic_mode mode, u8 vector, bool level)
 	switch (mode) {
 	case APIC_MODE_FIXED:
 	case APIC_MODE_LOWEST:
-		return globally_enabled(a) && software_enabled(a) && request(a, vector, level);
+		return apic_takes_fixed(a) && request(a, vector, level);
 	case APIC_MODE_NMI:
 		return raise_edge(&a->nmi);
 	case APIC_MODE_INIT:
@@ -203,7 +208,7 @@ int apic_pending(const struct apic *a)
 {
 	int vector = highest_vector(a->irr);
 
-	if (vector < 0 || !globally_enabled(a) || !software_enabled(a))
+	if (vector < 0 || !apic_takes_fixed(a))
 		return APIC_NO_VECTOR;
 	return ((u32)vector & 0xf0) > (apic_ppr(a) & 0xf0) ? vector : APIC_NO_VECTOR;
 }

@@ -29,6 +29,7 @@
 #define APIC_BASE_BSP		BIT(8)
 #define APIC_BASE_EXTD		BIT(10)
 #define APIC_BASE_ENABLE	BIT(11)
+#define APIC_BASE_ADDRESS	0x000ffffffffff000ull
 
 enum apic_register {
 	APIC_ID = 0x02, APIC_VERSION_REG = 0x03, APIC_TPR = 0x08, APIC_PPR = 0x0a, APIC_EOI = 0x0b,
@@ -142,6 +143,9 @@ bool apic_is_target(const struct apic *a, const struct apic_ipi *ipi);
  * False if it changed nothing (disabled, or was pending already): nobody need be woken.
  */
 bool apic_accept(struct apic *a, enum apic_mode mode, u8 vector, bool level);
+
+/* Fixed and lowest priority interrupts are not lost here: enabled in hardware and software. */
+bool apic_takes_fixed(const struct apic *a);
 
 /* A local interrupt input (LINT0, LINT1) was raised; as its LVT entry says. */
 bool apic_local_interrupt(struct apic *a, enum apic_lvt input);

@@ -113,3 +113,9 @@ void deadline_expire(struct cpu *cpu, u64 now)
 	}
 	find_earliest();
 }
+
+void deadline_alarm(void)
+{
+	if (earliest != TIME_NEVER)
+		platform_set_timer(earliest);
+}

@@ -16,11 +16,6 @@ static bool event_pending(const struct vp *vp)
 	return vp->state.pending_interruption & HVABI_PENDING_INTERRUPTION_PENDING;
 }
 
-static bool takes_interrupts(const struct vp *vp)
-{
-	return (vp->state.rflags & RFLAGS_IF) && !vp->state.interrupt_shadow;
-}
-
 void vp_signal(struct cpu *cpu, struct vp *vp)
 {
 	if (!vp->blocked || vp->dispatch_suspend)
@@ -105,6 +100,8 @@ void interrupt_send(struct cpu *cpu, struct partition *p, struct vp *from, const
 			continue;
 		if (ipi->mode != APIC_MODE_LOWEST)
 			request(cpu, vp, ipi);
+		else if (!apic_takes_fixed(&vp->apic))
+			continue;
 		else if (!lowest || apic_ppr(&vp->apic) < apic_ppr(&lowest->apic))
 			lowest = vp;
 	}
@@ -135,17 +132,9 @@ bool vp_ready(struct vp *vp)
 	return true;
 }
 
-static void choose(struct vp *vp, u64 type, u64 vector)
-{
-	vp->state.pending_interruption = HVABI_PENDING_INTERRUPTION_PENDING |
-					 type << HVABI_PENDING_INTERRUPTION_TYPE_SHIFT |
-					 vector << HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT;
-}
-
 void vp_deliver(struct vp *vp)
 {
 	struct apic *a = &vp->apic;
-	int vector;
 
 	if (!partition_has_apic(vp->partition) || event_pending(vp))
 		return;
@@ -153,24 +142,32 @@ void vp_deliver(struct vp *vp)
 	if (vp->state.rip == vp->iret_rip)
 		return;
 	vp->iret_rip = VP_NO_IRET;
-	if (a->nmi && !vp->nmi_masked && !vp->state.interrupt_shadow) {
-		a->nmi = false;
-		vp->nmi_masked = true;
-		choose(vp, TYPE_NMI, VECTOR_NMI);
+	if (!a->nmi || vp->nmi_masked || vp->state.interrupt_shadow)
 		return;
-	}
-	if (!takes_interrupts(vp))
-		return;
-	if (a->extint >= 0) {
-		choose(vp, 0, (u64)a->extint);
+	a->nmi = false;
+	vp->nmi_masked = true;
+	vp->state.pending_interruption = HVABI_PENDING_INTERRUPTION_PENDING |
+					 TYPE_NMI << HVABI_PENDING_INTERRUPTION_TYPE_SHIFT |
+					 VECTOR_NMI << HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT;
+}
+
+int vp_offer(const struct vp *vp)
+{
+	const struct apic *a = &vp->apic;
+
+	if (!partition_has_apic(vp->partition))
+		return APIC_NO_VECTOR;
+	return a->extint >= 0 ? a->extint : apic_pending(a);
+}
+
+void vp_taken(struct vp *vp, u8 vector)
+{
+	struct apic *a = &vp->apic;
+
+	if (a->extint == vector)
 		a->extint = APIC_NO_VECTOR;
-		return;
-	}
-	vector = apic_pending(a);
-	if (vector == APIC_NO_VECTOR)
-		return;
-	apic_take(a, (u8)vector);
-	choose(vp, 0, (u64)vector);
+	else
+		apic_take(a, vector);
 }
 
 static int in_service(const struct apic *a)
@@ -181,19 +178,12 @@ static int in_service(const struct apic *a)
 	return APIC_NO_VECTOR;
 }
 
-u8 vp_window(const struct vp *vp)
+bool vp_watches_cr8(const struct vp *vp)
 {
 	const struct apic *a = &vp->apic;
-	int vector;
+	int vector = partition_has_apic(vp->partition) ? apic_requested(a) : APIC_NO_VECTOR;
 
-	if (!partition_has_apic(vp->partition))
-		return 0;
-	if (a->extint >= 0)
-		return 0xff;
-	vector = apic_requested(a);
-	if (vector == APIC_NO_VECTOR || vector >> 4 <= in_service(a) >> 4)
-		return 0;
-	return (u8)vector;
+	return vector != APIC_NO_VECTOR && vector >> 4 > in_service(a) >> 4;
 }
 
 void vp_nmi_done(struct vp *vp)

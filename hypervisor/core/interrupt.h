@@ -12,7 +12,8 @@
  *  - A VP is answered "blocked" under the lock under which it was found to have nothing to do;
  *    whoever gives it something afterwards finds vp->blocked and signals.  So no wake-up falls
  *    in between.
- *  - One event at a time: while one waits for injection, or was cut short, no other is chosen.
+ *  - Exceptions and NMIs are injected, one at a time: while one waits, or was cut short, no other
+ *    is chosen.  Interrupts are offered: they stay requested until the processor has taken them.
  *
  * Lock: hypervisor lock for everything.
  */
@@ -44,14 +45,20 @@ void vp_signal(struct cpu *cpu, struct vp *vp);
 /* Take INIT, SIPI and what ends HLT.  False: there is nothing to do for the processor. */
 bool vp_ready(struct vp *vp);
 
-/* Choose what is delivered at the entry that follows: into state.pending_interruption. */
+/* Choose the NMI that is injected at the entry that follows: into state.pending_interruption. */
 void vp_deliver(struct vp *vp);
 
+/* The interrupt that the processor should take as soon as the guest lets it, or APIC_NO_VECTOR. */
+int vp_offer(const struct vp *vp);
+
+/* The processor has taken what was offered. */
+void vp_taken(struct vp *vp, u8 vector);
+
 /*
- * After vp_deliver(): the vector that waits only for the guest to take interrupts (RFLAGS.IF,
- * shadow, TPR), or 0.  What waits for an EOI is not meant: that is seen anyhow.
+ * A write of CR8 may change what is to be offered.  What waits for an EOI is not meant: that is
+ * seen anyhow.
  */
-u8 vp_window(const struct vp *vp);
+bool vp_watches_cr8(const struct vp *vp);
 
 /* An IRET is about to end the guest's NMI handler. */
 void vp_nmi_done(struct vp *vp);

@@ -8,6 +8,7 @@
 #include <hvabi/status.h>
 #include "deadline.h"
 #include "interrupt.h"
+#include "mov.h"
 #include "platform.h"
 #include "synthetic.h"
 #include "time.h"
@@ -143,6 +144,36 @@ static enum msr_result apic_msr_write(struct cpu *cpu, struct vp *vp, u32 msr, u
 	if (!apic_is_x2apic(&vp->apic))
 		return MSR_REFUSED;
 	return vp_apic_write(cpu, vp, msr - MSR_X2APIC_FIRST, value, detail);
+}
+
+enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail)
+{
+	u32 reg = (u32)(gpa & (PAGE_SIZE - 1)) >> 4;
+	struct apic *a = &vp->apic;
+	enum msr_result result = MSR_DONE;
+	struct mov mov;
+	u64 value = 0;
+	u8 code[16];
+
+	*detail = 0;
+	if (!partition_has_apic(vp->partition) || !(a->base & APIC_BASE_ENABLE) || apic_is_x2apic(a) ||
+	    align_down(gpa, PAGE_SIZE) != align_down(a->base & APIC_BASE_ADDRESS, PAGE_SIZE))
+		return MSR_UNKNOWN;
+	if (!mov_decode(code, fetch_instruction(vp, code), &mov) || mov.to_memory != write || mov.bytes != 4)
+		return MSR_UNKNOWN;
+	apic_set_cr8(a, vp->state.cr8);
+	/* Registers stand at multiples of 16 and are 32 bits wide; in between is nothing. */
+	if (write && aligned(gpa, 16))
+		result = vp_apic_write(cpu, vp, reg, (u32)(mov.immediate ? mov.value :
+							   vp->state.gpr[mov.reg]), detail);
+	if (!write) {
+		if (aligned(gpa, 16))
+			apic_read(a, reg, platform_tsc(), &value);
+		vp->state.gpr[mov.reg] = (u32)value;
+	}
+	vp->state.rip += mov.length;
+	vp->state.interrupt_shadow = false;
+	return result == MSR_EOI ? MSR_EOI : MSR_DONE;
 }
 
 static bool is_x2apic_msr(u32 msr)

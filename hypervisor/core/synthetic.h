@@ -41,6 +41,13 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 /* A write to a register of the APIC, by MSR or by its page; results as above. */
 enum msr_result vp_apic_write(struct cpu *cpu, struct vp *vp, u32 reg, u64 value, u64 *detail);
 
+/*
+ * An access to guest physical address @gpa, which is not mapped: does it go to the page of the
+ * APIC, by an instruction that is understood?  Then it is carried out, RIP included, and the
+ * result is MSR_DONE or MSR_EOI; else MSR_UNKNOWN, and nothing happened.
+ */
+enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail);
+
 /* A hypercall of the child's: the result word. */
 u64 synthetic_hypercall(struct vp *vp, u64 control);
 

@@ -29,6 +29,7 @@ enum step {
 
 /**
  * struct stay - one DISPATCH_VP
+ * @offered: vector of the interrupt that is put before the processor, or APIC_NO_VECTOR
  * @switched: floating point and debug registers are the child's
  * @parent_xcr0, @parent_dr, @parent_tsc_aux: the parent's, meanwhile
  */
@@ -37,6 +38,7 @@ struct stay {
 	struct vp *vp;
 	struct partition *partition;
 	u64 id;
+	int offered;
 	bool switched;
 	u64 parent_xcr0;
 	u64 parent_dr[4];
@@ -130,6 +132,7 @@ static struct vmcb_segment *vmcb_segments(struct vmcb *v, enum segment n)
 
 static void load_controls(struct vmcb *v, const struct vp *vp)
 {
+	v->intercept[0] = vp_watches_cr8(vp) ? (u32)INTERCEPT_CR8_WRITE : 0;
 	v->intercept[2] = vp->partition->exceptions;
 	v->intercept[3] = (u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
 				INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_RSM |
@@ -138,8 +141,6 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
 				INTERCEPT_SHUTDOWN);
 	v->intercept[4] = (u32)(INTERCEPT_SVM_INSNS | INTERCEPT_VMMCALL | INTERCEPT_WBINVD |
 				INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_XSETBV);
-	if (vp_window(vp))
-		v->intercept[3] |= (u32)INTERCEPT_VINTR;
 	if (vp->nmi_masked)
 		v->intercept[3] |= (u32)INTERCEPT_IRET;
 	v->iopm = io_map_child();
@@ -151,17 +152,33 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
 }
 
 /*
- * What waits for the guest to take interrupts is put before the processor as a virtual interrupt
- * of its priority, whose intercept says when.  It is never delivered that way.
+ * An interrupt is put before the processor as a virtual one: it takes it when RFLAGS.IF and the
+ * interrupt shadow allow, and clears V_IRQ.  What may raise the priority meanwhile exits, so the
+ * processor need not compare.
+ *
+ * Not as an injected event: after one of type "interrupt" QEMU (7.2, 10.0) may deliver it once
+ * more, whatever the guest's flags say then (docs/emulation.md).
  */
-static u64 virtual_interrupt(const struct vp *vp)
+static u64 virtual_interrupt(int vector)
 {
-	u8 vector = vp_window(vp);
-
-	return vector ? V_IRQ | V_INTR_PRIORITY(vector >> 4) | V_INTR_VECTOR(vector) : 0;
+	return vector == APIC_NO_VECTOR ? 0 : V_IRQ | V_IGNORE_TPR | V_INTR_VECTOR(vector);
 }
 
-static void load_state(struct vmcb *v, const struct vp *vp)
+/* Was it taken?  One whose delivery was cut short was not: it is offered again. */
+static void virtual_interrupt_out(struct stay *stay, const struct vmcb *v)
+{
+	struct vp_state *s = &stay->vp->state;
+	int offered = stay->offered;
+
+	if (offered == APIC_NO_VECTOR)
+		return;
+	if (s->pending_interruption && event_is_interrupt(s->pending_interruption, (u8)offered))
+		s->pending_interruption = 0;
+	else if (!(v->v_intr & V_IRQ))
+		vp_taken(stay->vp, (u8)offered);
+}
+
+static void load_state(struct vmcb *v, const struct vp *vp, int offered)
 {
 	const struct vp_state *s = &vp->state;
 
@@ -192,13 +209,19 @@ static void load_state(struct vmcb *v, const struct vp *vp)
 	v->sysenter_eip = s->sysenter_eip;
 	v->g_pat = s->pat;
 	v->tsc_offset = s->tsc_offset;
-	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(vp);
+	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(offered);
 	v->interrupt_shadow = s->interrupt_shadow;
 	v->event_inject = event_from_hv(s->pending_interruption);
 }
 
 static void store_state(const struct vmcb *v, struct vp_state *s)
 {
+	/*
+	 * QEMU's TCG takes the STI before VMRUN for the child's if it leaves before its first
+	 * instruction.
+	 */
+	bool shadow = (v->interrupt_shadow & 1) && (s->interrupt_shadow || v->rip != s->rip);
+
 	for (u32 i = 0; i < SEGMENTS; i++)
 		s->segment[i] = segment_from_vmcb(vmcb_segments((struct vmcb *)(uintptr_t)v, i));
 	s->gdtr = (struct table_register){ v->gdtr.base, (u16)v->gdtr.limit };
@@ -224,7 +247,7 @@ static void store_state(const struct vmcb *v, struct vp_state *s)
 	s->sysenter_eip = v->sysenter_eip;
 	s->pat = v->g_pat;
 	s->cr8 = v->v_intr & 0xf;
-	s->interrupt_shadow = v->interrupt_shadow & 1;
+	s->interrupt_shadow = shadow;
 	s->pending_interruption = event_to_hv(v->exit_int_info);
 }
 
@@ -277,10 +300,19 @@ static enum step memory_fault(struct stay *stay, u64 gpa, u8 access)
 	return STEP_INTERCEPT;
 }
 
+/* A level-triggered interrupt has ended: whoever raises the line wants to know. */
+static enum step level_eoi(struct stay *stay, u8 vector)
+{
+	count_exit(stay, HVABI_COUNT_EXIT_APIC_EOI);
+	registers_out(stay, true);
+	message_apic_eoi(stay->vp, vector);
+	return STEP_INTERCEPT;
+}
+
 static enum step exit_npf(struct stay *stay)
 {
 	const struct vmcb *v = vmcb_of(stay);
-	u64 info = v->exit_info1, gpa = v->exit_info2, entry;
+	u64 info = v->exit_info1, gpa = v->exit_info2, entry, detail;
 	u8 access = HVABI_INTERCEPT_ACCESS_READ;
 	struct npt_iter it;
 
@@ -297,6 +329,17 @@ static enum step exit_npf(struct stay *stay)
 		count_exit(stay, HVABI_COUNT_EXIT_NPF_SPURIOUS);
 		stay->cpu->child_tlb = ~0ull;
 		return STEP_CONTINUE;
+	}
+	if (!(entry & NPTE_PRESENT) && !(info & (NPF_FETCH | NPF_IN_GUEST_WALK))) {
+		enum msr_result result = synthetic_apic_page(&stay->cpu->core, stay->vp, gpa,
+							     info & NPF_WRITE, &detail);
+
+		if (result != MSR_UNKNOWN)
+			count_exit(stay, HVABI_COUNT_EXIT_APIC_PAGE);
+		if (result == MSR_EOI)
+			return level_eoi(stay, (u8)detail);
+		if (result == MSR_DONE)
+			return STEP_CONTINUE;
 	}
 	count_exit(stay, entry ? HVABI_COUNT_EXIT_NPF_ACCESS : HVABI_COUNT_EXIT_NPF_UNMAPPED);
 	return memory_fault(stay, gpa, access);
@@ -358,12 +401,7 @@ static enum step exit_msr(struct stay *stay)
 		s->gpr[RDX] = value >> 32;
 	}
 	advance(stay, length);
-	if (result != MSR_EOI)
-		return STEP_CONTINUE;
-	count_exit(stay, HVABI_COUNT_EXIT_APIC_EOI);
-	registers_out(stay, true);
-	message_apic_eoi(stay->vp, (u8)detail);
-	return STEP_INTERCEPT;
+	return result == MSR_EOI ? level_eoi(stay, (u8)detail) : STEP_CONTINUE;
 }
 
 static enum step exit_io(struct stay *stay)
@@ -455,6 +493,22 @@ static enum step message(struct stay *stay, enum hvabi_debug_counter which)
 	return STEP_INTERCEPT;
 }
 
+/* MOV to CR8, while an interrupt waits: REX with R set, 0F 22, and a register in ModRM. */
+static enum step exit_cr8_write(struct stay *stay)
+{
+	struct vp_state *s = &stay->vp->state;
+	u8 code[16];
+	u32 available = fetch_instruction(stay->vp, code);
+
+	count_exit(stay, HVABI_COUNT_EXIT_CR8_WRITE);
+	if (available < 4 || (code[0] & 0xf4) != 0x44 || code[1] != 0x0f || code[2] != 0x22)
+		return message(stay, HVABI_COUNT_EXIT_OTHER);
+	s->cr8 = s->gpr[(code[3] & 7) | (code[0] & 1) << 3] & 0xf;
+	apic_set_cr8(&stay->vp->apic, s->cr8);
+	advance(stay, 4);
+	return STEP_CONTINUE;
+}
+
 /* With an APIC an interrupt can end the wait; without, it is the VMM's business. */
 static enum step exit_hlt(struct stay *stay)
 {
@@ -519,9 +573,8 @@ static enum step handle_exit(struct stay *stay)
 		return STEP_CONTINUE;
 	case EXIT_HLT:
 		return exit_hlt(stay);
-	case EXIT_VINTR:
-		count_exit(stay, HVABI_COUNT_EXIT_WINDOW);
-		return STEP_CONTINUE;
+	case EXIT_CR8_WRITE:
+		return exit_cr8_write(stay);
 	case EXIT_IRET:
 		count_exit(stay, HVABI_COUNT_EXIT_IRET);
 		vp_nmi_done(stay->vp);
@@ -563,8 +616,9 @@ static void enter(struct stay *stay)
 		    cpu->child_tlb == stay->partition->tlb_generation;
 
 	vp_deliver(vp);
+	stay->offered = vp_offer(vp);
 	load_controls(v, vp);
-	load_state(v, vp);
+	load_state(v, vp, stay->offered);
 	v->tlb_control = (u8)(same ? 0 : TLB_FLUSH_ALL);
 	cpu->child_partition = stay->id;
 	cpu->child_vp = vp->index;
@@ -609,6 +663,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			return RUN_GONE;
 		}
 		store_state(vmcb_of(&stay), &vp->state);
+		virtual_interrupt_out(&stay, vmcb_of(&stay));
 		apic_set_cr8(&vp->apic, vp->state.cr8);
 		step = handle_exit(&stay);
 		deadline_expire(core, rdtsc());

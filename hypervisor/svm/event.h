@@ -22,6 +22,13 @@ static inline u64 event_exception(u32 vector, bool has_error, u32 error)
 	       (u64)error << HVABI_PENDING_INTERRUPTION_ERROR_SHIFT;
 }
 
+/* Is the pending event @pending the external interrupt @vector? */
+static inline bool event_is_interrupt(u64 pending, u8 vector)
+{
+	return (pending >> HVABI_PENDING_INTERRUPTION_TYPE_SHIFT & 7) == HV_TYPE_INTERRUPT &&
+	       (pending >> HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT & 0xff) == vector;
+}
+
 static inline u64 event_from_hv(u64 pending)
 {
 	u64 type = pending >> HVABI_PENDING_INTERRUPTION_TYPE_SHIFT & 7;

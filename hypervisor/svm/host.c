@@ -3,6 +3,7 @@
  * The processor under the hypervisor: what it can do, how SVM is switched on,
  * how another processor is reached.
  */
+#include "../core/deadline.h"
 #include "../core/platform.h"
 #include "cpu.h"
 
@@ -62,6 +63,8 @@ bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p)
 		return true;
 	}
 	if (platform_timer_nmi()) {
+		deadline_expire(&cpu->core, rdtsc());
+		deadline_alarm();
 		count(&cpu->core, p, HVABI_COUNT_EXIT_TIMER, 1);
 		return true;
 	}

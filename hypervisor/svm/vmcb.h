@@ -8,12 +8,13 @@
 
 #include "../core/types.h"
 
+/* intercept[0] */
+#define INTERCEPT_CR8_WRITE	BIT(24)
 /* intercept[3] */
 #define INTERCEPT_INTR		BIT(0)
 #define INTERCEPT_NMI		BIT(1)
 #define INTERCEPT_SMI		BIT(2)
 #define INTERCEPT_INIT		BIT(3)
-#define INTERCEPT_VINTR		BIT(4)
 #define INTERCEPT_RDPMC		BIT(15)
 #define INTERCEPT_CPUID		BIT(18)
 #define INTERCEPT_RSM		BIT(19)
@@ -42,18 +43,18 @@
 				 INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT)
 
 #define V_IRQ			BIT(8)
-#define V_INTR_PRIORITY(class)	((u64)(class) << 16)
+#define V_IGNORE_TPR		BIT(20)
 #define V_INTR_MASKING		BIT(24)
 #define V_INTR_VECTOR(vector)	((u64)(vector) << 32)
 #define TLB_FLUSH_ALL		1u
 
 /* exit_code */
+#define EXIT_CR8_WRITE		0x18u
 #define EXIT_EXCEPTION		0x40u	/* + vector, 32 of them */
 #define EXIT_INTR		0x60u
 #define EXIT_NMI		0x61u
 #define EXIT_SMI		0x62u
 #define EXIT_INIT		0x63u
-#define EXIT_VINTR		0x64u
 #define EXIT_RDPMC		0x6fu
 #define EXIT_CPUID		0x72u
 #define EXIT_RSM		0x73u

@@ -45,9 +45,10 @@
 	X(SVM_INSN,	"svm_instruction") \
 	X(TASK_SWITCH,	"task_switch") \
 	X(INVALID,	"invalid_state") \
-	X(WINDOW,	"interrupt_window") \
+	X(CR8_WRITE,	"cr8_write") \
 	X(IRET,		"iret") \
 	X(APIC_EOI,	"apic_eoi") \
+	X(APIC_PAGE,	"apic_page") \
 	X(TIMER,	"timer") \
 	X(OTHER,	"other")
 
