@@ -21,7 +21,7 @@ _Static_assert(GUEST_VPS_MAX == 8 && LINUX_PROCESSORS_MAX == 8, "CPUS");
 
 static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
-	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT]\n"
+	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT] [--disk FILE]\n"
 	"\n"
 	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu) as a\n"
 	"guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
@@ -30,6 +30,7 @@ static const char usage[] =
 	"  -k, --kernel FILE   Linux kernel (bzImage, 64 bits)\n"
 	"  -i, --initrd FILE   its initial RAM disk\n"
 	"  -a, --append TEXT   its command line (default \"console=ttyS0\")\n"
+	"  -d, --disk FILE     its disk (/dev/vda): a file or block device\n"
 	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M, for a Linux 512M)\n"
 	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
 	"  -p, --pinned        pin all memory instead of leaving it movable\n"
@@ -127,6 +128,7 @@ int cmd_run(int argc, char **argv)
 		{ "kernel", 'k', CMD_TEXT, &linux_config.kernel, NULL, 0, 0 },
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
 		{ "append", 'a', CMD_TEXT, &linux_config.command_line, NULL, 0, 0 },
+		{ "disk", 'd', CMD_TEXT, &linux_config.disk, NULL, 0, 0 },
 		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
 		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
@@ -152,9 +154,9 @@ int cmd_run(int argc, char **argv)
 		ret = cmd_no_operands(argc, argv);
 		return ret == CMD_GO_ON ? run_linux(&linux_config) : ret;
 	}
-	if (linux_config.initrd || linux_config.command_line)
-		return cmd_usage_error("run: --%s: only with --kernel",
-				       linux_config.initrd ? "initrd" : "append");
+	if (linux_config.initrd || linux_config.command_line || linux_config.disk)
+		return cmd_usage_error("run: --%s: only with --kernel", linux_config.initrd ? "initrd" :
+				       linux_config.disk ? "disk" : "append");
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");

@@ -25,12 +25,17 @@
 #include "devices/ioapic.h"
 #include "devices/mmio.h"
 #include "devices/serial.h"
+#include "devices/virtio_blk.h"
 #include "guest.h"
 #include "libmshv.h"
 
 /* What devices leave a run loop with. */
 #define LEAVE_POWER_OFF		(1 + LINUX_POWER_OFF)
 #define LEAVE_RESET		(1 + LINUX_RESET)
+
+/* Registers of virtio devices stand in the hole, one page each; their pins are none that ISA had. */
+#define VIRTIO_ADDRESS		0xd0000000u
+#define VIRTIO_PIN		16u
 
 #define LINUX_MEMORY_MIN	(16ull << 20)
 
@@ -42,6 +47,8 @@ struct machine {
 	struct bus ports, memory;
 	struct serial com1;
 	struct ioapic ioapic;
+	struct virtio_disk disk;
+	bool has_disk;
 	struct processor {
 		struct machine *machine;
 		struct mshv_vcpu *vcpu;
@@ -121,6 +128,13 @@ static void com1_interrupt(void *arg, bool level)
 	ioapic_set_line(&m->ioapic, ACPI_COM1_IRQ, level);
 }
 
+static void virtio_interrupt(void *arg, unsigned int pin, bool level)
+{
+	struct machine *m = arg;
+
+	ioapic_set_line(&m->ioapic, pin, level);
+}
+
 static int deliver(void *arg, const struct ioapic_message *message)
 {
 	struct machine *m = arg;
@@ -131,13 +145,19 @@ static int deliver(void *arg, const struct ioapic_message *message)
 
 static int add_devices(struct machine *m)
 {
-	ioapic_init(&m->ioapic, deliver, m);
-	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
 	if (bus_add(&m->ports, ACPI_COM1_PORT, SERIAL_PORTS, serial_access, &m->com1) ||
 	    bus_add(&m->ports, ACPI_PORT_SLEEP_CONTROL, 2, access_sleep, m) ||
 	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
 	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic))
 		return mshv_fail("add devices");
+	if (!m->config->disk)
+		return 0;
+	if (virtio_disk_open(&m->disk, m->config->disk))
+		return -1;
+	m->has_disk = true;
+	virtio_init(&m->disk.virtio, &m->ram, virtio_interrupt, m, VIRTIO_PIN);
+	if (bus_add(&m->memory, VIRTIO_ADDRESS, VIRTIO_SIZE, virtio_access, &m->disk.virtio))
+		return mshv_fail("add the disk");
 	return 0;
 }
 
@@ -298,7 +318,11 @@ static void unmap_file(const struct linux_file *file)
 
 static int load(struct machine *m)
 {
-	const struct acpi_machine acpi = { .processors = m->config->processors };
+	const struct acpi_machine acpi = {
+		.processors = m->config->processors,
+		.virtio_count = m->has_disk,
+		.virtio = { { VIRTIO_ADDRESS, VIRTIO_PIN } },
+	};
 	const struct linux_config *config = m->config;
 	struct linux_boot *boot = &m->boot;
 	int ret = -1;
@@ -360,7 +384,7 @@ static int build(struct machine *m)
 	if (!m->vm)
 		return -1;
 	tell_missing_features();
-	return add_memory(m) || load(m) || add_devices(m) || make_processors(m) ? -1 : 0;
+	return add_memory(m) || add_devices(m) || load(m) || make_processors(m) ? -1 : 0;
 }
 
 static int run(struct machine *m)
@@ -395,6 +419,8 @@ int linux_guest_run(const struct linux_config *config)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&m->change, &attr);
 	pthread_condattr_destroy(&attr);
+	ioapic_init(&m->ioapic, deliver, m);
+	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
 	console_block_signals();
 	ret = build(m);
 	if (!ret)
@@ -403,6 +429,12 @@ int linux_guest_run(const struct linux_config *config)
 		stop_processors(m);
 	error = errno;
 	mshv_vm_destroy(m->vm);
+	if (m->has_disk) {
+		virtio_destroy(&m->disk.virtio);
+		virtio_disk_close(&m->disk);
+	}
+	serial_destroy(&m->com1);
+	ioapic_destroy(&m->ioapic);
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->change);
 	free(m);

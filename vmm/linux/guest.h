@@ -11,6 +11,7 @@ struct linux_config {
 	const char *kernel;		/* files */
 	const char *initrd;		/* or NULL */
 	const char *command_line;
+	const char *disk;		/* or NULL */
 	uint64_t memory_size;		/* a multiple of 4096 */
 	unsigned int memory_flags;	/* MSHV_MEMORY_* */
 	unsigned int processors;

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A virtio disk, from the driver's side: registers, features, queues, requests, and drivers that lie. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+
+#include "devices/virtio_blk.h"
+#include "vmm.h"
+
+#define RAM	(1ull << 20)
+#define SECTORS	64u
+#define QSIZE	16u
+#define DESC	0x1000u
+#define AVAIL	0x2000u
+#define USED	0x3000u
+#define HEADER	0x4000u
+#define STATUS	0x5000u
+#define DATA	0x10000u
+
+static uint8_t memory[RAM];
+static struct guest_ram ram = { .low = memory, .low_size = RAM };
+static struct virtio_disk disk;
+static char path[] = "/tmp/test_virtio.XXXXXX";
+static bool line;
+
+static struct vring_desc *desc = (void *)(memory + DESC);
+static struct vring_avail *avail = (void *)(memory + AVAIL);
+static struct vring_used *used = (void *)(memory + USED);
+
+static void on_interrupt(void *arg, unsigned int pin, bool level)
+{
+	(void)arg;
+	assert_int_equal(pin, 16);
+	assert_int_not_equal(level, line);
+	line = level;
+}
+
+static uint32_t get(uint64_t reg)
+{
+	return (uint32_t)vmm_read(virtio_access, &disk.virtio, reg, 4);
+}
+
+static void set(uint64_t reg, uint32_t value)
+{
+	vmm_write(virtio_access, &disk.virtio, reg, 4, value);
+}
+
+static void set_features(uint64_t features)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		set(VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
+		set(VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * i));
+	}
+}
+
+static void set_queue(uint32_t size, uint32_t d, uint32_t a, uint32_t u)
+{
+	set(VIRTIO_MMIO_QUEUE_SEL, 0);
+	set(VIRTIO_MMIO_QUEUE_NUM, size);
+	set(VIRTIO_MMIO_QUEUE_DESC_LOW, d);
+	set(VIRTIO_MMIO_QUEUE_DESC_HIGH, 0);
+	set(VIRTIO_MMIO_QUEUE_AVAIL_LOW, a);
+	set(VIRTIO_MMIO_QUEUE_AVAIL_HIGH, 0);
+	set(VIRTIO_MMIO_QUEUE_USED_LOW, u);
+	set(VIRTIO_MMIO_QUEUE_USED_HIGH, 0);
+	set(VIRTIO_MMIO_QUEUE_READY, 1);
+}
+
+static void start_driver(void)
+{
+	set(VIRTIO_MMIO_STATUS, 0);
+	memset(memory, 0, RAM);
+	set(VIRTIO_MMIO_STATUS, 1);
+	set(VIRTIO_MMIO_STATUS, 3);
+	set_features(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_BLK_F_FLUSH);
+	set(VIRTIO_MMIO_STATUS, 11);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 11);
+	set_queue(QSIZE, DESC, AVAIL, USED);
+	assert_int_equal(get(VIRTIO_MMIO_QUEUE_READY), 1);
+	set(VIRTIO_MMIO_STATUS, 15);
+}
+
+static int setup(void **state)
+{
+	int fd;
+
+	(void)state;
+	strcpy(path, "/tmp/test_virtio.XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -1;
+	for (unsigned int i = 0; i < SECTORS * 512; i++) {
+		uint8_t byte = (uint8_t)(i / 512 + i);
+
+		if (write(fd, &byte, 1) != 1)
+			return -1;
+	}
+	/* A piece of a sector at the end is nobody's. */
+	if (write(fd, "end", 3) != 3)
+		return -1;
+	close(fd);
+	line = false;
+	if (virtio_disk_open(&disk, path))
+		return -1;
+	virtio_init(&disk.virtio, &ram, on_interrupt, NULL, 16);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	virtio_destroy(&disk.virtio);
+	virtio_disk_close(&disk);
+	unlink(path);
+	return 0;
+}
+
+/* A descriptor; @flags without NEXT end the chain. */
+static void put(unsigned int i, uint64_t address, uint32_t size, uint16_t flags)
+{
+	desc[i] = (struct vring_desc){ .addr = address, .len = size, .flags = flags,
+				       .next = (uint16_t)(i + 1) };
+}
+
+static void submit(uint16_t head)
+{
+	avail->ring[avail->idx % QSIZE] = head;
+	avail->idx++;
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+}
+
+#define NEXT	VRING_DESC_F_NEXT
+#define WRITE	VRING_DESC_F_WRITE
+
+/* One request in three pieces, as Linux makes them; returns its status. */
+static uint8_t request(uint32_t type, uint64_t sector, uint32_t size, uint32_t *written)
+{
+	struct virtio_blk_outhdr *header = (void *)(memory + HEADER);
+	uint16_t before = used->idx;
+
+	*header = (struct virtio_blk_outhdr){ .type = type, .sector = sector };
+	memory[STATUS] = 0xee;
+	put(0, HEADER, sizeof(*header), NEXT);
+	put(1, DATA, size, NEXT | (type == VIRTIO_BLK_T_OUT ? 0 : WRITE));
+	put(2, STATUS, 1, WRITE);
+	submit(0);
+	assert_int_equal((uint16_t)(used->idx - before), 1);
+	assert_int_equal(used->ring[before % QSIZE].id, 0);
+	if (written)
+		*written = used->ring[before % QSIZE].len;
+	return memory[STATUS];
+}
+
+static void what_it_is(void **state)
+{
+	(void)state;
+	assert_int_equal(get(VIRTIO_MMIO_MAGIC_VALUE), 0x74726976);
+	assert_int_equal(get(VIRTIO_MMIO_VERSION), 2);
+	assert_int_equal(get(VIRTIO_MMIO_DEVICE_ID), 2);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 0);
+	assert_int_equal(get(VIRTIO_MMIO_QUEUE_NUM_MAX), 128);
+	set(VIRTIO_MMIO_QUEUE_SEL, 1);
+	assert_int_equal(get(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
+	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 1 << 2 | 1 << 6 | 1 << 9);
+	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
+	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 1);
+	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 2);
+	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 0);
+	assert_int_equal(get(VIRTIO_MMIO_CONFIG), SECTORS);
+	assert_int_equal(get(VIRTIO_MMIO_CONFIG + 4), 0);
+	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100 + 20, 4), 512);
+	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100, 1), SECTORS);
+	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0xffe, 2), 0);
+	assert_int_equal(get(0xb0), ~0u);
+}
+
+static void features_are_agreed_on(void **state)
+{
+	(void)state;
+	set(VIRTIO_MMIO_STATUS, 3);
+	set_features(1ull << VIRTIO_BLK_F_FLUSH);
+	set(VIRTIO_MMIO_STATUS, 11);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 3);
+	set_features(1ull << VIRTIO_F_VERSION_1 | 1ull << 50);
+	set(VIRTIO_MMIO_STATUS, 11);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 3);
+	set_features(1ull << VIRTIO_F_VERSION_1);
+	set(VIRTIO_MMIO_STATUS, 11);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 11);
+	set(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 0);
+}
+
+static void queues_that_are_none(void **state)
+{
+	static const struct {
+		uint32_t size, desc, avail, used;
+	} bad[] = {
+		{ 0, DESC, AVAIL, USED }, { 3, DESC, AVAIL, USED }, { 256, DESC, AVAIL, USED },
+		{ QSIZE, DESC + 8, AVAIL, USED }, { QSIZE, DESC, AVAIL + 1, USED },
+		{ QSIZE, DESC, AVAIL, USED + 2 }, { QSIZE, RAM - 0xf0, AVAIL, USED },
+		{ QSIZE, DESC, RAM - 0x20, USED }, { QSIZE, DESC, AVAIL, RAM - 0x80 },
+		{ QSIZE, 0xfffffff0, AVAIL, USED },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set(VIRTIO_MMIO_STATUS, 0);
+		set_queue(bad[i].size, bad[i].desc, bad[i].avail, bad[i].used);
+		assert_int_equal(get(VIRTIO_MMIO_QUEUE_READY), 0);
+	}
+	set(VIRTIO_MMIO_STATUS, 0);
+	set_queue(QSIZE, RAM - 0x100, AVAIL, USED);
+	assert_int_equal(get(VIRTIO_MMIO_QUEUE_READY), 1);
+	/* Not changed while it is ready, and gone after a reset. */
+	set(VIRTIO_MMIO_QUEUE_NUM, 3);
+	assert_int_equal(disk.virtio.queue[0].size, QSIZE);
+	set(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(get(VIRTIO_MMIO_QUEUE_READY), 0);
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 7);
+}
+
+static void reads_and_writes(void **state)
+{
+	uint8_t sector[512];
+	uint32_t written;
+	int fd;
+
+	(void)state;
+	start_driver();
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, &written), VIRTIO_BLK_S_OK);
+	assert_int_equal(written, 1025);
+	for (unsigned int i = 0; i < 1024; i++)
+		assert_int_equal(memory[DATA + i], (uint8_t)(3 + i / 512 + i));
+	memset(memory + DATA, 0xa5, 512);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, SECTORS - 1, 512, &written), VIRTIO_BLK_S_OK);
+	assert_int_equal(written, 1);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, sector, 512, 512 * (SECTORS - 1)), 512);
+	close(fd);
+	assert_memory_equal(sector, memory + DATA, 512);
+	assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 20, &written), VIRTIO_BLK_S_OK);
+	assert_string_equal((char *)memory + DATA, "mshv-disk");
+	assert_int_equal(written, 21);
+}
+
+static void bad_requests_have_answers(void **state)
+{
+	(void)state;
+	start_driver();
+	assert_int_equal(request(VIRTIO_BLK_T_IN, SECTORS, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, SECTORS - 1, 1024, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, UINT64_MAX, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 1ull << 55, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 100, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(99, 0, 512, NULL), VIRTIO_BLK_S_UNSUPP);
+	/* A file that was cut behind our back. */
+	assert_int_equal(truncate(path, 512), 0);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 5, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, NULL), VIRTIO_BLK_S_OK);
+	disk.read_only = true;
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+static void interrupts(void **state)
+{
+	(void)state;
+	start_driver();
+	request(VIRTIO_BLK_T_IN, 0, 512, NULL);
+	assert_true(line);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 1);
+	request(VIRTIO_BLK_T_IN, 0, 512, NULL);
+	set(VIRTIO_MMIO_INTERRUPT_ACK, 2);
+	assert_true(line);
+	set(VIRTIO_MMIO_INTERRUPT_ACK, 1);
+	assert_false(line);
+	avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	request(VIRTIO_BLK_T_IN, 0, 512, NULL);
+	assert_false(line);
+	avail->flags = 0;
+	request(VIRTIO_BLK_T_IN, 0, 512, NULL);
+	set(VIRTIO_MMIO_STATUS, 0);
+	assert_false(line);
+}
+
+static void pieces_of_any_size(void **state)
+{
+	struct virtio_blk_outhdr *header = (void *)(memory + HEADER);
+
+	(void)state;
+	start_driver();
+	*header = (struct virtio_blk_outhdr){ .type = VIRTIO_BLK_T_IN, .sector = 7 };
+	/* A header in three pieces, data in three, the status behind the last of them. */
+	put(0, HEADER, 3, NEXT);
+	put(1, HEADER + 3, 10, NEXT);
+	put(2, HEADER + 13, 3, NEXT);
+	put(3, DATA, 1, NEXT | WRITE);
+	put(4, DATA + 0x1000, 500, NEXT | WRITE);
+	put(5, DATA + 0x2000, 12, NEXT | WRITE);
+	put(6, 0, 0, WRITE);
+	memory[DATA + 0x2000 + 11] = 0xee;
+	submit(0);
+	assert_int_equal(used->idx, 1);
+	assert_int_equal(used->ring[0].len, 513);
+	assert_int_equal(memory[DATA], 7);
+	assert_int_equal(memory[DATA + 0x1000], 8);
+	assert_int_equal(memory[DATA + 0x2000], (uint8_t)(7 + 501));
+	assert_int_equal(memory[DATA + 0x2000 + 11], VIRTIO_BLK_S_OK);
+	/* Several at once, in a ring that has gone round. */
+	for (unsigned int i = 0; i < 100; i++)
+		assert_int_equal(request(VIRTIO_BLK_T_IN, i % SECTORS, 512, NULL), VIRTIO_BLK_S_OK);
+	for (unsigned int i = 0; i < QSIZE; i++)
+		avail->ring[(avail->idx + i) % QSIZE] = 0;
+	avail->idx += QSIZE;
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	assert_int_equal(used->idx, 101 + QSIZE);
+}
+
+static void is_broken(void)
+{
+	assert_int_equal(used->idx, 0);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 15 | VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 2);
+	/* It stays so until it is reset. */
+	set(VIRTIO_MMIO_STATUS, 15);
+	put(0, HEADER, 16, NEXT);
+	put(1, STATUS, 1, WRITE);
+	submit(0);
+	assert_int_equal(used->idx, 0);
+	start_driver();
+}
+
+static void drivers_that_lie(void **state)
+{
+	(void)state;
+	start_driver();
+	submit(QSIZE);				/* no such descriptor */
+	is_broken();
+	put(0, HEADER, 16, NEXT);
+	desc[0].next = 0;			/* a loop */
+	submit(0);
+	is_broken();
+	put(0, HEADER, 16, NEXT);
+	desc[0].next = 999;
+	submit(0);
+	is_broken();
+	put(0, RAM - 8, 16, NEXT);		/* beyond memory */
+	put(1, STATUS, 1, WRITE);
+	submit(0);
+	is_broken();
+	put(0, UINT64_MAX, 16, NEXT);
+	put(1, STATUS, 1, WRITE);
+	submit(0);
+	is_broken();
+	put(0, STATUS, 1, WRITE | NEXT);	/* in the wrong order */
+	put(1, HEADER, 16, 0);
+	submit(0);
+	is_broken();
+	put(0, HEADER, 15, NEXT);		/* half a header */
+	put(1, STATUS, 1, WRITE);
+	submit(0);
+	is_broken();
+	put(0, HEADER, 16, 0);			/* nowhere for the status */
+	submit(0);
+	is_broken();
+	put(0, HEADER, 16, NEXT);
+	put(1, STATUS, 0, WRITE);
+	submit(0);
+	is_broken();
+	put(0, HEADER, 16, VRING_DESC_F_INDIRECT);
+	submit(0);
+	is_broken();
+	avail->idx = QSIZE + 1;			/* more than the ring has */
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	is_broken();
+}
+
+/* Whatever is in the rings, the device stays within the guest's memory and comes back. */
+static void any_rings(void **state)
+{
+	uint32_t seed = 4711;
+
+	(void)state;
+	for (unsigned int round = 0; round < 3000; round++) {
+		start_driver();
+		for (unsigned int i = 0; i < QSIZE; i++) {
+			uint32_t r = seed = seed * 1664525 + 1013904223;
+			uint64_t address = (r >> 8) % (RAM + 0x100);
+
+			put(i, r & 0x80000000 ? address : HEADER, r >> 12 & 0x3ff, r >> 24 & 3);
+			if (r & 0x10)
+				desc[i].next = r >> 5 & 31;
+			avail->ring[i] = r >> 16 & 15;
+		}
+		((struct virtio_blk_outhdr *)(void *)(memory + HEADER))->type = round % 3;
+		((struct virtio_blk_outhdr *)(void *)(memory + HEADER))->sector = round % 70;
+		avail->idx = round % QSIZE;
+		set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	}
+	start_driver();
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void files_that_are_no_disks(void **state)
+{
+	struct virtio_disk other;
+
+	(void)state;
+	assert_int_equal(virtio_disk_open(&other, "/nonexistent/disk"), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(virtio_disk_open(&other, "/tmp"), -1);
+	assert_int_equal(truncate(path, 511), 0);
+	assert_int_equal(virtio_disk_open(&other, path), -1);
+	assert_non_null(strstr(mshv_error(), "less than a sector"));
+	assert_int_equal(virtio_disk_open(&other, "/dev/null"), -1);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(what_it_is),
+		TEST(features_are_agreed_on),
+		TEST(queues_that_are_none),
+		TEST(reads_and_writes),
+		TEST(bad_requests_have_answers),
+		TEST(interrupts),
+		TEST(pieces_of_any_size),
+		TEST(drivers_that_lie),
+		TEST(any_rings),
+		TEST(files_that_are_no_disks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

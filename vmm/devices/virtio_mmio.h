@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtio device in memory: virtio 1.2, 4.2 (transport) and 2.7 (split queues).
+ *
+ * The transport knows registers, queues and descriptor chains; what a request means is the
+ * device's (virtio_blk.h), which embeds struct virtio.
+ *
+ * Laws:
+ *   - Guest memory is believed once: each field is read once, checked, and the copy is used.
+ *   - A chain that leaves memory, or has a loop, breaks the device until the driver resets it;
+ *     it harms nobody else.
+ *   - Requests are done in the thread of the processor that notified, under the device's lock.
+ */
+#ifndef DEVICES_VIRTIO_MMIO_H
+#define DEVICES_VIRTIO_MMIO_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ram.h"
+
+#define VIRTIO_SIZE		0x1000u		/* of a device's registers */
+#define VIRTIO_QUEUES_MAX	2u
+#define VIRTIO_QUEUE_SIZE_MAX	128u
+
+struct virtio;
+
+struct virtio_queue {
+	uint32_t size;
+	bool ready;
+	uint64_t desc, avail, used;	/* guest addresses */
+	/* Where they are, while ready. */
+	void *desc_at, *avail_at, *used_at;
+	uint16_t next;			/* of the available ring, to be taken */
+};
+
+/* A request: pieces of guest memory, those that are read first. */
+struct virtio_chain {
+	uint16_t head;
+	unsigned int count;
+	unsigned int readable;		/* how many of them come first */
+	struct {
+		uint8_t *data;
+		uint32_t size;
+	} part[VIRTIO_QUEUE_SIZE_MAX];
+};
+
+struct virtio {
+	/* Of the device, set before virtio_init(). */
+	uint32_t device_id;
+	uint64_t features;		/* VERSION_1 comes on its own */
+	unsigned int queue_count;
+	const void *config;
+	uint32_t config_size;
+	/* One request; returns the bytes written, or -1: broken. Called with the lock held. */
+	int64_t (*request)(struct virtio *v, unsigned int queue, const struct virtio_chain *chain);
+
+	const struct guest_ram *ram;
+	void (*interrupt)(void *arg, unsigned int pin, bool level);
+	void *arg;
+	unsigned int pin;
+
+	pthread_mutex_t lock;
+	uint32_t status;
+	uint32_t device_features_select, driver_features_select, queue_select;
+	uint64_t driver_features;
+	uint32_t interrupt_status;
+	struct virtio_queue queue[VIRTIO_QUEUES_MAX];
+};
+
+void virtio_init(struct virtio *v, const struct guest_ram *ram,
+		 void (*interrupt)(void *arg, unsigned int pin, bool level), void *arg,
+		 unsigned int pin);
+void virtio_destroy(struct virtio *v);
+
+/* Access function for the bus. */
+int virtio_access(void *device, uint64_t offset, unsigned int size, bool write, uint64_t *value);
+
+#endif
