@@ -163,7 +163,9 @@ static void bad_kernels(void **state)
 	refused(ENOEXEC, "cut off within its header");
 	boot.kernel.size = FILE_BYTES - 1;
 	refused(ENOEXEC, "kernel: cut off: 14847 bytes of 14848");
+	assert_int_equal(linux_check_kernel(&boot.kernel), -1);
 	boot.kernel.size = FILE_BYTES;
+	assert_int_equal(linux_check_kernel(&boot.kernel), 0);
 	assert_int_equal(linux_load(&boot, &ram), 0);
 
 	header()->boot_flag = 0;

@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..34"
+echo "1..40"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -67,6 +67,12 @@ dd if=/tmp/undefined of=/tmp/broken bs=4096 seek=1 conv=notrunc 2>/dev/null
 check "a payload that is none shows where it stood" 1 " rip 0x" mshv run -t 5 /tmp/broken
 check "a dynamic program is no payload" 1 "no static x86-64 ELF program" \
 	mshv run /usr/bin/mshv
+check "a kernel that is not there" 1 "mshv: /tmp/nothing: No such file or directory" mshv run -k /tmp/nothing
+check "a kernel that is none" 1 "mshv: /tmp/garbage: not a bzImage" mshv run --kernel /tmp/garbage
+check "a kernel without a name" 2 "run: the kernel's name is empty" mshv run --kernel ""
+check "a kernel and a payload" 2 "run: unexpected: hello" mshv run -k /tmp/garbage hello
+check "an initial RAM disk for a payload" 2 "run: --initrd: only with --kernel" mshv run -i /tmp/garbage hello
+check "a disk for a payload" 2 "run: --disk: only with --kernel" mshv run -d /tmp/garbage hello
 check "a row that is not there" 2 "demo: no such row: flying" mshv demo flying
 check "counters" 0 "call.create_partition" mshv hv
 check "counters as JSON" 0 '"exit.cpuid": ' mshv hv --json

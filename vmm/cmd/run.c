@@ -151,6 +151,8 @@ int cmd_run(int argc, char **argv)
 		linux_config.timeout = (unsigned int)timeout;
 		if (!linux_config.command_line)
 			linux_config.command_line = "console=ttyS0";
+		if (!*linux_config.kernel)
+			return cmd_usage_error("run: the kernel's name is empty");
 		ret = cmd_no_operands(argc, argv);
 		return ret == CMD_GO_ON ? run_linux(&linux_config) : ret;
 	}

@@ -107,6 +107,14 @@ static int find_payload(const struct linux_file *file, const struct setup_header
 	return 0;
 }
 
+int linux_check_kernel(const struct linux_file *kernel)
+{
+	struct setup_header header;
+	uint64_t offset, size;
+
+	return check_kernel(kernel, &header) || find_payload(kernel, &header, &offset, &size) ? -1 : 0;
+}
+
 static int load_kernel(struct linux_boot *boot, const struct guest_ram *ram,
 		       const struct setup_header *header)
 {

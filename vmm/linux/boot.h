@@ -58,6 +58,9 @@ struct linux_boot {
 	uint64_t entry;
 };
 
+/* Whether a file is a kernel that linux_load() can load into enough memory; -1 with mshv_error(). */
+int linux_check_kernel(const struct linux_file *kernel);
+
 /* -1 with mshv_error(), which names what is wrong; guest memory may have been written to then. */
 int linux_load(struct linux_boot *boot, const struct guest_ram *ram);
 

@@ -33,6 +33,7 @@ void console_block_signals(void)
 	sigset_t set = end_signals();
 
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 size_t console_filter(struct console *c, uint8_t *bytes, size_t count, bool *end)

@@ -7,7 +7,8 @@
  * terminal goes to the guest as it is; its end is no event.
  *
  * The thread also hears of the signals that ask a program to end, so that the terminal is put
- * back as it was: they must be blocked in all threads, see console_block_signals().
+ * back as it was: they must be blocked in all threads, see console_block_signals(). Output that
+ * nobody takes any more is lost, and no reason to end.
  */
 #ifndef LINUX_CONSOLE_H
 #define LINUX_CONSOLE_H

@@ -150,13 +150,7 @@ static int add_devices(struct machine *m)
 	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
 	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic))
 		return mshv_fail("add devices");
-	if (!m->config->disk)
-		return 0;
-	if (virtio_disk_open(&m->disk, m->config->disk))
-		return -1;
-	m->has_disk = true;
-	virtio_init(&m->disk.virtio, &m->ram, virtio_interrupt, m, VIRTIO_PIN);
-	if (bus_add(&m->memory, VIRTIO_ADDRESS, VIRTIO_SIZE, virtio_access, &m->disk.virtio))
+	if (m->has_disk && bus_add(&m->memory, VIRTIO_ADDRESS, VIRTIO_SIZE, virtio_access, &m->disk.virtio))
 		return mshv_fail("add the disk");
 	return 0;
 }
@@ -316,6 +310,35 @@ static void unmap_file(const struct linux_file *file)
 		munmap((void *)(uintptr_t)file->data, file->size);
 }
 
+/* Files first: who named a wrong one need not have a hypervisor to hear of it. */
+static int open_files(struct machine *m)
+{
+	const struct linux_config *config = m->config;
+
+	m->boot.command_line = config->command_line;
+	if (map_file(config->kernel, &m->boot.kernel) || linux_check_kernel(&m->boot.kernel))
+		return -1;
+	if (config->initrd && map_file(config->initrd, &m->boot.initrd))
+		return -1;
+	if (!config->disk)
+		return 0;
+	if (virtio_disk_open(&m->disk, config->disk))
+		return -1;
+	virtio_init(&m->disk.virtio, &m->ram, virtio_interrupt, m, VIRTIO_PIN);
+	m->has_disk = true;
+	return 0;
+}
+
+static void close_files(struct machine *m)
+{
+	unmap_file(&m->boot.kernel);
+	unmap_file(&m->boot.initrd);
+	if (!m->has_disk)
+		return;
+	virtio_destroy(&m->disk.virtio);
+	virtio_disk_close(&m->disk);
+}
+
 static int load(struct machine *m)
 {
 	const struct acpi_machine acpi = {
@@ -323,18 +346,9 @@ static int load(struct machine *m)
 		.virtio_count = m->has_disk,
 		.virtio = { { VIRTIO_ADDRESS, VIRTIO_PIN } },
 	};
-	const struct linux_config *config = m->config;
-	struct linux_boot *boot = &m->boot;
-	int ret = -1;
 
-	boot->command_line = config->command_line;
-	boot->rsdp = acpi_make_tables(&acpi, m->ram.low + LINUX_ACPI, LINUX_ACPI, LINUX_ACPI_SIZE);
-	if (boot->rsdp && !map_file(config->kernel, &boot->kernel) &&
-	    (!config->initrd || !map_file(config->initrd, &boot->initrd)))
-		ret = linux_load(boot, &m->ram);
-	unmap_file(&boot->kernel);
-	unmap_file(&boot->initrd);
-	return ret;
+	m->boot.rsdp = acpi_make_tables(&acpi, m->ram.low + LINUX_ACPI, LINUX_ACPI, LINUX_ACPI_SIZE);
+	return m->boot.rsdp ? linux_load(&m->boot, &m->ram) : -1;
 }
 
 /* ---- all of it ---- */
@@ -380,6 +394,8 @@ static int build(struct machine *m)
 		.synthetic_features = MSHV_SYNTHETIC_LINUX,
 	};
 
+	if (open_files(m))
+		return -1;
 	m->vm = mshv_vm_create_with(&vm_config);
 	if (!m->vm)
 		return -1;
@@ -429,10 +445,7 @@ int linux_guest_run(const struct linux_config *config)
 		stop_processors(m);
 	error = errno;
 	mshv_vm_destroy(m->vm);
-	if (m->has_disk) {
-		virtio_destroy(&m->disk.virtio);
-		virtio_disk_close(&m->disk);
-	}
+	close_files(m);
 	serial_destroy(&m->com1);
 	ioapic_destroy(&m->ioapic);
 	pthread_mutex_destroy(&m->lock);
