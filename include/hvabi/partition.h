@@ -114,8 +114,8 @@ HVABI_ASSERT_AT(struct hvabi_output_get_partition_id, partition_id, 0);
 
 /*
  * SYNTHETIC_PROC_FEATURES, and bank 0 of ASSIGNABLE_SYNTHETIC_PROC_FEATURES: what a child sees of the
- * hypervisor. Set before the partition is initialized. Bits as Linux numbers them in
- * union hv_partition_synthetic_processor_features (hvhdk.h).
+ * hypervisor. Set before the partition is initialized. Linux has no names for the bits; these are
+ * numbered as in rust-vmm's mshv-bindings, union hv_partition_synthetic_processor_features.
  */
 #define HVABI_SYNTHETIC_HYPERVISOR_PRESENT	(1ull << 0)
 #define HVABI_SYNTHETIC_HV1			(1ull << 1)

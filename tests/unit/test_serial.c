@@ -72,6 +72,18 @@ static void output_goes_out(void **state)
 	assert_int_equal(get(LSR) & 0x60, 0x60);
 }
 
+static void nobody_waits_for_a_closed_line(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	serial_close(&port);
+	/* More than a pipe takes. */
+	for (i = 0; i < 200000 && port.output >= 0; i++)
+		set(RBR, 'x');
+	assert_in_range(i, 4096, 199999);
+}
+
 static void registers_keep_what_they_should(void **state)
 {
 	(void)state;
@@ -299,6 +311,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(output_goes_out),
+		TEST(nobody_waits_for_a_closed_line),
 		TEST(registers_keep_what_they_should),
 		TEST(linux_finds_a_16550a),
 		TEST(loopback_stays_inside),

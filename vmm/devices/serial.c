@@ -47,6 +47,9 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define MSR_DCD			0x80u
 #define MSR_TERI		0x04u	/* RI went away */
 
+/* How long it takes to hear that nobody waits any more. */
+#define CLOSED_MS		100
+
 static unsigned int capacity(const struct serial *s)
 {
 	return s->fcr & FCR_ENABLE ? SERIAL_FIFO : 1;
@@ -107,15 +110,17 @@ static void feed(struct serial *s)
 	}
 }
 
-/* A terminal that does not take it now is waited for; one that is gone is not. */
+/* A reader that does not take it now is waited for; one that is gone is not. */
 static void transmit(struct serial *s, uint8_t byte)
 {
 	struct pollfd p = { .fd = s->output, .events = POLLOUT };
+	int ready;
 
-	while (s->output >= 0 && write(s->output, &byte, 1) != 1) {
-		if (errno == EAGAIN)
-			poll(&p, 1, -1);
-		else if (errno != EINTR)
+	while (s->output >= 0) {
+		ready = poll(&p, 1, CLOSED_MS);
+		if (ready > 0 && write(s->output, &byte, 1) == 1)
+			return;
+		if ((ready > 0 && errno != EAGAIN && errno != EINTR) || s->closed)
 			s->output = -1;
 	}
 }
@@ -264,6 +269,11 @@ size_t serial_input(struct serial *s, const uint8_t *bytes, size_t count)
 	update_line(s);
 	pthread_mutex_unlock(&s->lock);
 	return i;
+}
+
+void serial_close(struct serial *s)
+{
+	s->closed = true;
 }
 
 void serial_init(struct serial *s, int output, void (*interrupt)(void *arg, bool level), void *arg)

@@ -16,6 +16,7 @@
 #define DEVICES_SERIAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct serial {
 	unsigned int fifo_first, fifo_count;
 	uint8_t queue[SERIAL_QUEUE];
 	unsigned int queue_first, queue_count;
+	atomic_bool closed;
 };
 
 /* @interrupt is called with the port's lock held. */
@@ -47,6 +49,12 @@ void serial_destroy(struct serial *s);
 
 /* Access function for the bus: the eight ports, a byte each. */
 int serial_access(void *device, uint64_t offset, unsigned int size, bool write, uint64_t *value);
+
+/*
+ * From any thread: from now on nobody waits for whoever takes the output. Otherwise a reader that
+ * has stopped reading stops the guest's processor, too.
+ */
+void serial_close(struct serial *s);
 
 /* From any thread: puts input into the queue; returns how many bytes had room. */
 size_t serial_input(struct serial *s, const uint8_t *bytes, size_t count);

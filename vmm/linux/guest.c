@@ -252,6 +252,7 @@ static void stop_processors(struct machine *m)
 {
 	unsigned int i;
 
+	serial_close(&m->com1);
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
 		if (!m->processor[i].started)
 			continue;
