@@ -13,6 +13,54 @@
 #define SF	0x080u
 #define OF	0x800u
 
+/*
+ * What mmio_handle() asks of the library: one processor, whose registers are g, and guest memory
+ * that holds one instruction.
+ */
+static struct {
+	uint64_t gva;
+	uint8_t bytes[MMIO_INSTRUCTION_MAX];
+	int count;			/* mapped; -1: not even one */
+	unsigned int fetches, sets;
+} guest;
+static struct mshv_general g;
+
+uint32_t mshv_vcpu_index(const struct mshv_vcpu *vcpu)
+{
+	(void)vcpu;
+	return 3;
+}
+
+int mshv_get_general(struct mshv_vcpu *vcpu, struct mshv_general *general)
+{
+	(void)vcpu;
+	*general = g;
+	return 0;
+}
+
+int mshv_set_general(struct mshv_vcpu *vcpu, const struct mshv_general *general)
+{
+	(void)vcpu;
+	g = *general;
+	guest.sets++;
+	return 0;
+}
+
+int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size, bool write)
+{
+	(void)vcpu;
+	assert_false(write);
+	assert_int_equal(gva, guest.gva);
+	assert_true(size <= sizeof(guest.bytes));
+	guest.fetches++;
+	if (guest.count < 0)
+		return mshv_fail_because(EFAULT, "not mapped");
+	if (size > (unsigned int)guest.count)
+		size = (unsigned int)guest.count;
+	memcpy(data, guest.bytes, size);
+	return (int)size;
+}
+
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
 /* A register of a device: 8 bytes, of which any part may be read and written. */
@@ -23,7 +71,6 @@ static struct {
 	int ret;
 } device;
 static struct bus bus;
-static struct mshv_general g;
 
 static int on_access(void *arg, uint64_t offset, unsigned int size, bool write, uint64_t *value)
 {
@@ -46,6 +93,7 @@ static int setup(void **state)
 	bus.count = 0;
 	memset(&device, 0, sizeof(device));
 	memset(&g, 0, sizeof(g));
+	memset(&guest, 0, sizeof(guest));
 	for (unsigned int i = 0; i < 16; i++)
 		g.gp[i] = 0x1111111111111111ull * i;
 	g.rip = 0xffffffff81000000;
@@ -288,6 +336,129 @@ static void devices_may_end_the_guest(void **state)
 	assert_int_equal(g.rip, 0xffffffff81000002);
 }
 
+/* ---- messages ---- */
+
+#define LONG_CODE	(HVABI_SEGMENT_LONG | HVABI_SEGMENT_PRESENT)
+#define LONG_MODE	(HVABI_EXECUTION_STATE_EFER_LMA | HVABI_EXECUTION_STATE_CR0_PE)
+
+static struct hvabi_x64_memory_intercept_message message(const uint8_t *bytes, unsigned int count)
+{
+	struct hvabi_x64_memory_intercept_message m = {
+		.header = {
+			.execution_state = LONG_MODE,
+			.cs_segment = { .attributes = LONG_CODE, .base = 0x1000 },
+			.rip = g.rip,
+		},
+		.instruction_byte_count = (uint8_t)count,
+		.guest_physical_address = GPA,
+	};
+
+	memcpy(m.instruction_bytes, bytes, count);
+	return m;
+}
+
+static const uint8_t mov_disp[] = { 0x8b, 0x87, 0x10, 0, 0, 0 };	/* mov eax, [rdi + 0x10] */
+
+static void bytes_in_the_message(void **state)
+{
+	struct hvabi_x64_memory_intercept_message m = message(mov_disp, sizeof(mov_disp));
+
+	(void)state;
+	device.value = 0x12345678;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(g.gp[RAX], 0x12345678);
+	assert_int_equal(g.rip, 0xffffffff81000006);
+	assert_int_equal(guest.fetches, 0);
+	assert_int_equal(guest.sets, 1);
+	/* A message has room for a byte more than an instruction can have. */
+	m.instruction_byte_count = 16;
+	m.header.rip = g.rip;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	device.ret = 9;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 9);
+	assert_int_equal(guest.sets, 3);
+}
+
+static void too_few_bytes_in_the_message(void **state)
+{
+	(void)state;
+	for (unsigned int count = 0; count < sizeof(mov_disp); count++) {
+		struct hvabi_x64_memory_intercept_message m = message(mov_disp, count);
+
+		guest.gva = g.rip;
+		guest.count = MMIO_INSTRUCTION_MAX;
+		memcpy(guest.bytes, mov_disp, sizeof(mov_disp));
+		device.value = count;
+		assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+		assert_int_equal(g.gp[RAX], count);
+		assert_int_equal(guest.fetches, count + 1);
+		assert_int_equal(device.reads, count + 1);
+		/* The next page is not mapped, but the instruction ends before it. */
+		m.header.rip = guest.gva = g.rip;
+		guest.count = sizeof(mov_disp);
+		assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+		guest.fetches--;
+		device.reads--;
+	}
+}
+
+static void modes_of_messages(void **state)
+{
+	static const uint8_t mov[] = { 0x8b, 0x07 };
+	struct hvabi_x64_memory_intercept_message m = message(mov, 0);
+
+	(void)state;
+	g.rip = m.header.rip = 0x200;
+	guest.count = 2;
+	memcpy(guest.bytes, mov, 2);
+	/* A code segment's base counts where there are segments. */
+	guest.gva = 0x1200;
+	m.header.cs_segment.attributes = HVABI_SEGMENT_DEFAULT_BIG;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(device.size, 4);
+	m.header.cs_segment.attributes = 0;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(device.size, 2);
+	m.header.execution_state = 0;
+	m.header.cs_segment.attributes = HVABI_SEGMENT_LONG;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(device.size, 2);
+	guest.gva = 0x200;
+	m.header.execution_state = LONG_MODE;
+	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(device.size, 4);
+}
+
+static void fails(const struct hvabi_x64_memory_intercept_message *m, const char *why)
+{
+	const struct mshv_general before = g;
+
+	assert_int_equal(mmio_handle(NULL, &bus, m), -1);
+	if (!strstr(mshv_error(), why))
+		fail_msg("\"%s\" does not say \"%s\"", mshv_error(), why);
+	assert_memory_equal(&g, &before, sizeof(g));
+	assert_int_equal(guest.sets, 0);
+}
+
+static void errors_say_what_and_where(void **state)
+{
+	static const uint8_t movs[] = { 0xf3, 0xa5, 0x90 };
+	struct hvabi_x64_memory_intercept_message m = message(movs, 3);
+
+	(void)state;
+	fails(&m, "processor 3: access to device memory 0xfec00010 at rip 0xffffffff81000000: "
+	      "no instruction that can be done for a device: f3 a5 90");
+	m = message(mov_disp, 3);
+	guest.gva = g.rip;
+	guest.count = -1;
+	fails(&m, "not mapped");
+	guest.count = 5;
+	memcpy(guest.bytes, mov_disp, 5);
+	fails(&m, "the instruction is cut off: 8b 87 10 00 00");
+	m.header.intercept_access_type = HVABI_INTERCEPT_ACCESS_EXECUTE;
+	fails(&m, "runs code where no memory is: no bytes");
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, setup)
@@ -301,6 +472,10 @@ int main(void)
 		TEST(refused),
 		TEST(any_bytes),
 		TEST(devices_may_end_the_guest),
+		TEST(bytes_in_the_message),
+		TEST(too_few_bytes_in_the_message),
+		TEST(modes_of_messages),
+		TEST(errors_say_what_and_where),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
