@@ -28,6 +28,7 @@
 #define FLAG_SLEEP_BUTTON	(1u << 5)
 #define FLAG_RESET_REGISTER	(1u << 10)
 #define FLAG_HEADLESS		(1u << 12)
+#define FLAG_APIC_PHYSICAL	(1u << 19)
 #define FLAG_HARDWARE_REDUCED	(1u << 20)
 #define BOOT_NO_VGA		(1u << 2)
 #define BOOT_NO_CMOS_RTC	(1u << 5)
@@ -326,8 +327,9 @@ static uint64_t make_fadt(struct buffer *b, uint64_t dsdt)
 	put8(b, 0);
 	put(b, BOOT_NO_VGA | BOOT_NO_CMOS_RTC, 2);
 	put8(b, 0);
+	/* Physical: what an I/O APIC has as destination is then an APIC id, whatever mode the APIC is in. */
 	put(b, FLAG_WBINVD | FLAG_POWER_BUTTON | FLAG_SLEEP_BUTTON | FLAG_RESET_REGISTER |
-	       FLAG_HEADLESS | FLAG_HARDWARE_REDUCED, 4);
+	       FLAG_HEADLESS | FLAG_APIC_PHYSICAL | FLAG_HARDWARE_REDUCED, 4);
 	put_register(b, ACPI_PORT_RESET);
 	put8(b, ACPI_RESET_VALUE);
 	put(b, 0, 2);			/* ARM */
