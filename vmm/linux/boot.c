@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "acpi.h"
 #include "boot.h"
 #include "libmshv.h"
 
@@ -221,6 +222,22 @@ static void make_gdt(const struct guest_ram *ram)
 	gdt[LINUX_BOOT_TSS / 8] = GDT_TSS;
 }
 
+/*
+ * What stands at the reset vector. Linux without EFI on a machine with reduced ACPI hardware goes there
+ * to reset (efi_reboot_required() says yes without looking for EFI); a BIOS would begin anew.
+ */
+static void make_reset_vector(const struct guest_ram *ram)
+{
+	const uint8_t code[] = {
+		0xba, ACPI_PORT_RESET & 0xff, ACPI_PORT_RESET >> 8,	/* mov $port, %dx */
+		0xb0, ACPI_RESET_VALUE,					/* mov $value, %al */
+		0xee,							/* out %al, (%dx) */
+		0xf4, 0xeb, 0xfd,					/* hlt; jmp to it */
+	};
+
+	memcpy(ram->low + LINUX_RESET_VECTOR, code, sizeof(code));
+}
+
 int linux_load(struct linux_boot *boot, const struct guest_ram *ram)
 {
 	struct setup_header header;
@@ -235,6 +252,7 @@ int linux_load(struct linux_boot *boot, const struct guest_ram *ram)
 	make_zero_page(boot, ram, &header);
 	make_page_tables(ram);
 	make_gdt(ram);
+	make_reset_vector(ram);
 	return 0;
 }
 

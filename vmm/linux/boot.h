@@ -33,6 +33,7 @@
 #define LINUX_RAM_END		0x9fc00u	/* of conventional memory */
 #define LINUX_ACPI		0xe0000u
 #define LINUX_ACPI_SIZE		0x10000u
+#define LINUX_RESET_VECTOR	0xffff0u
 
 /* Selectors that the boot protocol wants. */
 #define LINUX_BOOT_CS		0x10u

@@ -1,0 +1,191 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A Linux guest in movable memory: it boots, works, is told the time, and ends; alone and while the
+# parent takes its pages away. What the guest says comes on its console (rig/guest-init).
+
+kernel=/usr/lib/mshv/linux
+n=0 bad=0
+out=/tmp/linux.out
+
+report() { # GOOD WHAT
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - $2"
+	else
+		tail -n 25 $out | tr -d '\r' | sed 's/^/# guest: /'
+		[ -z "$why" ] || echo "# $why"
+		echo "not ok $n - $2"
+		bad=1
+	fi
+}
+
+# Runs a guest with a command inside; options of mshv run come first, then --.
+guest() { # [OPTION...] -- COMMAND
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	# shellcheck disable=SC2086  # a list of options
+	mshv run --kernel $kernel --initrd $kernel.initrd -t 240 $options \
+		--append "console=ttyS0 quiet panic=-1 run=\"$2\"" </dev/null >$out 2>&1
+}
+
+# The guest said so, and ended as it should.
+said() { # CODE TEXT...
+	code=$1 good=0 why=
+	[ "$code" -eq 0 ] || { good=1 why="exit code $code"; }
+	shift
+	for text; do
+		grep -qF -- "$text" $out || { good=1 why="not said: $text"; }
+	done
+	[ $good -eq 0 ]
+}
+
+# The guest's figure behind a word, such as "ticks 123".
+figure() { # WORD
+	tr -d '\r' <$out | sed -n "s/^guest: .*\\<$1 \\([0-9]*\\).*/\\1/p" | tail -n 1
+}
+
+counter() { # NAME
+	mshv hv | sed -n "s/^event\\.$1 *//p"
+}
+
+# A guest in the background; its pid is in $pid. Ends when it ends.
+guest_in_background() { # as guest
+	guest "$@" &
+	shell=$!
+	tries=0
+	until pid=$(pidof mshv) || [ $tries -gt 50 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+}
+
+await() { # TEXT
+	tries=0
+	until grep -qF -- "$1" $out || [ $tries -gt 1200 ] || [ ! -d "/proc/$pid" ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+}
+
+echo "KTAP version 1"
+echo "1..14"
+
+guest -m 256M -- 'true'
+said $? "guest: up, Linux" "1 processors" "guest: ended with 0"
+report $? "one processor"
+
+# The kernel's command line knows no quotes inside of quotes: commands do without.
+guest -m 256M -- 'set -- $(grep HVS: /proc/interrupts); echo guest: ticks $2'
+said $? "guest: ended with 0" && [ "$(figure ticks)" -gt 20 ]
+report $? "synthetic timers tick"
+
+guest -m 256M -- 'dmesg | grep -i -e unst[a]ble -e sp[u]rious -e nob[o]dy.cared -e st[a]ll && exit 3; grep -q x2apic /proc/cpuinfo'
+said $? "guest: ended with 0"
+report $? "its kernel sees nothing odd"
+
+guest -m 256M -c 2 -- 'taskset 1 true && taskset 2 true; set -- $(grep RES: /proc/interrupts) $(grep CAL: /proc/interrupts); echo guest: ipis $(($2 + $3 + $7 + $8))'
+said $? "2 processors" "guest: ended with 0" && [ "$(figure ipis)" -gt 0 ]
+report $? "two processors and interrupts between them"
+
+guest -m 256M -c 4 -- 'true'
+said $? "4 processors" "guest: ended with 0"
+report $? "more processors than the parent has"
+
+# Idle is blocked: the hypervisor counts how often a processor waited.
+before=$(counter blocked)
+guest -m 256M -- 'sleep 4'
+after=$(counter blocked)
+said $? "guest: ended with 0" && [ $((after - before)) -gt 10 ]
+why="$why blocked $((after - before)) times"
+report $? "an idle guest waits in the hypervisor"
+
+# Input: what comes on the console's other side.
+{ sleep 12; echo 'echo guest: got $((6 * 7)); poweroff -f'; sleep 20; } |
+	mshv run --kernel $kernel --initrd $kernel.initrd -t 240 -m 256M --append "console=ttyS0 quiet panic=-1" >$out 2>&1
+said $? "guest: got 42"
+report $? "a shell on the console"
+
+guest -m 256M -- 'reboot -f'
+said $? "mshv: the guest has reset itself"
+report $? "a reset"
+
+guest -m 256M -- 'echo c >/proc/sysrq-trigger'
+said $? "mshv: the guest has reset itself" "Kernel panic"
+report $? "a panic"
+
+guest_in_background -m 256M -- 'echo guest: sleeping; sleep 100'
+await "guest: sleeping"
+kill -KILL "$pid"
+wait "$shell"
+why="partitions left: $(mshv stat 2>&1)"
+mshv stat 2>/dev/null | grep -q . && good=1 || good=0
+grep -qF "guest: sleeping" $out || good=1
+report $good "killed while it is blocked"
+
+verify='stress-ng --vm 1 --vm-bytes 60% --verify -t 12 --oomable -q'
+guest -m 256M -- "$verify"
+said $? "guest: ended with 0"
+report $? "memory verified, undisturbed"
+
+# The parent takes pages away in all ways that it has, again and again.
+disturb() {
+	group=/sys/fs/cgroup/linux-test
+	mkdir -p $group
+	echo 0-1 >$group/cpuset.mems
+	echo "$pid" >$group/cgroup.procs
+	rounds=0
+	while [ -d "/proc/$pid" ]; do
+		echo 48M >$group/memory.reclaim
+		echo 1 >/proc/sys/vm/compact_memory
+		# Memory follows its group from node to node.
+		echo $((rounds % 2)) >$group/cpuset.mems
+		rounds=$((rounds + 1))
+		sleep 0.2
+	done 2>/dev/null
+	rmdir $group
+}
+stat() { # NAME
+	awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat
+}
+for cpus in 1 2; do
+	guest_in_background -m 256M -c $cpus -- "$verify"
+	await "guest: up"
+	swapped=$(stat pswpout)
+	migrated=$(stat pgmigrate_success)
+	disturb
+	wait "$shell"
+	code=$?
+	swapped=$(($(stat pswpout) - swapped))
+	migrated=$(($(stat pgmigrate_success) - migrated))
+	said $code "guest: ended with 0" && [ $rounds -gt 3 ] && [ $swapped -gt 1000 ] && [ $migrated -gt 1000 ]
+	good=$?
+	figures="$rounds rounds, $swapped pages swapped out, $migrated migrated"
+	echo "# $cpus processors: $figures"
+	report $good "memory verified while its pages go, $cpus processors"
+done
+
+# The clock: what passes for the guest is what passes for the parent, also for one that waits for its
+# pages. Ten seconds, with three to see the lines late.
+guest_in_background -m 256M -- 'for i in 1 2; do echo guest: uptime $(cut -d. -f1 /proc/uptime); [ $i = 2 ] || timeout 10 stress-ng -q --vm 1 --vm-bytes 50%; done; sleep 1'
+await "guest: uptime"
+from=$(cut -d. -f1 /proc/uptime)
+first=$(figure uptime)
+disturb &
+tries=0
+until [ "$(grep -c "guest: uptime" $out)" -eq 2 ] || [ $tries -gt 600 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+to=$(cut -d. -f1 /proc/uptime)
+wait "$shell"
+code=$?
+passed=$(($(figure uptime) - first))
+said $code "guest: ended with 0" && [ $((to - from - passed)) -ge -2 ] && [ $((to - from - passed)) -le 3 ]
+good=$?
+why="$why guest's clock: $passed s, parent's: $((to - from)) s"
+report $good "its clock does not drift while its memory is swapped"
+exit $bad
