@@ -155,6 +155,8 @@ int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
 	return deposit(partition, pages, 0);
 }
 
+static void withdraw(struct mshv_partition *partition);
+
 /**
  * mshv_deposit_for() - lend what a call was refused for
  * @partition: child; NULL: this partition
@@ -162,7 +164,9 @@ int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
  * @tries: how often this has been done for the call; starts at 0, is increased here
  *
  * The hypervisor names no amount, so deposits grow: a large guest needs many pages, a small one
- * few. There is an end to it: a hypervisor that refuses for ever does not get all memory there is.
+ * few. There is an end to it: a hypervisor that refuses for ever does not get all memory there is,
+ * and what did not help comes back, so that a VMM that tries for ever does not lend without end.
+ * A call of somebody else that was about to use it is refused once more and deposits again.
  *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
@@ -174,8 +178,10 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 	/* To this partition itself from one page on: what it needs is small. */
 	unsigned int pages = 1U << min(*tries, 6U);
 
-	if ((*tries)++ >= MSHV_DEPOSIT_TRIES)
+	if ((*tries)++ >= MSHV_DEPOSIT_TRIES) {
+		withdraw(partition);
 		return -ENOMEM;
+	}
 	switch (status) {
 	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
 		return deposit(partition, 8, 3);

@@ -183,6 +183,8 @@ struct mshv_table {
  *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
  * @vps: by index; changes under @lock, read under RCU
  * @vps_lent: for how many processors pages are lent that none has; under @lock
+ * @strays: pages that the hypervisor was offered for state and may write to, although it named others;
+ *	under @lock
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
  * @stats: counters, of all its regions that ever were
@@ -215,6 +217,7 @@ struct mshv_partition {
 	struct list_head region_list;
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	unsigned int vps_lent;
+	struct list_head strays;
 	atomic64_t deposited;
 	unsigned int next_deposit;
 	struct mshv_partition_stats stats;

@@ -154,6 +154,14 @@ static void finalize(struct mshv_partition *partition)
 	}
 }
 
+static void free_strays(struct mshv_partition *partition)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &partition->strays, lru)
+		__free_page(page);
+}
+
 static void partition_destroy(struct kref *kref)
 {
 	struct mshv_partition *partition = container_of(kref, struct mshv_partition, kref);
@@ -175,6 +183,8 @@ static void partition_destroy(struct kref *kref)
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
 			mshv_vp_free(partition->vps[i]);
+	if (partition->finalized)
+		free_strays(partition);
 	mshv_reserve_free(partition);
 	mmdrop(partition->mm);
 	kvfree_rcu(partition, rcu);
@@ -358,6 +368,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	mt_init_flags(&partition->regions, MT_FLAGS_USE_RCU);
 	spin_lock_init(&partition->reserve_lock);
 	INIT_LIST_HEAD(&partition->reserve);
+	INIT_LIST_HEAD(&partition->strays);
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
 	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 

@@ -343,7 +343,9 @@ static int map_state_page(struct mshv_vp *vp, unsigned int which)
 	 */
 	if (!ret && (!pfn_valid(output.map_location) ||
 		     (page && pfn_to_page(output.map_location) != page))) {
-		/* It writes somewhere we do not know. Keep our page out of use for good. */
+		/* It writes somewhere we do not know, and perhaps to our page: not freed before FINALIZE. */
+		if (page)
+			list_add(&page->lru, &vp->partition->strays);
 		return -EIO;
 	}
 	if (ret) {

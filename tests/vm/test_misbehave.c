@@ -122,6 +122,15 @@ static enum ktap_result no_end_of_memory(void)
 	      probe.error);
 	behave();
 	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
+	/* A VMM that tries for ever does not lend without end: what did not help comes back. */
+	OPTION(REFUSE_MEMORY_EVERY, 1);
+	for (unsigned int i = 0; i < 20; i++) {
+		CHECK(!mshv_vcpu_create(probe.vm, 7) && errno == ENOMEM, "%s", mshv_error());
+		CHECK(probe_lent() < lent + 1000, "%lld pages lent after try %u, before %lld",
+		      (long long)probe_lent(), i + 1, (long long)lent);
+	}
+	behave();
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
 	tear_down();
 	CHECK(probe_lent() == lent, "%lld pages lent, before %lld", (long long)probe_lent(),
 	      (long long)lent);
