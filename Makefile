@@ -27,18 +27,20 @@ KDIR = $(O)/pkg/$(KVER)/headers
 part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
 
 # What `make run` boots; the demonstration wants two nodes, a disk to swap to, and a device that does DMA.
-RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --timeout 600
-SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu
+RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
+SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
+GUEST_ARGS ?= --memory 512M --cpus 2
 
 scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
 
-.PHONY: help fetch build run test test-debug shell check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
 	@echo 'make test       build everything and run the tests (T=name: only that one)'
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
+	@echo 'make guest      a Linux guest with a shell, in the parent partition'
 	@echo 'make build      only build'
 	@echo 'make check      style, sparse and unit tests: what takes seconds'
 	@echo 'make fetch      only install missing tools and download the kernel'
@@ -90,6 +92,10 @@ test-debug: build
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
 	$(Q)rig/vm $(SHELL_VM) --shell || [ $$? -lt 124 ]
+
+guest: build
+	@echo 'Booting the parent, then a Linux guest in it; leave it with "exit" (Ctrl-A x ends QEMU).'
+	$(Q)rig/vm $(SHELL_VM) --shell -- mshv run --kernel /usr/lib/mshv/linux --initrd /usr/lib/mshv/linux.initrd $(GUEST_ARGS) || [ $$? -lt 124 ]
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)

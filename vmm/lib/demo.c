@@ -25,6 +25,7 @@ const struct demo_row demo_rows[DEMO_ROWS] = {
 	{ "pinned", "a pinned guest stays where it is", demo_row_pinned },
 	{ "passthrough", "a device writes to guest memory that Linux would move",
 	  demo_row_passthrough },
+	{ "linux", "a Linux guest works while its memory goes", demo_row_linux },
 };
 
 void demo_progress(struct demo *demo, const char *format, ...)

@@ -49,7 +49,7 @@ struct demo_row {
 	void (*run)(struct demo *demo, struct demo_report *report);
 };
 
-#define DEMO_ROWS	11
+#define DEMO_ROWS	12
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
 /* To be called before the first row and after the last; they set and restore switches. */
@@ -113,6 +113,7 @@ bool demo_verify(struct demo *demo, struct demo_report *report, const char *when
 /* Sum of a counter of the bundled hypervisor over all of the parent's processors, children gone included; 0 of another. */
 uint64_t demo_total(unsigned int counter);
 
+void demo_row_linux(struct demo *demo, struct demo_report *report);
 void demo_row_thp(struct demo *demo, struct demo_report *report);
 void demo_row_ksm(struct demo *demo, struct demo_report *report);
 void demo_row_overcommit(struct demo *demo, struct demo_report *report);
