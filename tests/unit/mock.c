@@ -10,7 +10,9 @@
 #include <hvabi/memory.h>
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include <hvabi/vp.h>
 #include <hypervisor/core/frame.h>
+#include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/lock.h>
 #include <hypervisor/core/npt.h>
 #include <hypervisor/core/options.h>
@@ -21,16 +23,17 @@
 #define INPUT_PAGE	1ull
 #define OUTPUT_PAGE	2ull
 #define FIRST_POOL_PAGE	512ull
+#define FIRST_STATE_PAGE 6000ull		/* up to MOCK_HEAP */
 
 struct cpu mock_cpus[MOCK_CPUS];
 enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
-unsigned int mock_kicks, mock_raises, mock_raised;
+unsigned int mock_kicks, mock_raises, mock_raised, mock_raised_on;
 uint64_t mock_tsc, mock_timer;
 struct platform_info platform_info;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
 static struct frame frames[MOCK_PAGES];
-static uint64_t next_pool_page;
+static uint64_t next_pool_page, next_state_page;
 
 void *platform_phys(u64 spa)
 {
@@ -50,8 +53,8 @@ void platform_kick(struct cpu *cpu)
 
 void platform_raise(struct cpu *cpu, u8 vector)
 {
-	(void)cpu;
 	mock_raised = vector;
+	mock_raised_on = cpu->index;
 	mock_raises++;
 }
 
@@ -140,10 +143,11 @@ void mock_reset(void)
 	}
 	default_options();
 	mock_run = NULL;
-	mock_kicks = mock_raises = mock_raised = 0;
+	mock_kicks = mock_raises = mock_raised = mock_raised_on = 0;
 	mock_tsc = 1000000;
 	mock_timer = TIME_NEVER;
 	next_pool_page = FIRST_POOL_PAGE;
+	next_state_page = FIRST_STATE_PAGE;
 	platform_info = (struct platform_info){
 		.tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0_mask = 7,
 		.xsave_bytes = 832, .physical_bits = 40,
@@ -198,13 +202,16 @@ void mock_deposit(uint64_t id, uint64_t pfn, unsigned int count)
 	}
 }
 
-static uint64_t make_child(unsigned int pool, uint64_t isolation)
+static uint64_t make_child(unsigned int pool, uint64_t isolation, uint64_t flags, uint64_t features)
 {
 	struct hvabi_input_create_partition in = {
 		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
-			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
+			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED | flags,
 		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
 		.isolation_properties = isolation,
+	};
+	struct hvabi_input_set_partition_property property = {
+		.property_code = HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, .property_value = features,
 	};
 	uint64_t id;
 
@@ -213,18 +220,84 @@ static uint64_t make_child(unsigned int pool, uint64_t isolation)
 	memcpy(&id, mock_out(), 8);
 	mock_deposit(id, next_pool_page, pool);
 	next_pool_page += pool;
+	property.partition_id = id;
+	if (features)
+		must(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &property, sizeof(property), 0, 0),
+		     "features");
 	must(mock_call(HVABI_CALL_INITIALIZE_PARTITION, &id, 8, 0, 0), "initialize");
 	return id;
 }
 
 uint64_t mock_child(unsigned int pool)
 {
-	return make_child(pool, HVABI_ISOLATION_TYPE_NONE);
+	return make_child(pool, HVABI_ISOLATION_TYPE_NONE, 0, 0);
 }
 
 uint64_t mock_isolated_child(unsigned int pool)
 {
-	return make_child(pool, HVABI_ISOLATION_TYPE_SNP);
+	return make_child(pool, HVABI_ISOLATION_TYPE_SNP, 0, 0);
+}
+
+uint64_t mock_apic_child(unsigned int pool, uint64_t flags, uint64_t features)
+{
+	return make_child(pool, HVABI_ISOLATION_TYPE_NONE, flags, features);
+}
+
+uint64_t mock_set(const struct vp *vp, uint32_t name, uint64_t value)
+{
+	struct {
+		uint64_t partition;
+		uint32_t vp, vtl;
+		struct hvabi_register_assoc e;
+	} in = { .partition = vp->partition->id, .vp = vp->index,
+		 .e = { .name = name, .value.reg64 = value } };
+
+	return mock_call(HVABI_CALL_SET_VP_REGISTERS, &in, sizeof(in), 1, 0);
+}
+
+uint64_t mock_get(const struct vp *vp, uint32_t name)
+{
+	struct {
+		uint64_t partition;
+		uint32_t vp, vtl, name;
+	} in = { vp->partition->id, vp->index, 0, name };
+
+	return mock_call(HVABI_CALL_GET_VP_REGISTERS, &in, sizeof(in), 1, 0);
+}
+
+struct vp *mock_vp(uint64_t id, uint32_t index)
+{
+	struct hvabi_create_vp create = { .partition_id = id, .vp_index = index };
+	struct hvabi_input_map_vp_state_page page = {
+		.partition_id = id, .vp_index = index,
+		.type = HVABI_VP_STATE_PAGE_INTERCEPT_MESSAGE,
+		.requested_map_location = next_state_page++,
+		.flags = HVABI_VP_STATE_PAGE_LOCATION_PROVIDED,
+	};
+	struct vp *vp;
+
+	must(mock_call(HVABI_CALL_CREATE_VP, &create, sizeof(create), 0, 0), "create VP");
+	must(mock_call(HVABI_CALL_MAP_VP_STATE_PAGE, &page, sizeof(page), 0, 0), "message page");
+	vp = vp_find(partition_find(id), index);
+	must(mock_set(vp, HVABI_REG_EXPLICIT_SUSPEND, 0), "resume");
+	return vp;
+}
+
+uint32_t mock_dispatch(const struct vp *vp)
+{
+	struct hvabi_input_dispatch_vp in = {
+		.partition_id = vp->partition->id, .vp_index = vp->index,
+	};
+	const struct hvabi_output_dispatch_vp *out = mock_out();
+
+	must(mock_call(HVABI_CALL_DISPATCH_VP, &in, sizeof(in), 0, 0), "dispatch");
+	return out->dispatch_state | out->dispatch_event << 8;
+}
+
+enum run_result mock_ready_or_blocked(struct cpu *cpu, struct vp *vp)
+{
+	vp->cpu = cpu;
+	return vp_ready(vp) ? RUN_PREEMPTED : RUN_BLOCKED;
 }
 
 uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags)

@@ -23,8 +23,8 @@ extern enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 /* How often a processor was kicked; a kick makes it leave its guest. */
 extern unsigned int mock_kicks;
 
-/* Interrupts raised in the parent's APICs: how many, and the last one's vector. */
-extern unsigned int mock_raises, mock_raised;
+/* Interrupts raised in the parent's APICs: how many, and the last one's vector and processor. */
+extern unsigned int mock_raises, mock_raised, mock_raised_on;
 
 /* The TSC, and what it was last asked to be awaited. */
 extern uint64_t mock_tsc, mock_timer;
@@ -53,6 +53,22 @@ uint64_t mock_child(unsigned int pool);
 
 /* The same with memory of its own. */
 uint64_t mock_isolated_child(unsigned int pool);
+
+/* The same made with these creation flags more, and with these features of the hypervisor. */
+uint64_t mock_apic_child(unsigned int pool, uint64_t flags, uint64_t features);
+
+/* A VP of @id with a message page, not suspended. */
+struct vp *mock_vp(uint64_t id, uint32_t index);
+
+/* One register of a VP: result word; what was read is in the output block. */
+uint64_t mock_set(const struct vp *vp, uint32_t name, uint64_t value);
+uint64_t mock_get(const struct vp *vp, uint32_t name);
+
+/* DISPATCH_VP, which must succeed: state, and event << 8. */
+uint32_t mock_dispatch(const struct vp *vp);
+
+/* For mock_run: as a processor that leaves at once, or blocks if there is nothing to do. */
+enum run_result mock_ready_or_blocked(struct cpu *cpu, struct vp *vp);
 
 /* One MAP_GPA_PAGES or UNMAP_GPA_PAGES; source pages are @pfn, @pfn + step, ... */
 uint64_t mock_map(uint64_t id, uint64_t gfn, uint64_t pfn, uint16_t reps, uint32_t flags);

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TSC and reference time, synthetic timers, and the deadlines of several processors.
+ */
+#include <hypervisor/core/deadline.h>
+#include <hypervisor/core/interrupt.h>
+#include <hypervisor/core/synthetic.h>
+#include <hypervisor/core/time.h>
+#include "unit.h"
+
+#define VECTOR		0x55u
+#define DIRECT		(HVABI_STIMER_DIRECT | (uint64_t)VECTOR << HVABI_STIMER_VECTOR_SHIFT)
+#define ON		(HVABI_STIMER_ENABLE | DIRECT)
+#define LVT_DEADLINE	0x40000u
+#define LVT_MASKED	0x10000u
+#define FEATURES	(HVABI_SYNTHETIC_TIMERS | HVABI_SYNTHETIC_REFERENCE_COUNTER)
+
+/* ---- TSC and reference time ---- */
+
+static void scale_is_the_exact_fraction(void **state)
+{
+	static const uint64_t rates[] = { 10000001, 123456789, 2000000000, 2893202000, 5000000000 };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		time_init(rates[i]);
+		assert_true(time_scale() == (uint64_t)(((unsigned __int128)10000000 << 64) / rates[i]));
+	}
+}
+
+/* @tsc is the first value at which @reference has come. */
+static void assert_first(uint64_t tsc, uint64_t reference)
+{
+	assert_true(time_reference(tsc) >= reference);
+	if (tsc)
+		assert_true(time_reference(tsc - 1) < reference);
+}
+
+static void round_trips(void **state)
+{
+	static const uint64_t rates[] = { 10000001, 2000000000, 2893202000 };
+	static const uint64_t starts[] = {
+		0, 9999990, 86400ull * 10000000, 365ull * 86400 * 10000000 - 5, 1ull << 52,
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		time_init(rates[i]);
+		for (unsigned int j = 0; j < sizeof(starts) / sizeof(starts[0]); j++)
+			for (uint64_t r = starts[j]; r < starts[j] + 100; r++)
+				assert_first(time_tsc(r), r);
+	}
+	/* One unit is 200 ticks; the scale is cut off, so the unit is full one tick later. */
+	time_init(2000000000);
+	assert_int_equal(time_tsc(0), 0);
+	assert_int_equal(time_reference(0), 0);
+	assert_int_equal(time_reference(200), 0);
+	assert_int_equal(time_reference(201), 1);
+	assert_int_equal(time_tsc(1), 201);
+	assert_int_equal(time_reference(2000000001), 10000000);
+}
+
+static void times_that_do_not_come(void **state)
+{
+	const uint64_t limit = TIME_NEVER / 2000000000 - 1;
+
+	(void)state;
+	time_init(2000000000);
+	assert_true(time_tsc(TIME_NEVER) == TIME_NEVER);
+	assert_true(time_tsc(limit * 10000000) == TIME_NEVER);
+	assert_true(time_tsc(limit * 10000000 - 1) < TIME_NEVER);
+	assert_first(time_tsc(limit * 10000000 - 1), limit * 10000000 - 1);
+	/* The largest TSC is no overflow: 2^64 ticks are 2^64 / 200 units, and the last is not full. */
+	assert_true(time_reference(UINT64_MAX) == UINT64_MAX / 200 - 1);
+}
+
+static void partitions_count_from_their_creation(void **state)
+{
+	struct partition *p;
+
+	(void)state;
+	mock_tsc = 123456789;
+	p = partition_find(mock_child(10));
+	assert_int_equal(partition_reference(p, 123456789), 0);
+	assert_int_equal(partition_reference(p, 123456789 + 2000000000), 10000000);
+	for (uint64_t r = 0; r < 1000; r++) {
+		uint64_t tsc = partition_tsc(p, r);
+
+		assert_int_equal(partition_reference(p, tsc), r);
+		assert_true((int64_t)partition_reference(p, tsc - 1) < (int64_t)r);
+	}
+	assert_true(partition_tsc(p, TIME_NEVER) == TIME_NEVER);
+	assert_true(partition_tsc(p, TIME_NEVER - 1) == TIME_NEVER);
+}
+
+/* ---- one synthetic timer ---- */
+
+static struct stimer t;
+
+static void fresh(void)
+{
+	struct stimer timers[HVABI_STIMERS];
+
+	memset(timers, 0xee, sizeof(timers));
+	stimers_reset(timers);
+	for (unsigned int i = 0; i < HVABI_STIMERS; i++) {
+		assert_int_equal(timers[i].config, 0);
+		assert_int_equal(timers[i].count, 0);
+		assert_true(timers[i].expiry == TIME_NEVER);
+	}
+	t = timers[HVABI_STIMERS - 1];
+}
+
+static void assert_refused(uint64_t config)
+{
+	struct stimer before = t;
+
+	assert_false(stimer_write_config(&t, config, 7));
+	assert_memory_equal(&before, &t, sizeof(t));
+}
+
+static void refusals(void **state)
+{
+	(void)state;
+	fresh();
+	stimer_write_count(&t, 100, 0);
+	assert_true(stimer_write_config(&t, ON, 0));
+	assert_refused(ON | 1ull << 13);
+	assert_refused(ON | 1ull << 20);
+	assert_refused(ON | 1ull << 63);
+	/* One that sends messages, and vectors that are none. */
+	assert_refused(HVABI_STIMER_ENABLE | 1ull << HVABI_STIMER_SINT_SHIFT);
+	assert_refused(ON & ~HVABI_STIMER_DIRECT);
+	assert_refused(HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT | 15ull << HVABI_STIMER_VECTOR_SHIFT);
+	assert_refused(HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT);
+	assert_true(stimer_write_config(&t, HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT |
+					16ull << HVABI_STIMER_VECTOR_SHIFT, 0));
+	/* Not enabled, all of it can be noted down. */
+	assert_true(stimer_write_config(&t, 0xfull << HVABI_STIMER_SINT_SHIFT | HVABI_STIMER_LAZY |
+					HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE, 0));
+	assert_int_equal(t.config, 0xf000e);
+	assert_true(t.expiry == TIME_NEVER);
+}
+
+static void one_shot(void **state)
+{
+	(void)state;
+	fresh();
+	stimer_write_count(&t, 100, 5);
+	assert_true(t.expiry == TIME_NEVER);		/* not enabled */
+	assert_true(stimer_write_config(&t, ON, 5));
+	assert_int_equal(t.expiry, 100);
+	assert_int_equal(stimer_expire(&t, 99), 0);
+	assert_int_equal(stimer_expire(&t, 100), VECTOR);
+	assert_int_equal(t.config, DIRECT);
+	assert_int_equal(t.count, 100);
+	assert_true(t.expiry == TIME_NEVER);
+	assert_int_equal(stimer_expire(&t, 101), 0);
+	/* The past has come already. */
+	stimer_write_count(&t, 50, 200);
+	assert_true(stimer_write_config(&t, ON, 200));
+	assert_int_equal(stimer_expire(&t, 200), VECTOR);
+	/* Enabled without a count: it waits for one, and a count of 0 takes the enable back. */
+	stimer_write_count(&t, 0, 200);
+	assert_true(stimer_write_config(&t, ON, 200));
+	assert_true(t.expiry == TIME_NEVER);
+	assert_int_equal(t.config, ON);
+	stimer_write_count(&t, 300, 200);
+	assert_int_equal(t.expiry, 300);
+	stimer_write_count(&t, 0, 200);
+	assert_int_equal(t.config, DIRECT);
+	assert_true(t.expiry == TIME_NEVER);
+}
+
+static void auto_enable(void **state)
+{
+	(void)state;
+	fresh();
+	assert_true(stimer_write_config(&t, DIRECT | HVABI_STIMER_AUTO_ENABLE, 0));
+	stimer_write_count(&t, 50, 0);
+	assert_int_equal(t.config, ON | HVABI_STIMER_AUTO_ENABLE);
+	assert_int_equal(t.expiry, 50);
+	assert_int_equal(stimer_expire(&t, 60), VECTOR);
+	assert_int_equal(t.config, DIRECT | HVABI_STIMER_AUTO_ENABLE);
+	stimer_write_count(&t, 70, 60);
+	assert_int_equal(t.expiry, 70);
+	stimer_write_count(&t, 0, 60);
+	assert_int_equal(t.config, DIRECT | HVABI_STIMER_AUTO_ENABLE);
+	assert_true(t.expiry == TIME_NEVER);
+	/* What could not be enabled by its configuration is not by its count. */
+	assert_true(stimer_write_config(&t, HVABI_STIMER_AUTO_ENABLE |
+					(uint64_t)VECTOR << HVABI_STIMER_VECTOR_SHIFT, 0));
+	stimer_write_count(&t, 50, 0);
+	assert_false(t.config & HVABI_STIMER_ENABLE);
+	assert_true(stimer_write_config(&t, HVABI_STIMER_AUTO_ENABLE | HVABI_STIMER_DIRECT |
+					15ull << HVABI_STIMER_VECTOR_SHIFT, 0));
+	stimer_write_count(&t, 50, 0);
+	assert_false(t.config & HVABI_STIMER_ENABLE);
+	assert_true(t.expiry == TIME_NEVER);
+}
+
+static void periodic(void **state)
+{
+	(void)state;
+	fresh();
+	stimer_write_count(&t, 10, 1000);
+	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000));
+	assert_int_equal(t.expiry, 1010);
+	assert_int_equal(stimer_expire(&t, 1009), 0);
+	assert_int_equal(stimer_expire(&t, 1010), VECTOR);
+	assert_int_equal(t.expiry, 1020);
+	assert_int_equal(t.config, ON | HVABI_STIMER_PERIODIC);
+	/* Three and a half periods late: one interrupt, and in step. */
+	assert_int_equal(stimer_expire(&t, 1055), VECTOR);
+	assert_int_equal(t.expiry, 1060);
+	assert_int_equal(stimer_expire(&t, 1055), 0);
+	/* Late by exactly a period: the next is a full one away. */
+	assert_int_equal(stimer_expire(&t, 1070), VECTOR);
+	assert_int_equal(t.expiry, 1080);
+	/* A new period begins when it is written. */
+	stimer_write_count(&t, 100, 1075);
+	assert_int_equal(t.expiry, 1175);
+	stimer_write_count(&t, UINT64_MAX, 1075);
+	assert_true(t.expiry == TIME_NEVER);
+	stimer_write_count(&t, UINT64_MAX - 1076, 1075);
+	assert_true(t.expiry == UINT64_MAX - 1);
+}
+
+/* ---- deadlines ---- */
+
+static struct vp *vps[4];
+
+static int setup_children(void **state)
+{
+	uint64_t id = 0;
+
+	(void)state;
+	mock_reset();
+	mock_run = mock_ready_or_blocked;
+	synic_write(&mock_cpus[0], HVABI_MSR_SCONTROL, HVABI_SCONTROL_ENABLE);
+	synic_write(&mock_cpus[0], HVABI_MSR_SIMP, mock_cpus[0].synic.simp | HVABI_MSR_PAGE_ENABLE);
+	synic_write(&mock_cpus[0], HVABI_MSR_SINT0, 0xf3);
+	/* Two partitions: the deadlines are those of all. */
+	for (unsigned int i = 0; i < 4; i++) {
+		if (i % 2 == 0)
+			id = mock_apic_child(40, HVABI_PARTITION_FLAG_LAPIC_ENABLED, FEATURES);
+		vps[i] = mock_vp(id, i % 2);
+		vps[i]->apic.svr = 0x1ff;
+		vps[i]->apic.wait_for_sipi = false;
+	}
+	return 0;
+}
+
+static void arm(struct vp *vp, uint64_t tsc)
+{
+	uint64_t detail;
+
+	assert_int_equal(vp_apic_write(&mock_cpus[0], vp, APIC_LVT_TIMER, LVT_DEADLINE | VECTOR,
+				       &detail), MSR_DONE);
+	assert_int_equal(synthetic_write(&mock_cpus[0], vp, 0x6e0, tsc, &detail), MSR_DONE);
+}
+
+static bool requested(const struct vp *vp)
+{
+	return vp->apic.irr[VECTOR / 32] & 1u << VECTOR % 32;
+}
+
+static void the_earliest_is_awaited(void **state)
+{
+	(void)state;
+	assert_true(mock_timer == TIME_NEVER);
+	arm(vps[0], 5000000);
+	assert_int_equal(mock_timer, 5000000);
+	arm(vps[1], 7000000);
+	assert_int_equal(mock_timer, 5000000);
+	arm(vps[2], 4000000);
+	assert_int_equal(mock_timer, 4000000);
+	arm(vps[3], 6000000);
+	assert_int_equal(mock_timer, 4000000);
+	/* Moved back, taken away, and taken away in the middle and at the end of the list. */
+	arm(vps[2], 8000000);
+	assert_int_equal(mock_timer, 5000000);
+	arm(vps[0], 0);
+	assert_int_equal(mock_timer, 6000000);
+	deadline_forget(vps[3]);
+	assert_int_equal(mock_timer, 7000000);
+	deadline_forget(vps[3]);
+	arm(vps[2], 0);
+	assert_int_equal(mock_timer, 7000000);
+	arm(vps[1], 0);
+	assert_true(mock_timer == TIME_NEVER);
+}
+
+static void the_alarm_is_set_again(void **state)
+{
+	(void)state;
+	mock_timer = 1;
+	deadline_alarm();
+	assert_int_equal(mock_timer, 1);	/* nothing to wait for */
+	arm(vps[0], 5000000);
+	mock_timer = 1;
+	deadline_alarm();
+	assert_int_equal(mock_timer, 5000000);
+}
+
+static void what_is_due_expires(void **state)
+{
+	uint64_t id[2] = { vps[0]->partition->id, vps[2]->partition->id };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		arm(vps[i], 5000000 + 1000000 * i);
+	deadline_expire(&mock_cpus[0], 4999999);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_false(requested(vps[i]));
+	assert_int_equal(counter(id[0], HVABI_COUNT_TIMER_EXPIRED), 0);
+	deadline_expire(&mock_cpus[0], 6000000);
+	assert_true(requested(vps[0]) && requested(vps[1]));
+	assert_false(requested(vps[2]) || requested(vps[3]));
+	assert_int_equal(counter(id[0], HVABI_COUNT_TIMER_EXPIRED), 2);
+	assert_int_equal(counter(id[1], HVABI_COUNT_TIMER_EXPIRED), 0);
+	assert_int_equal(mock_timer, 7000000);
+	/* Once is enough. */
+	vps[0]->apic.irr[VECTOR / 32] = 0;
+	deadline_expire(&mock_cpus[0], 6999999);
+	assert_false(requested(vps[0]));
+	deadline_expire(&mock_cpus[0], UINT64_MAX - 1);
+	assert_true(requested(vps[2]) && requested(vps[3]));
+	assert_true(mock_timer == TIME_NEVER);
+	deadline_expire(&mock_cpus[0], UINT64_MAX - 1);
+	assert_int_equal(counter(id[1], HVABI_COUNT_TIMER_EXPIRED), 2);
+}
+
+static void expiry_wakes_who_waits_for_it(void **state)
+{
+	uint64_t detail;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		vps[i]->halted = true;
+		vps[i]->state.rflags = 0x202;
+		assert_int_equal(mock_dispatch(vps[i]), HVABI_DISPATCH_STATE_BLOCKED);
+		arm(vps[i], 5000000);
+	}
+	/* The one has its timer masked: it expires, and that is all. */
+	assert_int_equal(vp_apic_write(&mock_cpus[0], vps[1], APIC_LVT_TIMER,
+				       LVT_DEADLINE | LVT_MASKED | VECTOR, &detail), MSR_DONE);
+	deadline_expire(&mock_cpus[0], 5000000);
+	assert_int_equal(vps[0]->root_signals, 1);
+	assert_int_equal(vps[1]->root_signals, 0);
+	assert_false(requested(vps[1]));
+	assert_int_equal(counter(vps[0]->partition->id, HVABI_COUNT_TIMER_EXPIRED), 2);
+	assert_int_equal(mock_dispatch(vps[0]), HVABI_DISPATCH_STATE_READY);
+	assert_int_equal(mock_dispatch(vps[1]), HVABI_DISPATCH_STATE_BLOCKED);
+}
+
+static void wr(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	uint64_t detail;
+
+	assert_int_equal(synthetic_write(&mock_cpus[0], vp, msr, value, &detail), MSR_DONE);
+}
+
+/* Timers count the partition's time; the deadline is that of the TSC. */
+static void synthetic_timers_have_deadlines(void **state)
+{
+	struct vp *vp = vps[2];
+	uint64_t second, first = partition_tsc(vp->partition, 1000);
+
+	(void)state;
+	wr(vp, HVABI_MSR_STIMER0_COUNT + 2 * 3, 1000);
+	wr(vp, HVABI_MSR_STIMER0_CONFIG + 2 * 3, ON);
+	assert_int_equal(mock_timer, first);
+	/* The earliest of a processor's timers, of either kind. */
+	arm(vp, first - 1);
+	assert_int_equal(mock_timer, first - 1);
+	arm(vp, 0);
+	assert_int_equal(mock_timer, first);
+	mock_tsc = partition_tsc(vp->partition, 500);
+	wr(vp, HVABI_MSR_STIMER0_CONFIG, DIRECT | HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE);
+	wr(vp, HVABI_MSR_STIMER0_COUNT, 300);
+	assert_int_equal(mock_timer, partition_tsc(vp->partition, 800));
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 800) - 1);
+	assert_false(requested(vp));
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 800));
+	assert_true(requested(vp));
+	assert_int_equal(mock_timer, first);
+	/* Both at once, the periodic one late. */
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 1200));
+	assert_int_equal(vp->stimer[3].config, DIRECT);
+	second = partition_tsc(vp->partition, 1400);
+	assert_int_equal(mock_timer, second);
+	/* A timer in the past is due at the next exit. */
+	wr(vps[0], HVABI_MSR_STIMER0_COUNT, 1);
+	wr(vps[0], HVABI_MSR_STIMER0_CONFIG, ON);
+	assert_int_equal(mock_timer, partition_tsc(vps[0]->partition, 1));
+	deadline_expire(&mock_cpus[0], mock_tsc);
+	assert_true(requested(vps[0]));
+	assert_int_equal(mock_timer, second);
+}
+
+static void processors_that_go_are_forgotten(void **state)
+{
+	struct hvabi_input_delete_vp in = { .partition_id = vps[1]->partition->id, .vp_index = 1 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		arm(vps[i], 8000000 - 1000000 * i);
+	partition_finalize(&mock_cpus[0], vps[2]->partition);
+	assert_int_equal(mock_timer, 7000000);
+	assert_status(mock_call(HVABI_CALL_DELETE_VP, &in, sizeof(in), 0, 0), SUCCESS);
+	assert_int_equal(mock_timer, 8000000);
+	deadline_expire(&mock_cpus[0], 9000000);
+	assert_true(requested(vps[0]));
+	assert_true(mock_timer == TIME_NEVER);
+}
+
+#define CHILD_TEST(function) cmocka_unit_test_setup(function, setup_children)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(scale_is_the_exact_fraction),
+		TEST(round_trips),
+		TEST(times_that_do_not_come),
+		TEST(partitions_count_from_their_creation),
+		TEST(refusals),
+		TEST(one_shot),
+		TEST(auto_enable),
+		TEST(periodic),
+		CHILD_TEST(the_earliest_is_awaited),
+		CHILD_TEST(the_alarm_is_set_again),
+		CHILD_TEST(what_is_due_expires),
+		CHILD_TEST(expiry_wakes_who_waits_for_it),
+		CHILD_TEST(synthetic_timers_have_deadlines),
+		CHILD_TEST(processors_that_go_are_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
