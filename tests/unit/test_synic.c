@@ -174,6 +174,7 @@ static void pages_are_held_while_they_are_used(void **state)
 		/* The preset page again, which needs no reference. */
 		wr(cpu, msrs[i], rd(other, HVABI_MSR_SIMP) - 2 * 4096 + HVABI_MSR_PAGE_ENABLE);
 		assert_int_equal(mock_refs(OWN_PAGE), 0);
+		assert_int_equal(mock_refs(MOCK_PAGES - 2 * MOCK_CPUS), 0);
 		wr(cpu, msrs[i], 0);
 	}
 	/* What can be written to cannot be lent. */
@@ -435,6 +436,7 @@ static void dispatch_suspend_ends_it(void **state)
 	vps[3]->halted = false;
 	vps[3]->apic.wait_for_sipi = false;
 	vp_wake(cpu, vps[3]);
+	assert_int_equal(queued(cpu), 0);
 	assert_status(mock_set(vps[3], HVABI_REG_EXPLICIT_SUSPEND, 0), SUCCESS);
 	assert_int_equal(queued(cpu), 0);
 	read_slot(cpu);
