@@ -118,6 +118,7 @@ bool vp_ready(struct vp *vp)
 	if (a->init) {
 		vp_init(vp);
 		apic_init(a);
+		deadline_update(vp);
 	}
 	if (a->wait_for_sipi) {
 		if (!a->sipi)

@@ -448,6 +448,8 @@ static void init_and_sipi_may_come_together(void **state)
 	assert_false(irr(vp, 0x71));
 	assert_int_equal(vp->apic.tpr, 0);
 	assert_int_equal(vp->apic.id, 1);
+	/* Its timer is off, and nobody waits for it. */
+	assert_true(mock_timer == TIME_NEVER);
 }
 
 /* ---- what is delivered ---- */
