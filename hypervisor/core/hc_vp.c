@@ -257,7 +257,6 @@ u16 hc_assert_virtual_interrupt(struct hypercall *c)
 	if (!partition_has_apic(p) || (in->interrupt_flags & ~flags) || in->target_vtl ||
 	    in->vector > 255 || in->dest_addr > UINT32_MAX)
 		return HVABI_STATUS_INVALID_PARAMETER;
-	count(c->cpu, p, HVABI_COUNT_INTERRUPT_ASSERTED, 1);
 	switch (in->interrupt_type) {
 	case HVABI_INTERRUPT_TYPE_FIXED:
 	case HVABI_INTERRUPT_TYPE_LOWEST_PRIORITY:
@@ -275,12 +274,14 @@ u16 hc_assert_virtual_interrupt(struct hypercall *c)
 		if (vp && apic_local_interrupt(&vp->apic, in->interrupt_type ==
 					       HVABI_INTERRUPT_TYPE_LOCALINT0 ? LVT_LINT0 : LVT_LINT1))
 			vp_wake(c->cpu, vp);
+		count(c->cpu, p, HVABI_COUNT_INTERRUPT_ASSERTED, 1);
 		return HVABI_STATUS_SUCCESS;
 	default:
 		return HVABI_STATUS_INVALID_PARAMETER;
 	}
 	ipi.mode = (enum apic_mode)in->interrupt_type;
 	interrupt_send(c->cpu, p, NULL, &ipi);
+	count(c->cpu, p, HVABI_COUNT_INTERRUPT_ASSERTED, 1);
 	return HVABI_STATUS_SUCCESS;
 }
 

@@ -765,6 +765,7 @@ static void bad_arguments_change_nothing(void **state)
 	id = 0x12345;
 	assert_status(assert_interrupt(HVABI_INTERRUPT_TYPE_FIXED, 0, 0, 0x41), INVALID_PARTITION_ID);
 	id = self;
+	assert_int_equal(counter(id, HVABI_COUNT_INTERRUPT_ASSERTED), 0);
 	for (unsigned int i = 0; i < VPS; i++) {
 		assert_memory_equal(&before[i], &vps[i]->apic, sizeof(before[i]));
 		assert_int_equal(signals(vps[i]), 0);
