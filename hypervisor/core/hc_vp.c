@@ -285,7 +285,10 @@ u16 hc_assert_virtual_interrupt(struct hypercall *c)
 	return HVABI_STATUS_SUCCESS;
 }
 
-/* CLEAR_VIRTUAL_INTERRUPT (0x0056): the ExtINT that was asserted is withdrawn. */
+/*
+ * CLEAR_VIRTUAL_INTERRUPT (0x0056): the ExtINT that was asserted is withdrawn.  A processor that
+ * runs leaves, for it may have been offered it.
+ */
 u16 hc_clear_virtual_interrupt(struct hypercall *c)
 {
 	const struct hvabi_input_partition *in = c->in;
@@ -296,8 +299,13 @@ u16 hc_clear_virtual_interrupt(struct hypercall *c)
 		return status;
 	if (!partition_has_apic(p))
 		return HVABI_STATUS_INVALID_PARAMETER;
-	for (u32 i = 0; i < MAX_VPS; i++)
-		if (p->vps[i])
-			p->vps[i]->apic.extint = APIC_NO_VECTOR;
+	for (u32 i = 0; i < MAX_VPS; i++) {
+		struct vp *vp = p->vps[i];
+
+		if (!vp || vp->apic.extint == APIC_NO_VECTOR)
+			continue;
+		vp->apic.extint = APIC_NO_VECTOR;
+		vp_wake(c->cpu, vp);
+	}
 	return HVABI_STATUS_SUCCESS;
 }

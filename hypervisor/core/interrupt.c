@@ -167,7 +167,7 @@ void vp_taken(struct vp *vp, u8 vector)
 
 	if (a->extint == vector)
 		a->extint = APIC_NO_VECTOR;
-	else
+	else if (a->irr[vector / 32] & 1u << vector % 32)
 		apic_take(a, vector);
 }
 

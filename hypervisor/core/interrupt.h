@@ -51,7 +51,7 @@ void vp_deliver(struct vp *vp);
 /* The interrupt that the processor should take as soon as the guest lets it, or APIC_NO_VECTOR. */
 int vp_offer(const struct vp *vp);
 
-/* The processor has taken what was offered. */
+/* The processor has taken what was offered; an ExtINT may have been withdrawn meanwhile. */
 void vp_taken(struct vp *vp, u8 vector);
 
 /*

@@ -536,6 +536,32 @@ static void interrupts_are_offered(void **state)
 	assert_int_equal(vp_offer(vp), 0x61);
 }
 
+/* Between the offer and the answer the device has taken its ExtINT back, or sent another. */
+static void what_was_withdrawn_is_not_in_service(void **state)
+{
+	struct vp *vp = vps[0];
+
+	(void)state;
+	to(0, APIC_MODE_EXTINT, 0x30);
+	assert_int_equal(vp_offer(vp), 0x30);
+	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
+	vp_taken(vp, 0x30);
+	assert_false(isr(vp, 0x30));
+	to(0, APIC_MODE_EXTINT, 0x31);
+	vp_taken(vp, 0x30);
+	assert_false(isr(vp, 0x30));
+	assert_int_equal(vp->apic.extint, 0x31);
+	/* A processor that runs with the offer before it has to be told. */
+	vp->running = true;
+	vp->cpu = other;
+	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
+	assert_int_equal(mock_kicks, 1);
+	assert_int_equal(other->kick, 1);
+	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
+	assert_int_equal(mock_kicks, 1);
+	vp->running = false;
+}
+
 static void cr8_is_watched_where_it_matters(void **state)
 {
 	static const struct {
@@ -805,6 +831,7 @@ int main(void)
 		CHILD_TEST(init_and_sipi_may_come_together),
 		CHILD_TEST(nmis_are_injected),
 		CHILD_TEST(interrupts_are_offered),
+		CHILD_TEST(what_was_withdrawn_is_not_in_service),
 		CHILD_TEST(cr8_is_watched_where_it_matters),
 		CHILD_TEST(without_apic_there_is_nothing),
 		CHILD_TEST(apic_base),
