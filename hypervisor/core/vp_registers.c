@@ -279,5 +279,8 @@ u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_
 	if (value->reg64 & ~settable)
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
 	*scalar = value->reg64;
+	/* The APIC's TPR is the same register; without an APIC nobody reads it. */
+	if (scalar == &vp->state.cr8)
+		apic_set_cr8(&vp->apic, vp->state.cr8);
 	return HVABI_STATUS_SUCCESS;
 }

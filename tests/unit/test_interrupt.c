@@ -686,6 +686,21 @@ static void interrupt_state(void **state)
 	assert_int_equal(get(vp, HVABI_REG_INTERRUPT_STATE), 3);
 }
 
+/* CR8 and the APIC's TPR are one, whoever writes. */
+static void cr8_is_the_priority(void **state)
+{
+	struct vp *vp = vps[1];
+
+	(void)state;
+	to(1, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(vp_offer(vp), 0x41);
+	assert_status(mock_set(vp, HVABI_REG_CR8, 4), SUCCESS);
+	assert_int_equal(vp->apic.tpr, 0x40);
+	assert_int_equal(vp_offer(vp), APIC_NO_VECTOR);
+	assert_status(mock_set(vp, HVABI_REG_INTERMEDIATE_CR8, 3), SUCCESS);
+	assert_int_equal(vp_offer(vp), 0x41);
+}
+
 /* ---- hypercalls ---- */
 
 static uint64_t assert_interrupt(uint32_t type, uint32_t flags, uint64_t dest, uint32_t vector)
@@ -837,6 +852,7 @@ int main(void)
 		CHILD_TEST(apic_base),
 		CHILD_TEST(activity),
 		CHILD_TEST(interrupt_state),
+		CHILD_TEST(cr8_is_the_priority),
 		CHILD_TEST(devices_assert),
 		CHILD_TEST(local_inputs),
 		CHILD_TEST(bad_arguments_change_nothing),
