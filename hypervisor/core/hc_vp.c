@@ -102,6 +102,9 @@ u16 hc_set_vp_registers(struct hypercall *c)
 	}
 	if (!vp->running && vp_register_page_valid(vp))
 		vp_store_register_page(vp);
+	/* What was set may be what it waited for. */
+	if (!vp->running && !vp_suspended(vp) && partition_has_apic(vp->partition))
+		vp_wake(c->cpu, vp);
 	return status;
 }
 

@@ -686,6 +686,43 @@ static void interrupt_state(void **state)
 	assert_int_equal(get(vp, HVABI_REG_INTERRUPT_STATE), 3);
 }
 
+/* The parent sets what the processor waits for: that is a wake-up as well. */
+static void registers_that_end_a_wait_signal(void **state)
+{
+	static const struct {
+		uint32_t name;
+		uint64_t value;
+	} rows[] = {
+		{ HVABI_REG_INTERNAL_ACTIVITY_STATE, 0 }, { HVABI_REG_RFLAGS, IF }, { HVABI_REG_CR8, 3 },
+		{ HVABI_REG_PENDING_INTERRUPTION, 0x000d0007 }, { HVABI_REG_INTERRUPT_STATE, 0 },
+	};
+	struct vp *vp = vps[1];
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t before = signals(vp);
+
+		vp->state.rflags = rows[i].name == HVABI_REG_RFLAGS ? 2 : IF;
+		vp->state.pending_interruption = 0;
+		assert_status(mock_set(vp, HVABI_REG_CR8, rows[i].name == HVABI_REG_RFLAGS ? 3 : 4), SUCCESS);
+		vp->nmi_masked = true;
+		vp->apic.nmi = rows[i].name == HVABI_REG_INTERRUPT_STATE;
+		to(1, APIC_MODE_FIXED, 0x41);
+		block(vp);
+		/* Something else is nothing. */
+		assert_status(mock_set(vp, HVABI_REG_RAX, 1), SUCCESS);
+		assert_int_equal(signals(vp), before);
+		assert_status(mock_set(vp, rows[i].name, rows[i].value), SUCCESS);
+		assert_int_equal(signals(vp), before + 1);
+		assert_int_equal(mock_dispatch(vp), READY);
+	}
+	/* One that is suspended does not wait for this. */
+	assert_status(mock_set(vp, HVABI_REG_EXPLICIT_SUSPEND, 1), SUCCESS);
+	assert_int_equal(mock_dispatch(vp), SUSPENDED);
+	assert_status(mock_set(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE, 0), SUCCESS);
+	assert_int_equal(signals(vp), sizeof(rows) / sizeof(rows[0]));
+}
+
 /* CR8 and the APIC's TPR are one, whoever writes. */
 static void cr8_is_the_priority(void **state)
 {
@@ -852,6 +889,7 @@ int main(void)
 		CHILD_TEST(apic_base),
 		CHILD_TEST(activity),
 		CHILD_TEST(interrupt_state),
+		CHILD_TEST(registers_that_end_a_wait_signal),
 		CHILD_TEST(cr8_is_the_priority),
 		CHILD_TEST(devices_assert),
 		CHILD_TEST(local_inputs),
