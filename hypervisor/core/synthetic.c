@@ -20,6 +20,7 @@
 #define MSR_APIC_BASE		0x01bu
 #define MSR_TSC_DEADLINE	0x6e0u
 #define INVARIANT_EXPOSE	1ull
+#define EFER_LMA		BIT(10)
 
 /* A feature, and the privilege bit by which the child is told. */
 struct feature_row {
@@ -146,6 +147,39 @@ static enum msr_result apic_msr_write(struct cpu *cpu, struct vp *vp, u32 msr, u
 	return vp_apic_write(cpu, vp, msr - MSR_X2APIC_FIRST, value, detail);
 }
 
+/*
+ * The decoder reads 64-bit code.  In 32-bit code most of MOV is the same; what is not are absolute
+ * addresses, 16-bit ones, and INC and DEC in the place of REX.  16-bit code has nothing in common.
+ */
+static bool decodes_as_64_bit(const struct vp_state *s, const u8 *code)
+{
+	u16 attributes = s->segment[SEG_CS].attributes;
+
+	if ((s->efer & EFER_LMA) && (attributes & HVABI_SEGMENT_LONG))
+		return true;
+	if (!(attributes & HVABI_SEGMENT_DEFAULT_BIG))
+		return false;
+	/* It was decoded: it is not prefixes alone. */
+	for (;; code++) {
+		switch (*code) {
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
+			break;
+		case 0x40 ... 0x4f:
+		case 0x67:
+		case 0xa1:
+		case 0xa3:
+			return false;
+		default:
+			return true;
+		}
+	}
+}
+
 enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail)
 {
 	u32 reg = (u32)(gpa & (PAGE_SIZE - 1)) >> 4;
@@ -159,7 +193,8 @@ enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, boo
 	if (!partition_has_apic(vp->partition) || !(a->base & APIC_BASE_ENABLE) || apic_is_x2apic(a) ||
 	    align_down(gpa, PAGE_SIZE) != align_down(a->base & APIC_BASE_ADDRESS, PAGE_SIZE))
 		return MSR_UNKNOWN;
-	if (!mov_decode(code, fetch_instruction(vp, code), &mov) || mov.to_memory != write || mov.bytes != 4)
+	if (!mov_decode(code, fetch_instruction(vp, code), &mov) || mov.to_memory != write ||
+	    mov.bytes != 4 || !decodes_as_64_bit(&vp->state, code))
 		return MSR_UNKNOWN;
 	apic_set_cr8(a, vp->state.cr8);
 	/* Registers stand at multiples of 16 and are 32 bits wide; in between is nothing. */
@@ -271,7 +306,7 @@ static bool synthetic_known(const struct vp *vp, u32 msr)
 	return feature && has(vp->partition, feature);
 }
 
-/* The xAPIC form of ICR and the 8-bit TPR, whatever mode the APIC is in (TLFS 10.2). */
+/* TLFS 10.2.  ICR in the form of the mode that the APIC is in; TPR has 8 bits in both. */
 static enum msr_result apic_page_read(struct vp *vp, u32 msr, u64 *value)
 {
 	if (msr == HVABI_MSR_EOI)

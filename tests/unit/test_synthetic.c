@@ -674,6 +674,39 @@ static void what_is_not_understood_is_left_alone(void **state)
 	assert_not_ours(APIC_PAGE + 0x80, true);
 }
 
+/* Instructions are decoded as 64-bit ones: what would be another, or longer, in other modes is not. */
+static void other_modes(void **state)
+{
+	(void)state;
+	long_mode();
+	vp->state.efer = 0;
+	vp->state.segment[SEG_CS].attributes = 0xc09b;		/* 32-bit code */
+	vp->state.gpr[RCX] = 0x45;
+	CODE_BYTES(0x89, 0x08);
+	assert_int_equal(access_at(APIC_PAGE + 0x80, true), MSR_DONE);
+	assert_int_equal(vp->apic.tpr, 0x45);
+	CODE_BYTES(0x3e, 0x89, 0x0d, 0x80, 0, 0xe0, 0xfe);	/* mov ds:[0xfee00080], ecx */
+	assert_int_equal(access_at(APIC_PAGE + 0x80, true), MSR_DONE);
+	assert_int_equal(vp->state.rip, CODE + 7);
+	CODE_BYTES(0xa3, 0x80, 0, 0xe0, 0xfe);			/* 5 bytes long here */
+	assert_not_ours(APIC_PAGE + 0x80, true);
+	CODE_BYTES(0x26, 0xa1, 0x80, 0, 0xe0, 0xfe);
+	assert_not_ours(APIC_PAGE + 0x80, false);
+	CODE_BYTES(0x67, 0x89, 0x0f);				/* a 16-bit address */
+	assert_not_ours(APIC_PAGE + 0x80, true);
+	/* Compatibility mode is no other thing than 32-bit code. */
+	vp->state.efer = 0x500;
+	CODE_BYTES(0xa3, 0x80, 0, 0xe0, 0xfe);
+	assert_not_ours(APIC_PAGE + 0x80, true);
+	CODE_BYTES(0x89, 0x08);
+	assert_int_equal(access_at(APIC_PAGE + 0x80, true), MSR_DONE);
+	/* The long bit means nothing outside of long mode; 16-bit code has other addresses. */
+	vp->state.efer = 0;
+	vp->state.segment[SEG_CS].attributes = 0x209b;
+	CODE_BYTES(0x89, 0x08);
+	assert_not_ours(APIC_PAGE + 0x80, true);
+}
+
 static void the_end_of_an_interrupt_is_a_message(void **state)
 {
 	const struct hvabi_message *m = platform_phys(second->overlay[VP_PAGE_MESSAGE] << 12);
@@ -710,6 +743,7 @@ int main(void)
 		CHILD_TEST(page_writes),
 		CHILD_TEST(page_reads),
 		CHILD_TEST(what_is_not_understood_is_left_alone),
+		CHILD_TEST(other_modes),
 		CHILD_TEST(the_end_of_an_interrupt_is_a_message),
 	};
 
