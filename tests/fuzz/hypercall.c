@@ -4,24 +4,39 @@
  *
  * The input is a list of calls: a code from the table (or a raw one), a control
  * word, and a block.  Words that matter, such as partition ids, are drawn from
- * what exists, so that the fuzzer gets past the first check.  After each input
- * the books must balance: every deposited page is either free in its pool, in
- * use, or with the parent again, and after teardown no reference is left.
+ * what exists, so that the fuzzer gets past the first check.  Between the calls
+ * time passes and the parent's interrupt controllers are switched and read; a
+ * dispatched processor does what the input says next: it reads and writes
+ * registers of the hypervisor's, touches its APIC, halts.
+ *
+ * After each input the books must balance: every deposited page is either free
+ * in its pool, in use, or with the parent again, and after teardown no reference
+ * is left.  Signals are queued for processors that there are, each is delivered
+ * as often as it is counted, no blocked processor has anything to do, and with
+ * the last partition the last deadline goes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <hvabi/cpuid.h>
 #include <hvabi/debug.h>
 #include <hvabi/hypercall.h>
 #include <hvabi/memory.h>
+#include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include <hypervisor/core/deadline.h>
 #include <hypervisor/core/frame.h>
+#include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/partition.h>
+#include <hypervisor/core/synthetic.h>
+#include <hypervisor/core/time.h>
 #include <tests/unit/mock.h>
 
 #define IN_PAGE		3ull
 #define OUT_PAGE	4ull
+#define CHILD_MEMORY	3000ull		/* 16 pages of the child that has an APIC */
+#define RFLAGS_IF	0x200u
 
 static const uint16_t codes[] = {
 #define X(name, text) HVABI_CALL_##name,
@@ -62,10 +77,170 @@ static uint64_t pick_partition(uint8_t choice)
 	return p ? p->id : choice;
 }
 
+/* What the guest does next, and the calls made so far, for who has to look into them. */
+static struct reader *input;
+static unsigned int pairs_read;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s\n", what);
+	abort();
+}
+
+/* ---- the guest ---- */
+
+static const uint32_t msrs[] = {
+	0x1b, 0x6e0, 0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830, 0x832, 0x835, 0x836, 0x838, 0x839,
+	0x83e, 0x83f, HVABI_MSR_GUEST_OS_ID, HVABI_MSR_HYPERCALL, HVABI_MSR_VP_INDEX,
+	HVABI_MSR_TIME_REF_COUNT, HVABI_MSR_REFERENCE_TSC, HVABI_MSR_TSC_FREQUENCY, HVABI_MSR_EOI,
+	HVABI_MSR_ICR, HVABI_MSR_TPR, HVABI_MSR_VP_ASSIST_PAGE, HVABI_MSR_CRASH_P0,
+	HVABI_MSR_CRASH_CTL, HVABI_MSR_TSC_INVARIANT_CONTROL, HVABI_MSR_STIMER0_CONFIG,
+	HVABI_MSR_STIMER0_COUNT, HVABI_MSR_STIMER0_CONFIG + 6, HVABI_MSR_STIMER0_COUNT + 6,
+};
+
+/* Values that mean something to many of them. */
+static uint64_t take_value(struct reader *r)
+{
+	uint8_t kind = take8(r);
+	uint64_t value;
+
+	switch (kind & 7) {
+	case 0:
+		return 0xfee00800 | (kind & 8 ? 0x100 : 0) | (kind & 16 ? 0x400 : 0);
+	case 1:		/* page of its own */
+		return (uint64_t)(take8(r) & 31) << 12 | (kind >> 3 & 3);
+	case 2:		/* an IPI, in either form */
+		return (uint64_t)(kind >> 3 & 3) << (kind & 0x20 ? 32 : 56) |
+		       (uint64_t)(kind >> 6) << 18 | (uint64_t)(take8(r) & 7) << 8 | take8(r);
+	case 3:		/* a timer in direct mode */
+		return 0x1001 | (kind >> 3 & 7) << 1 | take8(r) << 4;
+	case 4:
+		return (kind & 8 ? 0x40000 : kind & 16 ? 0x20000 : 0) | (kind & 32 ? 0x10000 : 0) | take8(r);
+	case 5:
+		return mock_tsc + take8(r) * 1000;
+	case 6:
+		return kind & 8 ? 0x1ff : take8(r);
+	default:
+		take(r, &value, sizeof(value));
+		return value;
+	}
+}
+
+static void pass_time(struct cpu *cpu)
+{
+	uint8_t step = take8(input);
+
+	mock_tsc += (uint64_t)step << (step & 15);
+	deadline_expire(cpu, mock_tsc);
+	if (step & 1)
+		deadline_alarm();
+}
+
+static void touch_apic_page(struct cpu *cpu, struct vp *vp)
+{
+	uint64_t detail;
+	uint8_t reg = take8(input);
+
+	/* MOV of EAX to and from memory; what stands there need not be code at all. */
+	vp->state.rip = (uint64_t)(reg & 3) << 12;
+	vp->state.gpr[RAX] = take_value(input);
+	synthetic_apic_page(cpu, vp, 0xfee00000 | (uint64_t)(reg & 0x3f) << 4, reg & 0x80, &detail);
+}
+
+static void one_register(struct cpu *cpu, struct vp *vp)
+{
+	uint32_t msr = msrs[take8(input) % (sizeof(msrs) / sizeof(msrs[0]))];
+	uint64_t value, detail;
+
+	if (take8(input) & 1) {
+		synthetic_read(vp, msr, &value);
+		return;
+	}
+	value = take_value(input);
+	if (synthetic_write(cpu, vp, msr, value, &detail) == MSR_FAULT && (detail & 0xfff))
+		die("a fault that is no page");
+}
+
 static enum run_result run(struct cpu *cpu, struct vp *vp)
 {
-	(void)cpu;
+	unsigned int steps = take8(input) % 8;
+	bool ready;
+	int offered;
+
+	vp->running = true;
+	vp->cpu = cpu;
+	for (ready = vp_ready(vp); ready && steps--; ready = vp_ready(vp)) {
+		uint8_t what = take8(input);
+
+		vp_deliver(vp);
+		vp->state.pending_interruption = 0;
+		offered = vp_offer(vp);
+		(void)vp_watches_cr8(vp);
+		if (offered != APIC_NO_VECTOR && (vp->state.rflags & RFLAGS_IF))
+			vp_taken(vp, (u8)offered);
+		if (what & 8)
+			vp->state.rflags ^= RFLAGS_IF;
+		if (what & 16)
+			vp->state.cr8 = what >> 5;
+		apic_set_cr8(&vp->apic, vp->state.cr8);
+		switch (what & 7) {
+		case 0:
+			vp->halted = partition_has_apic(vp->partition);
+			break;
+		case 1:
+			vp_nmi_done(vp);
+			break;
+		case 2:
+			touch_apic_page(cpu, vp);
+			break;
+		case 3:
+			pass_time(cpu);
+			break;
+		default:
+			one_register(cpu, vp);
+			break;
+		}
+	}
+	vp->running = false;
+	if (!ready)
+		return RUN_BLOCKED;
 	return vp->index & 1 ? RUN_INTERCEPT : RUN_PREEMPTED;
+}
+
+/* ---- the parent ---- */
+
+static void read_slot(struct cpu *cpu)
+{
+	struct hvabi_message *slot = platform_phys(cpu->synic.simp & ~0xfffull);
+	struct hvabi_scheduler_vp_signal_pair *pairs = (void *)slot->payload;
+
+	if (slot->header.message_type != HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR)
+		return;
+	pairs_read += pairs->vp_count;
+	slot->header.message_type = 0;
+	if (slot->header.message_flags & HVABI_MESSAGE_FLAG_PENDING)
+		synic_write(cpu, HVABI_MSR_EOM, 0);
+}
+
+/* The preset page stays: what has been delivered is to be counted. */
+static void parent_step(uint8_t which)
+{
+	struct cpu *cpu = &mock_cpus[which & 1];
+
+	switch (which >> 1 & 3) {
+	case 0:
+		pass_time(cpu);
+		break;
+	case 1:
+		synic_write(cpu, HVABI_MSR_SCONTROL, which >> 3 & 1);
+		break;
+	case 2:
+		synic_write(cpu, HVABI_MSR_SINT0, which & 8 ? 0xf3 : 0xf3 | HVABI_SINT_MASKED);
+		break;
+	default:
+		read_slot(cpu);
+		break;
+	}
 }
 
 /*
@@ -77,6 +252,11 @@ static void make_plausible(uint16_t code, uint64_t *block)
 	static const uint32_t map_flags[] = {
 		0x8001, 0x8003, 0x800d, 0x800f, 0x8000800f, 0x8000000f, 0x10000, 0x80010000,
 		0x200003,
+	};
+	static const uint32_t names[] = {
+		HVABI_REG_EXPLICIT_SUSPEND, HVABI_REG_DISPATCH_SUSPEND, HVABI_REG_INTERCEPT_SUSPEND,
+		HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_REG_INTERRUPT_STATE, HVABI_REG_APIC_BASE,
+		HVABI_REG_CR8, HVABI_REG_RFLAGS, HVABI_REG_PENDING_INTERRUPTION,
 	};
 
 	switch (code) {
@@ -97,15 +277,29 @@ static void make_plausible(uint16_t code, uint64_t *block)
 			block[2] &= 2;
 		break;
 	case HVABI_CALL_CREATE_PARTITION:
-		block[0] = 0x80100;
+		block[0] = 0x80100 | (block[0] & (HVABI_PARTITION_FLAG_LAPIC_ENABLED |
+						  HVABI_PARTITION_FLAG_X2APIC_CAPABLE));
 		block[6] = 0;
+		break;
+	case HVABI_CALL_SET_PARTITION_PROPERTY:
+		block[1] = HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES;
+		block[2] &= synthetic_features();
+		break;
+	case HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT:
+		block[1] &= 0x30000000full;
+		block[2] &= block[3] & 0x100 ? 0xff : 3;
+		block[3] &= 0xff;
 		break;
 	case HVABI_CALL_CREATE_VP:
 		block[1] &= 3;
 		block[4] = 0;
 		break;
-	case HVABI_CALL_GET_VP_REGISTERS:
 	case HVABI_CALL_SET_VP_REGISTERS:
+		block[2] = names[(block[2] & 0xff) % (sizeof(names) / sizeof(names[0]))];
+		block[4] &= block[4] & 0x1000 ? ~0ull : 0xfff;
+		block[1] &= 3;
+		break;
+	case HVABI_CALL_GET_VP_REGISTERS:
 	case HVABI_CALL_MAP_VP_STATE_PAGE:
 	case HVABI_CALL_UNMAP_VP_STATE_PAGE:
 	case HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS:
@@ -122,12 +316,17 @@ static void make_plausible(uint16_t code, uint64_t *block)
 
 static void one_call(struct reader *r)
 {
-	uint8_t which = take8(r), flags = take8(r);
+	uint8_t which = take8(r), flags;
 	uint16_t code = codes[which % (sizeof(codes) / sizeof(codes[0]))];
 	uint64_t block[512], control, id;
 	uint16_t reps, start;
 	size_t words;
 
+	if (which >= 0xd0 && which < 0xe0) {
+		parent_step(which);
+		return;
+	}
+	flags = take8(r);
 	if (which == 0xff)
 		take(r, &code, sizeof(code));
 	take(r, &reps, sizeof(reps));
@@ -157,6 +356,42 @@ static void one_call(struct reader *r)
 		  flags & 32 ? take8(r) : OUT_PAGE << 12);
 }
 
+static bool exists(const struct vp *vp)
+{
+	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
+		for (unsigned int i = 0; i < MAX_VPS; i++)
+			if (p->vps[i] == vp)
+				return true;
+	return false;
+}
+
+static void queues(void)
+{
+	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
+		struct synic *s = &mock_cpus[i].synic;
+		struct vp **at = &s->signals;
+
+		for (; *at; at = &(*at)->signal_next)
+			if (!exists(*at) || (*at)->signal_on != s)
+				die("a signal for a processor that is gone, or in another queue");
+		if (s->signals_end != at)
+			die("a queue ends elsewhere");
+	}
+}
+
+/* Who was answered "blocked" and not signalled since has nothing to do. */
+static void blocked(struct partition *p)
+{
+	for (unsigned int i = 0; i < MAX_VPS; i++) {
+		struct vp *vp = p->vps[i];
+
+		if (vp && vp->blocked && !vp_suspended(vp) && partition_has_apic(p) && vp_ready(vp))
+			die("a blocked processor could run, and nobody was told");
+		if (vp && vp->blocked && vp->signal_on)
+			die("a signal for a processor that is thought to wait");
+	}
+}
+
 static void balance(void)
 {
 	uint64_t pooled = 0, owned = 0;
@@ -166,6 +401,9 @@ static void balance(void)
 	pooled = parent.pool.deposited;
 	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
 		pooled += p->pool.deposited;
+	queues();
+	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
+		blocked(p);
 	if (pooled != owned) {
 		fprintf(stderr, "pools hold %llu pages, frames say %llu\n",
 			(unsigned long long)pooled, (unsigned long long)owned);
@@ -183,11 +421,46 @@ static void teardown(void)
 			abort();
 		}
 	}
+	for (unsigned int i = 0; i < MOCK_CPUS; i++)
+		if (mock_cpus[i].synic.signals)
+			die("a signal outlives its processor");
+	if (mock_timer != TIME_NEVER)
+		die("a deadline outlives its processor");
+	for (unsigned int i = 0; i < 2 * MOCK_CPUS; i++)
+		read_slot(&mock_cpus[i % MOCK_CPUS]);
+	if (pairs_read != mock_cpus[0].counters.value[HVABI_COUNT_SIGNAL] +
+			  mock_cpus[1].counters.value[HVABI_COUNT_SIGNAL])
+		die("signals were counted that were not delivered, or the other way round");
 	for (uint64_t pfn = 0; pfn < MOCK_HEAP; pfn++) {
 		if (frame_of(pfn)->refs || frame_of(pfn)->mark) {
 			fprintf(stderr, "page %llx keeps a reference\n", (unsigned long long)pfn);
 			abort();
 		}
+	}
+}
+
+/* A child with an APIC, two processors, and the two instructions of touch_apic_page() to be found. */
+static void make_apic_child(void)
+{
+	uint64_t id = mock_apic_child(40, HVABI_PARTITION_FLAG_LAPIC_ENABLED |
+				      HVABI_PARTITION_FLAG_X2APIC_CAPABLE, synthetic_features());
+
+	mock_map(id, 0, CHILD_MEMORY, 16, 0x800f);
+	memcpy(platform_phys(CHILD_MEMORY << 12), "\x89\x01", 3);
+	memcpy(platform_phys((CHILD_MEMORY + 1) << 12), "\x8b\x01", 3);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct vp *vp = mock_vp(id, i);
+
+		vp->state.efer = 0x500;
+		vp->state.segment[SEG_CS].attributes |= HVABI_SEGMENT_LONG;
+		vp->apic.svr = 0x1ff;
+	}
+	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
+		struct cpu *cpu = &mock_cpus[i];
+
+		synic_write(cpu, HVABI_MSR_SIMP, cpu->synic.simp | HVABI_MSR_PAGE_ENABLE);
+		synic_write(cpu, HVABI_MSR_SINT0, 0xf3);
+		synic_write(cpu, HVABI_MSR_SCONTROL, i == 0);
 	}
 }
 
@@ -200,7 +473,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Tear the children of the last input down first: it may have changed options. */
 	mock_reset();
 	mock_run = run;
+	input = &r;
+	pairs_read = 0;
 	mock_child(40);
+	make_apic_child();
 	while (r.left)
 		one_call(&r);
 	balance();
