@@ -162,6 +162,24 @@ static void each_blocked_answer_gets_one_signal(void **state)
 	assert_int_equal(signals(vp), 2);
 }
 
+static enum run_result intercepted(struct cpu *self, struct vp *vp)
+{
+	(void)self;
+	(void)vp;
+	return RUN_INTERCEPT;
+}
+
+/* It has a message for the VMM: nobody waits for a signal. */
+static void one_in_an_intercept_is_not_signalled(void **state)
+{
+	(void)state;
+	mock_run = intercepted;
+	assert_int_equal(mock_dispatch(vps[1]), READY | HVABI_DISPATCH_EVENT_INTERCEPT << 8);
+	to(1, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(signals(vps[1]), 0);
+	assert_true(irr(vps[1], 0x41));
+}
+
 /* A request that comes before the answer: there is none. */
 static void requests_before_the_answer_are_seen(void **state)
 {
@@ -411,6 +429,7 @@ static void a_new_processor_is_started(void **state)
 	assert_int_equal(vp->state.rip, 0);
 	assert_int_equal(vp->state.rflags, 2);
 	assert_int_equal(vp->state.cr0, 0x60000010);
+	assert_false(vp->apic.sipi);
 	/* The second one of the usual pair finds it started. */
 	to(VPS, APIC_MODE_SIPI, 0x10);
 	vp->state.rip = 0x77;
@@ -872,6 +891,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CHILD_TEST(a_halted_processor_blocks_until_there_is_something),
 		CHILD_TEST(each_blocked_answer_gets_one_signal),
+		CHILD_TEST(one_in_an_intercept_is_not_signalled),
 		CHILD_TEST(requests_before_the_answer_are_seen),
 		CHILD_TEST(requests_of_a_running_processor_drive_it_out),
 		CHILD_TEST(clearing_explicit_suspend_signals),
