@@ -185,6 +185,7 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		apic_set_cr8(&vp->apic, vp->state.cr8);
 		switch (what & 7) {
 		case 0:
+		case 7:
 			vp->halted = partition_has_apic(vp->partition);
 			break;
 		case 1:
@@ -222,23 +223,77 @@ static void read_slot(struct cpu *cpu)
 		synic_write(cpu, HVABI_MSR_EOM, 0);
 }
 
+static struct vp *pick_vp(unsigned int index)
+{
+	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
+		if (p->state == PARTITION_ACTIVE && partition_has_apic(p) && p->vps[index])
+			return p->vps[index];
+	return NULL;
+}
+
+/* As on a real machine, the parent cannot write what it gave away. */
+static void call(uint16_t code, const void *block, size_t bytes)
+{
+	if (!frame_is_parents(IN_PAGE))
+		return;
+	memcpy(platform_phys(IN_PAGE << 12), block, bytes);
+	hypercall(&mock_cpus[0], hvabi_control(code, 0, 0), IN_PAGE << 12, OUT_PAGE << 12);
+}
+
+static void dispatch(const struct vp *vp)
+{
+	const struct hvabi_input_dispatch_vp in = {
+		.partition_id = vp->partition->id, .vp_index = vp->index,
+		.flags = HVABI_DISPATCH_CLEAR_INTERCEPT_SUSPEND,
+	};
+
+	call(HVABI_CALL_DISPATCH_VP, &in, sizeof(in));
+}
+
+static void assert_interrupt(const struct vp *vp)
+{
+	uint8_t type = take8(input);
+	const struct hvabi_input_assert_virtual_interrupt in = {
+		.partition_id = vp->partition->id, .interrupt_type = (type & 15) % 10,
+		.interrupt_flags = type >> 6, .dest_addr = type & 16 ? 0xff : vp->index,
+		.vector = take8(input),
+	};
+
+	call(HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT, &in, sizeof(in));
+}
+
 /* The preset page stays: what has been delivered is to be counted. */
 static void parent_step(uint8_t which)
 {
 	struct cpu *cpu = &mock_cpus[which & 1];
+	const struct vp *vp = pick_vp(which & 1);
 
-	switch (which >> 1 & 3) {
+	switch (which >> 1 & 15) {
 	case 0:
 		pass_time(cpu);
 		break;
 	case 1:
-		synic_write(cpu, HVABI_MSR_SCONTROL, which >> 3 & 1);
+		synic_write(cpu, HVABI_MSR_SCONTROL, 0);
 		break;
 	case 2:
-		synic_write(cpu, HVABI_MSR_SINT0, which & 8 ? 0xf3 : 0xf3 | HVABI_SINT_MASKED);
+		synic_write(cpu, HVABI_MSR_SCONTROL, HVABI_SCONTROL_ENABLE);
+		break;
+	case 3:
+		synic_write(cpu, HVABI_MSR_SINT0, 0xf3 | HVABI_SINT_MASKED);
+		break;
+	case 4:
+		synic_write(cpu, HVABI_MSR_SINT0, 0xf3);
+		break;
+	case 5:
+		read_slot(cpu);
+		break;
+	case 6 ... 10:
+		if (vp)
+			assert_interrupt(vp);
 		break;
 	default:
-		read_slot(cpu);
+		if (vp)
+			dispatch(vp);
 		break;
 	}
 }
@@ -322,7 +377,7 @@ static void one_call(struct reader *r)
 	uint16_t reps, start;
 	size_t words;
 
-	if (which >= 0xd0 && which < 0xe0) {
+	if (which >= 0xc0 && which < 0xe0) {
 		parent_step(which);
 		return;
 	}
@@ -387,8 +442,6 @@ static void blocked(struct partition *p)
 
 		if (vp && vp->blocked && !vp_suspended(vp) && partition_has_apic(p) && vp_ready(vp))
 			die("a blocked processor could run, and nobody was told");
-		if (vp && vp->blocked && vp->signal_on)
-			die("a signal for a processor that is thought to wait");
 	}
 }
 
@@ -454,6 +507,7 @@ static void make_apic_child(void)
 		vp->state.efer = 0x500;
 		vp->state.segment[SEG_CS].attributes |= HVABI_SEGMENT_LONG;
 		vp->apic.svr = 0x1ff;
+		vp->apic.wait_for_sipi = false;
 	}
 	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
 		struct cpu *cpu = &mock_cpus[i];
