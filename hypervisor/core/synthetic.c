@@ -40,6 +40,10 @@ static const struct feature_row rows[] = {
 	{ HVABI_SYNTHETIC_FREQUENCIES, HVABI_PRIV_FREQUENCY_MSRS | HVABI_PRIV_TSC_INVARIANT,
 	  HVABI_FEATURE_FREQUENCY_MSRS },
 	{ HVABI_SYNTHETIC_DIRECT_TIMERS, 0, HVABI_FEATURE_STIMER_DIRECT },
+	/* These are told by recommendations. */
+	{ HVABI_SYNTHETIC_TLB_FLUSH, 0, 0 },
+	{ HVABI_SYNTHETIC_CLUSTER_IPI, 0, 0 },
+	{ HVABI_SYNTHETIC_PROCESSOR_MASKS, 0, 0 },
 };
 
 u64 synthetic_features(void)
@@ -95,6 +99,12 @@ void synthetic_cpuid(const struct partition *p, u32 leaf, u32 out[4])
 		break;
 	case HVABI_CPUID_RECOMMENDATIONS:
 		out[0] = HVABI_RECOMMEND_RELAXED_TIMING | HVABI_RECOMMEND_NO_AUTO_EOI;
+		if (has(p, HVABI_SYNTHETIC_TLB_FLUSH))
+			out[0] |= HVABI_RECOMMEND_REMOTE_TLB_FLUSH;
+		if (has(p, HVABI_SYNTHETIC_CLUSTER_IPI))
+			out[0] |= HVABI_RECOMMEND_CLUSTER_IPI;
+		if (has(p, HVABI_SYNTHETIC_PROCESSOR_MASKS))
+			out[0] |= HVABI_RECOMMEND_EX_PROCESSOR_MASKS;
 		break;
 	case HVABI_CPUID_LIMITS:
 		out[0] = MAX_VPS;
@@ -477,12 +487,4 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 	default:
 		return MSR_REFUSED;	/* read-only */
 	}
-}
-
-/* There is none that a child could make yet: the features that stand for them are not given. */
-u64 synthetic_hypercall(struct vp *vp, u64 control)
-{
-	(void)vp;
-	(void)control;
-	return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 }

@@ -48,9 +48,6 @@ enum msr_result vp_apic_write(struct cpu *cpu, struct vp *vp, u32 reg, u64 value
  */
 enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail);
 
-/* A hypercall of the child's: the result word. */
-u64 synthetic_hypercall(struct vp *vp, u64 control);
-
 /* True if the child may make hypercalls at all; else VMMCALL is #UD. */
 bool synthetic_has_hypercalls(const struct partition *p);
 

@@ -11,6 +11,7 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include "../core/deadline.h"
+#include "../core/guest_call.h"
 #include "../core/interrupt.h"
 #include "../core/lock.h"
 #include "../core/message.h"
@@ -531,11 +532,14 @@ static enum step undefined(struct stay *stay, enum hvabi_debug_counter which)
 static enum step exit_vmmcall(struct stay *stay)
 {
 	struct vp_state *s = &stay->vp->state;
+	const struct guest_call call = { s->gpr[RCX], s->gpr[RDX], s->gpr[R8] };
+	u64 fault;
 
 	if (!synthetic_has_hypercalls(stay->partition) || vmcb_of(stay)->cpl)
 		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
 	count_exit(stay, HVABI_COUNT_EXIT_HYPERCALL);
-	s->gpr[RAX] = synthetic_hypercall(stay->vp, s->gpr[RCX]);
+	if (!guest_call(&stay->cpu->core, stay->vp, &call, &s->gpr[RAX], &fault))
+		return memory_fault(stay, fault, HVABI_INTERCEPT_ACCESS_READ);
 	advance(stay, instruction_length(stay, 3));
 	return STEP_CONTINUE;
 }

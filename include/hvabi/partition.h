@@ -130,6 +130,7 @@ HVABI_ASSERT_AT(struct hvabi_output_get_partition_id, partition_id, 0);
 #define HVABI_SYNTHETIC_GUEST_IDLE		(1ull << 10)
 #define HVABI_SYNTHETIC_FREQUENCIES		(1ull << 11)
 #define HVABI_SYNTHETIC_DIRECT_TIMERS		(1ull << 22)
+#define HVABI_SYNTHETIC_PROCESSOR_MASKS		(1ull << 24)
 #define HVABI_SYNTHETIC_TLB_FLUSH		(1ull << 25)
 #define HVABI_SYNTHETIC_CLUSTER_IPI		(1ull << 26)
 
