@@ -232,12 +232,12 @@ static struct vp *pick_vp(unsigned int index)
 }
 
 /* As on a real machine, the parent cannot write what it gave away. */
-static void call(uint16_t code, const void *block, size_t bytes)
+static void call(uint16_t code, uint16_t reps, const void *block, size_t bytes)
 {
 	if (!frame_is_parents(IN_PAGE))
 		return;
 	memcpy(platform_phys(IN_PAGE << 12), block, bytes);
-	hypercall(&mock_cpus[0], hvabi_control(code, 0, 0), IN_PAGE << 12, OUT_PAGE << 12);
+	hypercall(&mock_cpus[0], hvabi_control(code, reps, 0), IN_PAGE << 12, OUT_PAGE << 12);
 }
 
 static void dispatch(const struct vp *vp)
@@ -247,7 +247,7 @@ static void dispatch(const struct vp *vp)
 		.flags = HVABI_DISPATCH_CLEAR_INTERCEPT_SUSPEND,
 	};
 
-	call(HVABI_CALL_DISPATCH_VP, &in, sizeof(in));
+	call(HVABI_CALL_DISPATCH_VP, 0, &in, sizeof(in));
 }
 
 static void assert_interrupt(const struct vp *vp)
@@ -259,7 +259,28 @@ static void assert_interrupt(const struct vp *vp)
 		.vector = take8(input),
 	};
 
-	call(HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT, &in, sizeof(in));
+	call(HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT, 0, &in, sizeof(in));
+}
+
+/* What decides whether a processor may run, or has something to do. */
+static const uint32_t names[] = {
+	HVABI_REG_EXPLICIT_SUSPEND, HVABI_REG_DISPATCH_SUSPEND, HVABI_REG_INTERCEPT_SUSPEND,
+	HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_REG_INTERRUPT_STATE, HVABI_REG_APIC_BASE,
+	HVABI_REG_CR8, HVABI_REG_RFLAGS, HVABI_REG_PENDING_INTERRUPTION,
+};
+
+static void set_register(const struct vp *vp)
+{
+	uint8_t which = take8(input);
+	struct {
+		uint64_t partition;
+		uint32_t vp, vtl;
+		struct hvabi_register_assoc e;
+	} in = { .partition = vp->partition->id, .vp = vp->index,
+		 .e.name = names[which % (sizeof(names) / sizeof(names[0]))] };
+
+	in.e.value.reg64 = which & 0x80 ? RFLAGS_IF | 2 : take8(input) & (which & 0x40 ? 0xff : 3);
+	call(HVABI_CALL_SET_VP_REGISTERS, 1, &in, sizeof(in));
 }
 
 /* The preset page stays: what has been delivered is to be counted. */
@@ -287,7 +308,12 @@ static void parent_step(uint8_t which)
 	case 5:
 		read_slot(cpu);
 		break;
-	case 6 ... 10:
+	case 6:
+	case 7:
+		if (vp)
+			set_register(vp);
+		break;
+	case 8 ... 11:
 		if (vp)
 			assert_interrupt(vp);
 		break;
@@ -307,11 +333,6 @@ static void make_plausible(uint16_t code, uint64_t *block)
 	static const uint32_t map_flags[] = {
 		0x8001, 0x8003, 0x800d, 0x800f, 0x8000800f, 0x8000000f, 0x10000, 0x80010000,
 		0x200003,
-	};
-	static const uint32_t names[] = {
-		HVABI_REG_EXPLICIT_SUSPEND, HVABI_REG_DISPATCH_SUSPEND, HVABI_REG_INTERCEPT_SUSPEND,
-		HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_REG_INTERRUPT_STATE, HVABI_REG_APIC_BASE,
-		HVABI_REG_CR8, HVABI_REG_RFLAGS, HVABI_REG_PENDING_INTERRUPTION,
 	};
 
 	switch (code) {
