@@ -183,7 +183,7 @@ static enum ktap_result migrate_pages(void)
 	for (round = 0; round < 4; round++) {
 		unsigned int to = !(round & 1);
 
-		CHECK(host_migrate(!to, to) >= 0, "%s", strerror(errno));
+		CHECK(host_migrate(0, !to, to) >= 0, "%s", strerror(errno));
 		CHECK(!host_count_pages(guest.memory, RANGE, true, &pages));
 		CHECK(pages.node[to] > PAGES * 9 / 10, "%llu of %llu", (ull)pages.node[to], PAGES);
 		CHECK(!stamper_await(&guest, PAGES / 4));

@@ -102,15 +102,11 @@ static bool listen_to(struct demo *demo, struct console *c, int ms)
 }
 
 /* Once more to swap, or to the other node. */
-static void disturb(unsigned int round, unsigned int nodes)
+static void disturb(pid_t pid, unsigned int round, unsigned int nodes)
 {
-	char mems[16];
-
 	host_reclaim(GROUP_NAME, RECLAIM);
-	if (nodes > 1) {
-		snprintf(mems, sizeof(mems), "%u", round % 2);
-		host_write(GROUP "/cpuset.mems", mems);
-	}
+	if (nodes > 1)
+		host_migrate(pid, !(round % 2), round % 2);
 }
 
 static void run(struct demo *demo, struct demo_report *report)
@@ -129,13 +125,11 @@ static void run(struct demo *demo, struct demo_report *report)
 		return;
 	}
 	mkdir(GROUP, 0755);
-	if (nodes > 1)
-		host_write(GROUP "/cpuset.mems", "0-1");
 	snprintf(pid_text, sizeof(pid_text), "%d", (int)pid);
 	host_write(GROUP "/cgroup.procs", pid_text);
 	while (listen_to(demo, &console, 300))
 		if (console.up && !console.verified)
-			disturb(round++, nodes);
+			disturb(pid, round++, nodes);
 	close(console.fd);
 	waitpid(pid, &status, 0);
 	rmdir(GROUP);

@@ -123,7 +123,7 @@ static bool migrate_to(struct demo *demo, struct demo_report *report, unsigned i
 	unsigned int attempt;
 
 	for (attempt = 0; attempt < 10; attempt++) {
-		if (host_migrate(!to, to) < 0)
+		if (host_migrate(0, !to, to) < 0)
 			return demo_failed(report, "migrate");
 		if (host_count_pages(demo_range(demo), demo->touch_size, true, &where))
 			return demo_failed(report, "look where guest memory is");

@@ -127,10 +127,10 @@ unsigned int host_nodes(void)
 	return n ? n : 1;
 }
 
-long host_migrate(unsigned int from, unsigned int to)
+long host_migrate(pid_t pid, unsigned int from, unsigned int to)
 {
 	unsigned long old_nodes = 1ul << from, new_nodes = 1ul << to;
-	long left = syscall(SYS_migrate_pages, 0, sizeof(old_nodes) * 8, &old_nodes,
+	long left = syscall(SYS_migrate_pages, pid, sizeof(old_nodes) * 8, &old_nodes,
 			    &new_nodes);
 
 	if (left < 0)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define HOST_NODES_MAX	8
 
@@ -35,10 +36,10 @@ int host_page_frames(const void *start, size_t size, uint64_t *frames);
 unsigned int host_nodes(void);
 
 /*
- * Asks Linux to move this process's pages from one node to another (migrate_pages(2)).
+ * Asks Linux to move the pages of process @pid, 0: this one, from one node to another (migrate_pages(2)).
  * Returns the pages that could not be moved, or -1.
  */
-long host_migrate(unsigned int from, unsigned int to);
+long host_migrate(pid_t pid, unsigned int from, unsigned int to);
 
 /*
  * Asks for each page of the range to be moved to @node (move_pages(2)); counts what the
