@@ -94,9 +94,9 @@ static void features_are_given_early(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(synthetic_features(), 0x400beb);
+	assert_int_equal(synthetic_features(), 0x7400beb);
 	assert_status(set_features(0), INVALID_PARTITION_STATE);
-	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x400beb);
+	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x7400beb);
 	mock_deposit(HVABI_PARTITION_ID_SELF, 4000, 1);
 	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0), SUCCESS);
 	memcpy(&id, mock_out(), 8);
@@ -124,22 +124,27 @@ static void leaves(void **state)
 {
 	static const struct {
 		uint64_t feature;
-		uint32_t eax, edx;
+		uint32_t eax, edx, hints;
 	} rows[] = {
-		{ HVABI_SYNTHETIC_HYPERVISOR_PRESENT, 0, 0 },
-		{ HVABI_SYNTHETIC_REFERENCE_COUNTER, 1 << 1, 0 }, { HVABI_SYNTHETIC_TIMERS, 1 << 3, 0 },
-		{ HVABI_SYNTHETIC_APIC_ACCESS, 1 << 4, 0 },
-		{ HVABI_SYNTHETIC_HYPERCALL, 1 << 5, 1 << 10 },
-		{ HVABI_SYNTHETIC_VP_INDEX, 1 << 6, 0 }, { HVABI_SYNTHETIC_REFERENCE_TSC, 1 << 9, 0 },
-		{ HVABI_SYNTHETIC_FREQUENCIES, 1 << 11 | 1 << 15, 1 << 8 },
-		{ HVABI_SYNTHETIC_DIRECT_TIMERS, 0, 1 << 19 },
+		{ HVABI_SYNTHETIC_HYPERVISOR_PRESENT, 0, 0, 0 },
+		{ HVABI_SYNTHETIC_REFERENCE_COUNTER, 1 << 1, 0, 0 }, { HVABI_SYNTHETIC_TIMERS, 1 << 3, 0, 0 },
+		{ HVABI_SYNTHETIC_APIC_ACCESS, 1 << 4, 0, 0 },
+		{ HVABI_SYNTHETIC_HYPERCALL, 1 << 5, 1 << 10, 0 },
+		{ HVABI_SYNTHETIC_VP_INDEX, 1 << 6, 0, 0 }, { HVABI_SYNTHETIC_REFERENCE_TSC, 1 << 9, 0, 0 },
+		{ HVABI_SYNTHETIC_FREQUENCIES, 1 << 11 | 1 << 15, 1 << 8, 0 },
+		{ HVABI_SYNTHETIC_DIRECT_TIMERS, 0, 1 << 19, 0 },
+		{ HVABI_SYNTHETIC_TLB_FLUSH, 0, 0, 1 << 2 },
+		{ HVABI_SYNTHETIC_CLUSTER_IPI, 0, 0, 1 << 10 },
+		{ HVABI_SYNTHETIC_PROCESSOR_MASKS, 0, 0, 1 << 11 },
 	};
-	uint32_t eax = 0, edx = 0;
+	uint32_t eax = 0, edx = 0, hints = 1 << 5 | 1 << 9;
 
 	(void)state;
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		give(HVABI_SYNTHETIC_HV1 | rows[i].feature);
 		assert_leaf(0x40000003, rows[i].eax, 0, 0, rows[i].edx);
+		assert_leaf(0x40000004, 1 << 5 | 1 << 9 | rows[i].hints, 0, 0, 0);
+		hints |= rows[i].hints;
 		eax |= rows[i].eax;
 		edx |= rows[i].edx;
 	}
@@ -148,7 +153,7 @@ static void leaves(void **state)
 	assert_leaf(0x40000000, HVABI_CPUID_HARDWARE, 0x7263694d, 0x666f736f, 0x76482074);
 	assert_leaf(0x40000001, 0x31237648, 0, 0, 0);
 	assert_leaf(0x40000002, 27744, 10 << 16, 0, 0);
-	assert_leaf(0x40000004, 1 << 5 | 1 << 9, 0, 0, 0);
+	assert_leaf(0x40000004, hints, 0, 0, 0);
 	assert_leaf(0x40000005, MAX_VPS, MAX_VPS, 0, 0);
 	assert_leaf(0x40000006, 0, 0, 0, 0);
 	assert_leaf(0x40000100, 0, 0, 0, 0);
