@@ -37,6 +37,8 @@ static void reset(struct virtio *v)
 	v->device_features_select = v->driver_features_select = v->queue_select = 0;
 	v->driver_features = 0;
 	memset(v->queue, 0, sizeof(v->queue));
+	if (v->on_reset)
+		v->on_reset(v);
 }
 
 static void break_device(struct virtio *v)
@@ -104,6 +106,37 @@ static void put_used(struct virtio_queue *q, uint16_t head, uint32_t written)
 	__atomic_store_n(&used->idx, (uint16_t)(index + 1), __ATOMIC_RELEASE);
 }
 
+static bool is_live(const struct virtio *v)
+{
+	return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* The driver looks at the ring after it has changed its mind: one of us sees the other. */
+static void tell_used(struct virtio *v, const struct virtio_queue *q)
+{
+	const struct vring_avail *avail = q->avail_at;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!(*(const volatile uint16_t *)&avail->flags & VRING_AVAIL_F_NO_INTERRUPT))
+		set_interrupt(v, v->interrupt_status | VIRTIO_MMIO_INT_VRING);
+}
+
+void virtio_done(struct virtio *v, unsigned int queue, uint16_t head, uint32_t written)
+{
+	struct virtio_queue *q = &v->queue[queue];
+
+	if (!q->ready || !is_live(v))
+		return;
+	put_used(q, head, written);
+	tell_used(v, q);
+}
+
+void virtio_config_changed(struct virtio *v)
+{
+	if (is_live(v))
+		set_interrupt(v, v->interrupt_status | VIRTIO_MMIO_INT_CONFIG);
+}
+
 static void serve(struct virtio *v, unsigned int index)
 {
 	struct virtio_queue *q = &v->queue[index];
@@ -113,8 +146,7 @@ static void serve(struct virtio *v, unsigned int index)
 	int64_t written;
 	uint16_t end;
 
-	if (!q->ready || !(v->status & VIRTIO_CONFIG_S_DRIVER_OK) ||
-	    v->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	if (!q->ready || !is_live(v))
 		return;
 	/* What comes later comes with a notification of its own: nobody can keep us here. */
 	end = __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE);
@@ -125,19 +157,20 @@ static void serve(struct virtio *v, unsigned int index)
 	while (q->next != end) {
 		uint16_t head = *(volatile uint16_t *)&avail->ring[q->next & (q->size - 1)];
 
-		written = take_chain(v, q, head, &chain) ? v->request(v, index, &chain) : -1;
-		if (written < 0) {
+		written = take_chain(v, q, head, &chain) ? v->request(v, index, &chain) :
+							   VIRTIO_BROKEN;
+		if (written == VIRTIO_BROKEN) {
 			break_device(v);
 			return;
 		}
 		q->next++;
+		if (written == VIRTIO_KEPT)
+			continue;
 		put_used(q, head, (uint32_t)written);
 		done = true;
 	}
-	/* The driver looks at the ring after it has changed its mind: one of us sees the other. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (done && !(*(volatile uint16_t *)&avail->flags & VRING_AVAIL_F_NO_INTERRUPT))
-		set_interrupt(v, v->interrupt_status | VIRTIO_MMIO_INT_VRING);
+	if (done)
+		tell_used(v, q);
 }
 
 /* ---- registers ---- */
@@ -284,9 +317,11 @@ int virtio_access(void *device, uint64_t offset, unsigned int size, bool write, 
 		*value = offset >= VIRTIO_MMIO_CONFIG ?
 			 read_config(v, offset - VIRTIO_MMIO_CONFIG, size) :
 			 read_register(v, offset);
-	/* Registers are 32 bits wide, and no device here has a configuration to be written. */
+	/* Registers are 32 bits wide. */
 	else if (size == 4 && offset < VIRTIO_MMIO_CONFIG)
 		write_register(v, offset, (uint32_t)*value);
+	else if (offset >= VIRTIO_MMIO_CONFIG && v->write_config)
+		v->write_config(v, offset - VIRTIO_MMIO_CONFIG, size, *value);
 	pthread_mutex_unlock(&v->lock);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * A virtio device in memory: virtio 1.2, 4.2 (transport) and 2.7 (split queues).
  *
  * The transport knows registers, queues and descriptor chains; what a request means is the
- * device's (virtio_blk.h), which embeds struct virtio.
+ * device's (virtio_blk.h, virtio_balloon.h), which embeds struct virtio.
  *
  * Laws:
  *   - Guest memory is believed once: each field is read once, checked, and the copy is used.
@@ -21,8 +21,12 @@
 #include "ram.h"
 
 #define VIRTIO_SIZE		0x1000u		/* of a device's registers */
-#define VIRTIO_QUEUES_MAX	2u
+#define VIRTIO_QUEUES_MAX	5u
 #define VIRTIO_QUEUE_SIZE_MAX	128u
+
+/* What struct virtio's request() returns besides the bytes written. */
+#define VIRTIO_BROKEN		(-1)
+#define VIRTIO_KEPT		(-2)	/* virtio_done() comes later */
 
 struct virtio;
 
@@ -53,8 +57,12 @@ struct virtio {
 	unsigned int queue_count;
 	const void *config;
 	uint32_t config_size;
-	/* One request; returns the bytes written, or -1: broken. Called with the lock held. */
+	/* One request; returns the bytes written or VIRTIO_*. Called with the lock held. */
 	int64_t (*request)(struct virtio *v, unsigned int queue, const struct virtio_chain *chain);
+	/* The driver writes to the configuration; NULL if there is nothing to be written. The same. */
+	void (*write_config)(struct virtio *v, uint64_t offset, unsigned int size, uint64_t value);
+	/* The driver resets the device: what was kept is gone. NULL if nothing is. The same. */
+	void (*on_reset)(struct virtio *v);
 
 	const struct guest_ram *ram;
 	void (*interrupt)(void *arg, unsigned int pin, bool level);
@@ -73,6 +81,12 @@ void virtio_init(struct virtio *v, const struct guest_ram *ram,
 		 void (*interrupt)(void *arg, unsigned int pin, bool level), void *arg,
 		 unsigned int pin);
 void virtio_destroy(struct virtio *v);
+
+/* Gives a request back that was kept. With the lock held. */
+void virtio_done(struct virtio *v, unsigned int queue, uint16_t head, uint32_t written);
+
+/* Tells the driver that the configuration has changed. With the lock held. */
+void virtio_config_changed(struct virtio *v);
 
 /* Access function for the bus. */
 int virtio_access(void *device, uint64_t offset, unsigned int size, bool write, uint64_t *value);

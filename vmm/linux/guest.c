@@ -25,6 +25,7 @@
 #include "devices/ioapic.h"
 #include "devices/mmio.h"
 #include "devices/serial.h"
+#include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "guest.h"
 #include "libmshv.h"
@@ -36,6 +37,8 @@
 /* Registers of virtio devices stand in the hole, one page each; their pins are none that ISA had. */
 #define VIRTIO_ADDRESS		0xd0000000u
 #define VIRTIO_PIN		16u
+#define BALLOON_ADDRESS		(VIRTIO_ADDRESS + VIRTIO_SIZE)
+#define BALLOON_PIN		(VIRTIO_PIN + 1)
 
 #define LINUX_MEMORY_MIN	(16ull << 20)
 
@@ -49,6 +52,7 @@ struct machine {
 	struct ioapic ioapic;
 	struct virtio_disk disk;
 	bool has_disk;
+	struct virtio_balloon balloon;
 	struct processor {
 		struct machine *machine;
 		struct mshv_vcpu *vcpu;
@@ -148,7 +152,8 @@ static int add_devices(struct machine *m)
 	if (bus_add(&m->ports, ACPI_COM1_PORT, SERIAL_PORTS, serial_access, &m->com1) ||
 	    bus_add(&m->ports, ACPI_PORT_SLEEP_CONTROL, 2, access_sleep, m) ||
 	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
-	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic))
+	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic) ||
+	    bus_add(&m->memory, BALLOON_ADDRESS, VIRTIO_SIZE, virtio_access, &m->balloon.virtio))
 		return mshv_fail("add devices");
 	if (m->has_disk && bus_add(&m->memory, VIRTIO_ADDRESS, VIRTIO_SIZE, virtio_access, &m->disk.virtio))
 		return mshv_fail("add the disk");
@@ -305,10 +310,11 @@ static int map_file(const char *name, struct linux_file *file)
 	return 0;
 }
 
-static void unmap_file(const struct linux_file *file)
+static void unmap_file(struct linux_file *file)
 {
 	if (file->data)
 		munmap((void *)(uintptr_t)file->data, file->size);
+	file->data = NULL;
 }
 
 /* Files first: who named a wrong one need not have a hypervisor to hear of it. */
@@ -342,14 +348,21 @@ static void close_files(struct machine *m)
 
 static int load(struct machine *m)
 {
-	const struct acpi_machine acpi = {
+	struct acpi_machine acpi = {
 		.processors = m->config->processors,
-		.virtio_count = m->has_disk,
-		.virtio = { { VIRTIO_ADDRESS, VIRTIO_PIN } },
+		.virtio_count = 1,
+		.virtio = { { BALLOON_ADDRESS, BALLOON_PIN } },
 	};
 
+	if (m->has_disk)
+		acpi.virtio[acpi.virtio_count++] = (struct acpi_virtio){ VIRTIO_ADDRESS, VIRTIO_PIN };
 	m->boot.rsdp = acpi_make_tables(&acpi, m->ram.low + LINUX_ACPI, LINUX_ACPI, LINUX_ACPI_SIZE);
-	return m->boot.rsdp ? linux_load(&m->boot, &m->ram) : -1;
+	if (!m->boot.rsdp || linux_load(&m->boot, &m->ram))
+		return -1;
+	/* The guest has its own now. */
+	unmap_file(&m->boot.kernel);
+	unmap_file(&m->boot.initrd);
+	return 0;
 }
 
 /* ---- all of it ---- */
@@ -437,6 +450,8 @@ int linux_guest_run(const struct linux_config *config)
 	pthread_cond_init(&m->change, &attr);
 	pthread_condattr_destroy(&attr);
 	ioapic_init(&m->ioapic, deliver, m);
+	virtio_balloon_init(&m->balloon, config->memory_flags & MSHV_MEMORY_PINNED);
+	virtio_init(&m->balloon.virtio, &m->ram, virtio_interrupt, m, BALLOON_PIN);
 	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
 	console_block_signals();
 	ret = build(m);
@@ -448,6 +463,7 @@ int linux_guest_run(const struct linux_config *config)
 	mshv_vm_destroy(m->vm);
 	close_files(m);
 	serial_destroy(&m->com1);
+	virtio_destroy(&m->balloon.virtio);
 	ioapic_destroy(&m->ioapic);
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->change);
