@@ -384,6 +384,40 @@ static void drivers_that_lie(void **state)
 	assert_int_equal(get(VIRTIO_MMIO_STATUS), 15);
 }
 
+/* Linux puts its statistics there before it says that it is ready. */
+static void notified_early(void **state)
+{
+	struct virtio_balloon_stat stat = { VIRTIO_BALLOON_S_MEMFREE, 77 };
+	struct balloon_state now;
+
+	(void)state;
+	start_driver(STATS);
+	set(VIRTIO_MMIO_STATUS, 0);
+	set(VIRTIO_MMIO_STATUS, 3);
+	set(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	set(VIRTIO_MMIO_DRIVER_FEATURES, STATS);
+	set(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	set(VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	set(VIRTIO_MMIO_STATUS, 11);
+	set(VIRTIO_MMIO_QUEUE_SEL, 2);
+	set(VIRTIO_MMIO_QUEUE_NUM, QSIZE);
+	set(VIRTIO_MMIO_QUEUE_DESC_LOW, RINGS + 2 * PAGE);
+	set(VIRTIO_MMIO_QUEUE_AVAIL_LOW, RINGS + 2 * PAGE + 0x400);
+	set(VIRTIO_MMIO_QUEUE_USED_LOW, RINGS + 2 * PAGE + 0x800);
+	set(VIRTIO_MMIO_QUEUE_READY, 1);
+	memcpy(memory + LIST, &stat, sizeof(stat));
+	put(2, 0, LIST, sizeof(stat), 0);
+	submit(2);
+	virtio_balloon_get(&balloon, &now);
+	assert_int_equal(now.known, 0);
+	set(VIRTIO_MMIO_STATUS, 15);
+	virtio_balloon_get(&balloon, &now);
+	assert_int_equal(now.stat[VIRTIO_BALLOON_S_MEMFREE], 77);
+	/* Said twice, it is ready once. */
+	set(VIRTIO_MMIO_STATUS, 15);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 15);
+}
+
 /* A driver that gives its own rings away finds them empty, and goes on with that. */
 static void rings_in_the_balloon(void **state)
 {
@@ -444,6 +478,7 @@ int main(void)
 		TEST(reports),
 		TEST(poison_stays),
 		TEST(drivers_that_lie),
+		TEST(notified_early),
 		TEST(rings_in_the_balloon),
 		TEST(any_rings),
 	};

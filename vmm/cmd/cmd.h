@@ -12,6 +12,11 @@
 
 /* Each gets the arguments from its own name on and returns the exit code. */
 int cmd_run(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_balloon(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_hv(int argc, char **argv);

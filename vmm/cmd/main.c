@@ -15,6 +15,11 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
 	{ "run", cmd_run, "run a guest, a payload or a Linux, and show its console" },
+	{ "list", cmd_list, "list the Linux guests that run here" },
+	{ "pause", cmd_pause, "stop the processors of a guest for a while" },
+	{ "resume", cmd_resume, "let them go on" },
+	{ "stop", cmd_stop, "end a guest" },
+	{ "balloon", cmd_balloon, "say how much of its memory a guest is to keep" },
 	{ "demo", cmd_demo, "show that guest memory arrives on first touch and moves" },
 	{ "check", cmd_check, "check movable guest memory on this host; a report to send in" },
 	{ "stat", cmd_stat, "show the driver's counters of each partition" },

@@ -31,6 +31,8 @@ static const char usage[] =
 	"  -i, --initrd FILE   its initial RAM disk\n"
 	"  -a, --append TEXT   its command line (default \"console=ttyS0\")\n"
 	"  -d, --disk FILE     its disk (/dev/vda): a file or block device\n"
+	"      --control PATH  control socket of a Linux (default /run/mshv/PID.sock, if that can\n"
+	"                      be made)\n"
 	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M, for a Linux 512M)\n"
 	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
 	"  -p, --pinned        pin all memory instead of leaving it movable\n"
@@ -113,6 +115,8 @@ static int run_linux(const struct linux_config *config)
 		return cmd_error("%s", mshv_error());
 	if (end == LINUX_RESET)
 		printf("mshv: the guest has reset itself\n");
+	if (end == LINUX_STOPPED)
+		printf("mshv: the guest was stopped\n");
 	return 0;
 }
 
@@ -129,6 +133,7 @@ int cmd_run(int argc, char **argv)
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
 		{ "append", 'a', CMD_TEXT, &linux_config.command_line, NULL, 0, 0 },
 		{ "disk", 'd', CMD_TEXT, &linux_config.disk, NULL, 0, 0 },
+		{ "control", 0, CMD_TEXT, &linux_config.control, NULL, 0, 0 },
 		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
 		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
@@ -156,9 +161,10 @@ int cmd_run(int argc, char **argv)
 		ret = cmd_no_operands(argc, argv);
 		return ret == CMD_GO_ON ? run_linux(&linux_config) : ret;
 	}
-	if (linux_config.initrd || linux_config.command_line || linux_config.disk)
+	if (linux_config.initrd || linux_config.command_line || linux_config.disk || linux_config.control)
 		return cmd_usage_error("run: --%s: only with --kernel", linux_config.initrd ? "initrd" :
-				       linux_config.disk ? "disk" : "append");
+				       linux_config.disk ? "disk" : linux_config.control ? "control" :
+				       "append");
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");

@@ -177,6 +177,9 @@ static void serve(struct virtio *v, unsigned int index)
 
 static void write_status(struct virtio *v, uint32_t value)
 {
+	bool live = is_live(v);
+	unsigned int i;
+
 	if (value == 0) {
 		reset(v);
 		return;
@@ -187,6 +190,9 @@ static void write_status(struct virtio *v, uint32_t value)
 		value &= ~(uint32_t)VIRTIO_CONFIG_S_FEATURES_OK;
 	/* Only the device says that it is broken, and bits only go with a reset. */
 	v->status |= value & ~(uint32_t)VIRTIO_CONFIG_S_NEEDS_RESET;
+	/* Linux notifies of a balloon's statistics before it says that it is ready: that counts, too. */
+	for (i = 0; !live && is_live(v) && i < v->queue_count; i++)
+		serve(v, i);
 }
 
 static void set_half(uint64_t *to, bool high, uint32_t value)

@@ -6,6 +6,9 @@
  * buses there. The first to have a reason ends the guest for all: the others are kicked out of
  * their processors. Processors but the first are run, too, from the start: the hypervisor keeps
  * them until Linux starts them.
+ *
+ * A paused guest's processors have been kicked out as well, and their threads wait. Its devices are
+ * there; what they have to say waits in the hypervisor's APICs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +24,7 @@
 #include "acpi.h"
 #include "boot.h"
 #include "console.h"
+#include "control.h"
 #include "devices/bus.h"
 #include "devices/ioapic.h"
 #include "devices/mmio.h"
@@ -40,7 +44,8 @@
 #define BALLOON_ADDRESS		(VIRTIO_ADDRESS + VIRTIO_SIZE)
 #define BALLOON_PIN		(VIRTIO_PIN + 1)
 
-#define LINUX_MEMORY_MIN	(16ull << 20)
+/* How long processors may take to come to rest: a device may be at work for one of them. */
+#define PAUSE_SECONDS		5
 
 struct machine {
 	const struct linux_config *config;
@@ -53,6 +58,7 @@ struct machine {
 	struct virtio_disk disk;
 	bool has_disk;
 	struct virtio_balloon balloon;
+	struct control control;
 	struct processor {
 		struct machine *machine;
 		struct mshv_vcpu *vcpu;
@@ -62,6 +68,8 @@ struct machine {
 
 	pthread_mutex_t lock;		/* protects what follows */
 	pthread_cond_t change;
+	bool paused;
+	unsigned int resting;		/* processors that wait because of it */
 	bool ended;
 	int how;			/* enum linux_end, or -1 */
 	int error;
@@ -81,14 +89,22 @@ static void end_guest(struct machine *m, int how, int error, const char *why)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static bool has_ended(struct machine *m)
+/* False: the guest has ended, and nobody runs it any more. */
+static bool rest_while_paused(struct machine *m)
 {
 	bool ended;
 
 	pthread_mutex_lock(&m->lock);
+	if (m->paused) {
+		m->resting++;
+		pthread_cond_broadcast(&m->change);
+		while (m->paused && !m->ended)
+			pthread_cond_wait(&m->change, &m->lock);
+		m->resting--;
+	}
 	ended = m->ended;
 	pthread_mutex_unlock(&m->lock);
-	return ended;
+	return !ended;
 }
 
 static void on_user_end(void *arg, const char *why)
@@ -210,9 +226,11 @@ static void *processor_thread(void *arg)
 	int ret;
 
 	do {
+		if (!rest_while_paused(p->machine))
+			return NULL;
 		ret = mshv_vcpu_loop(p->vcpu, &handlers, p);
-		/* Kicked because of the end, or a signal that was for somebody else. */
-	} while (ret < 0 && errno == EINTR && !has_ended(p->machine));
+		/* Kicked because of the end or a pause, or a signal that was for somebody else. */
+	} while (ret < 0 && errno == EINTR);
 	if (ret > 0)
 		end_guest(p->machine, ret - 1, 0, "");
 	else
@@ -267,6 +285,126 @@ static void stop_processors(struct machine *m)
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
 		mshv_vcpu_destroy(m->processor[i].vcpu);
 }
+
+/* ---- requests at the control socket ---- */
+
+static int has_ended(void)
+{
+	return mshv_fail_because(ESHUTDOWN, "the guest has ended");
+}
+
+static int on_pause(void *arg)
+{
+	struct machine *m = arg;
+	struct timespec deadline;
+	unsigned int i;
+	int ret = 0;
+
+	pthread_mutex_lock(&m->lock);
+	m->paused = true;
+	pthread_mutex_unlock(&m->lock);
+	for (i = 0; i < m->config->processors; i++)
+		mshv_vcpu_kick(m->processor[i].vcpu, m->processor[i].thread);
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += PAUSE_SECONDS;
+	pthread_mutex_lock(&m->lock);
+	while (!m->ended && m->resting < m->config->processors &&
+	       pthread_cond_timedwait(&m->change, &m->lock, &deadline) != ETIMEDOUT)
+		;
+	if (m->ended) {
+		ret = has_ended();
+	} else if (m->resting < m->config->processors) {
+		ret = mshv_fail_because(EBUSY, "%u of %u processors have not come to rest in %d s: "
+					"a device is at work for them", m->config->processors - m->resting,
+					m->config->processors, PAUSE_SECONDS);
+		m->paused = false;
+		pthread_cond_broadcast(&m->change);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return ret;
+}
+
+static int on_resume(void *arg)
+{
+	struct machine *m = arg;
+	bool ended;
+
+	pthread_mutex_lock(&m->lock);
+	m->paused = false;
+	ended = m->ended;
+	pthread_cond_broadcast(&m->change);
+	pthread_mutex_unlock(&m->lock);
+	return ended ? has_ended() : 0;
+}
+
+static int on_stop(void *arg)
+{
+	end_guest(arg, LINUX_STOPPED, 0, "");
+	return 0;
+}
+
+static int on_balloon(void *arg, uint64_t size)
+{
+	struct machine *m = arg;
+
+	if (size % MSHV_PAGE_SIZE)
+		return mshv_fail_because(EINVAL, "%llu bytes are not whole pages",
+					 (unsigned long long)size);
+	if (size < LINUX_MEMORY_MIN || size > m->config->memory_size)
+		return mshv_fail_because(EINVAL, "the guest may keep %llu to %llu bytes, not %llu",
+					 LINUX_MEMORY_MIN, (unsigned long long)m->config->memory_size,
+					 (unsigned long long)size);
+	virtio_balloon_set(&m->balloon, m->config->memory_size - size);
+	return 0;
+}
+
+static void add_number(json_t *to, const char *name, uint64_t value)
+{
+	json_object_set_new(to, name, json_integer((json_int_t)value));
+}
+
+static int on_status(void *arg, json_t *answer, bool *paused)
+{
+	static const char *const names[VIRTIO_BALLOON_S_NR] = VIRTIO_BALLOON_S_NAMES;
+	struct machine *m = arg;
+	struct balloon_state state;
+	json_t *balloon, *statistics;
+	unsigned int i;
+
+	pthread_mutex_lock(&m->lock);
+	*paused = m->paused;
+	pthread_mutex_unlock(&m->lock);
+	virtio_balloon_get(&m->balloon, &state);
+	add_number(answer, "pid", (uint64_t)getpid());
+	json_object_set_new(answer, "kernel", json_string(m->config->kernel));
+	add_number(answer, "memory", m->config->memory_size);
+	json_object_set_new(answer, "pinned", json_boolean(m->config->memory_flags & MSHV_MEMORY_PINNED));
+	add_number(answer, "processors", m->config->processors);
+	balloon = json_object();
+	json_object_set_new(balloon, "driver", json_boolean(state.driver));
+	add_number(balloon, "wanted", state.target);
+	add_number(balloon, "size", state.actual);
+	add_number(balloon, "inflated", state.inflated);
+	add_number(balloon, "deflated", state.deflated);
+	add_number(balloon, "reported", state.reported);
+	add_number(balloon, "failed", state.failed);
+	json_object_set_new(answer, "balloon", balloon);
+	/* What the guest said when somebody asked last. */
+	statistics = json_object();
+	for (i = 0; i < VIRTIO_BALLOON_S_NR; i++)
+		if (state.known >> i & 1)
+			add_number(statistics, names[i], state.stat[i]);
+	json_object_set_new(answer, "statistics", statistics);
+	return 0;
+}
+
+static const struct control_ops control_ops = {
+	.status = on_status,
+	.pause = on_pause,
+	.resume = on_resume,
+	.stop = on_stop,
+	.balloon = on_balloon,
+};
 
 /* ---- memory and files ---- */
 
@@ -327,6 +465,8 @@ static int open_files(struct machine *m)
 		return -1;
 	if (config->initrd && map_file(config->initrd, &m->boot.initrd))
 		return -1;
+	if (control_open(&m->control, config->control))
+		return -1;
 	if (!config->disk)
 		return 0;
 	if (virtio_disk_open(&m->disk, config->disk))
@@ -340,6 +480,7 @@ static void close_files(struct machine *m)
 {
 	unmap_file(&m->boot.kernel);
 	unmap_file(&m->boot.initrd);
+	control_close(&m->control);
 	if (!m->has_disk)
 		return;
 	virtio_destroy(&m->disk.virtio);
@@ -423,9 +564,11 @@ static int run(struct machine *m)
 
 	if (console_start(&console, &m->com1, on_user_end, m))
 		return -1;
-	if (start_processors(m))
+	/* Requests are about processors: they come when there are some, and go before. */
+	if (start_processors(m) || control_start(&m->control, &control_ops, m))
 		end_guest(m, -1, errno, mshv_error());
 	wait_for_end(m);
+	control_stop(&m->control);
 	stop_processors(m);
 	console_stop(&console);
 	return m->how < 0 ? mshv_fail_because(m->error, "%s", m->error_text) : m->how;
@@ -444,6 +587,7 @@ int linux_guest_run(const struct linux_config *config)
 	if (!m)
 		return mshv_fail("make a machine");
 	m->config = config;
+	m->control.listener = m->control.end = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -6,19 +6,22 @@
 #include <stdint.h>
 
 #define LINUX_PROCESSORS_MAX	8u
+#define LINUX_MEMORY_MIN	(16ull << 20)
 
 struct linux_config {
 	const char *kernel;		/* files */
 	const char *initrd;		/* or NULL */
 	const char *command_line;
 	const char *disk;		/* or NULL */
+	const char *control;		/* socket, or NULL: as control_open() says */
 	uint64_t memory_size;		/* a multiple of 4096 */
 	unsigned int memory_flags;	/* MSHV_MEMORY_* */
 	unsigned int processors;
 	unsigned int timeout;		/* seconds, 0: none */
 };
 
-enum linux_end { LINUX_POWER_OFF, LINUX_RESET };
+/* LINUX_STOPPED: by a request at the control socket. */
+enum linux_end { LINUX_POWER_OFF, LINUX_RESET, LINUX_STOPPED };
 
 /*
  * Runs the guest until it ends, its console on standard input and output; returns how it ended
