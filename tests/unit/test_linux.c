@@ -452,6 +452,9 @@ static void fixed_tables(void **state)
 	assert_int_equal(number(t + 112, 4) & 0x180400, 0x180400);
 	assert_memory_equal(t + 116, "\x01\x08\x00\x01\xf9\x0c\x00\x00\x00\x00\x00\x00", 12);
 	assert_int_equal(t[128], 6);
+	/* A clock with a century, and no VGA. */
+	assert_int_equal(t[108], 0x32);
+	assert_int_equal(number(t + 109, 2), 4);
 	assert_memory_equal(t + 244, "\x01\x08\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00", 12);
 	assert_memory_equal(t + 256, "\x01\x08\x00\x01\x01\x06\x00\x00\x00\x00\x00\x00", 12);
 }
@@ -497,6 +500,8 @@ static void devices_in_aml(void **state)
 {
 	static const char s5[] = "\x08_S5_\x12\x46\x00\x02\x0a\x05\x00";
 	static const char com1[] = "\x47\x01\xf8\x03\xf8\x03\x01\x08\x89\x06\x00\x03\x01\x04\x00\x00\x00\x79";
+	static const char rtc[] = "\x0c\x41\xd0\x0b\x00\x08_CRS\x11\x4f\x00\x0b\x0a\x00"
+				  "\x47\x01\x70\x00\x70\x00\x01\x02\x79";
 	static const char vr01[] = "\x86\x09\x00\x01\x00\x10\x00\xd0\x00\x10\x00\x00"
 				   "\x89\x06\x00\x01\x01\x06\x00\x00\x00\x79";
 
@@ -509,6 +514,7 @@ static void devices_in_aml(void **state)
 		t = find_table("DSDT", &length);
 		assert_non_null(find_bytes(t, length, s5, sizeof(s5) - 1));
 		assert_non_null(find_bytes(t, length, com1, sizeof(com1) - 1));
+		assert_non_null(find_bytes(t, length, rtc, sizeof(rtc) - 1));
 		assert_int_equal(!!find_bytes(t, length, vr01, sizeof(vr01) - 1), n > 1);
 		/* The scope reaches to the table's end, and devices fill it. */
 		scope = t + 36 + sizeof(s5) - 1;
@@ -519,7 +525,7 @@ static void devices_in_aml(void **state)
 			assert_memory_equal(d, "\x5b\x82", 2);
 			d += 2 + ((d[2] & 0xf) | d[3] << 4);
 		}
-		assert_int_equal(devices, 1 + n);
+		assert_int_equal(devices, 2 + n);
 	}
 }
 
@@ -529,7 +535,7 @@ static void iasl_reads_it(void **state)
 	char folder[] = "/tmp/test_linux.XXXXXX", command[256], text[20000];
 	static const char *const names[] = { "DSDT", "FACP", "APIC", "XSDT" };
 	static const char *const said[] = {
-		"DefinitionBlock", "Device (COM1)", "PNP0501", "Device (VR07)", "LNRO0005",
+		"DefinitionBlock", "Device (COM1)", "PNP0501", "Device (RTC)", "PNP0B00", "Device (VR07)", "LNRO0005",
 		"Name (_S5, Package", "0xD0007000", "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive",
 		"Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive",
 	};

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "devices/rtc.h"
 #include "libmshv.h"
 
 #define OEM_ID			"MSHV  "
@@ -31,7 +32,6 @@
 #define FLAG_APIC_PHYSICAL	(1u << 19)
 #define FLAG_HARDWARE_REDUCED	(1u << 20)
 #define BOOT_NO_VGA		(1u << 2)
-#define BOOT_NO_CMOS_RTC	(1u << 5)
 #define SPACE_IO		1u
 
 /* AML */
@@ -261,6 +261,20 @@ static void put_com1(struct buffer *b)
 	end_package(b, device);
 }
 
+static void put_rtc(struct buffer *b)
+{
+	uint64_t device = begin_device(b, "RTC_");
+	struct resources r;
+
+	put_name(b, "_HID");
+	put8(b, AML_DWORD);
+	put(b, 0x000bd041, 4);		/* "PNP0B00" */
+	r = begin_resources(b);
+	put_io_resource(b, RTC_PORT, RTC_PORTS);
+	end_resources(b, &r);
+	end_package(b, device);
+}
+
 static void put_virtio(struct buffer *b, unsigned int index, const struct acpi_virtio *virtio)
 {
 	struct resources r;
@@ -300,6 +314,7 @@ static uint64_t make_dsdt(struct buffer *b, const struct acpi_machine *machine)
 	scope = begin_package(b);
 	put_text(b, "\\_SB_");
 	put_com1(b);
+	put_rtc(b);
 	for (i = 0; i < machine->virtio_count; i++)
 		put_virtio(b, i, &machine->virtio[i]);
 	end_package(b, scope);
@@ -323,9 +338,9 @@ static uint64_t make_fadt(struct buffer *b, uint64_t dsdt)
 
 	put(b, 0, 4);			/* FACS: hardware-reduced machines may have none */
 	put(b, dsdt, 4);
-	put_zeros(b, 108 - 44);		/* fixed hardware, of which there is none; 108: CENTURY */
-	put8(b, 0);
-	put(b, BOOT_NO_VGA | BOOT_NO_CMOS_RTC, 2);
+	put_zeros(b, 108 - 44);		/* fixed hardware, of which there is none */
+	put8(b, RTC_CENTURY_REGISTER);	/* the clock of a PC is there */
+	put(b, BOOT_NO_VGA, 2);
 	put8(b, 0);
 	/* Physical: what an I/O APIC has as destination is then an APIC id, whatever mode the APIC is in. */
 	put(b, FLAG_WBINVD | FLAG_POWER_BUTTON | FLAG_SLEEP_BUTTON | FLAG_RESET_REGISTER |

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * ACPI tables of the machine: what tells Linux of processors, the I/O APIC, the serial port,
- * virtio devices, and how to switch off.
+ * the clock, virtio devices, and how to switch off.
  *
  * Hardware-reduced ACPI (ACPI 6.x, 4.1): no PM timer, no SCI; two registers at I/O ports put the
  * machine to sleep and reset it.

@@ -28,6 +28,7 @@
 #include "devices/bus.h"
 #include "devices/ioapic.h"
 #include "devices/mmio.h"
+#include "devices/rtc.h"
 #include "devices/serial.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
@@ -54,6 +55,7 @@ struct machine {
 	struct linux_boot boot;
 	struct bus ports, memory;
 	struct serial com1;
+	struct rtc rtc;
 	struct ioapic ioapic;
 	struct virtio_disk disk;
 	bool has_disk;
@@ -166,6 +168,7 @@ static int deliver(void *arg, const struct ioapic_message *message)
 static int add_devices(struct machine *m)
 {
 	if (bus_add(&m->ports, ACPI_COM1_PORT, SERIAL_PORTS, serial_access, &m->com1) ||
+	    bus_add(&m->ports, RTC_PORT, RTC_PORTS, rtc_access, &m->rtc) ||
 	    bus_add(&m->ports, ACPI_PORT_SLEEP_CONTROL, 2, access_sleep, m) ||
 	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
 	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic) ||
@@ -594,6 +597,7 @@ int linux_guest_run(const struct linux_config *config)
 	pthread_cond_init(&m->change, &attr);
 	pthread_condattr_destroy(&attr);
 	ioapic_init(&m->ioapic, deliver, m);
+	rtc_init(&m->rtc);
 	virtio_balloon_init(&m->balloon, config->memory_flags & MSHV_MEMORY_PINNED);
 	virtio_init(&m->balloon.virtio, &m->ram, virtio_interrupt, m, BALLOON_PIN);
 	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
@@ -607,6 +611,7 @@ int linux_guest_run(const struct linux_config *config)
 	mshv_vm_destroy(m->vm);
 	close_files(m);
 	serial_destroy(&m->com1);
+	rtc_destroy(&m->rtc);
 	virtio_destroy(&m->balloon.virtio);
 	ioapic_destroy(&m->ioapic);
 	pthread_mutex_destroy(&m->lock);
