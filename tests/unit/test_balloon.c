@@ -99,7 +99,7 @@ static int setup(void **state)
 		return -1;
 	ram = (struct guest_ram){ .low = memory, .low_size = RAM };
 	line = false;
-	virtio_balloon_init(&balloon, false);
+	virtio_balloon_init(&balloon, MADV_DONTNEED);
 	virtio_init(&balloon.virtio, &ram, on_interrupt, NULL, PIN);
 	return 0;
 }
@@ -161,7 +161,7 @@ static void what_it_is(void **state)
 	assert_int_equal(get(VIRTIO_MMIO_QUEUE_NUM_MAX), 128);
 	set(VIRTIO_MMIO_QUEUE_SEL, 5);
 	assert_int_equal(get(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
-	virtio_balloon_init(&other, true);
+	virtio_balloon_init(&other, -1);
 	assert_false(other.virtio.features & REPORTING);
 }
 

@@ -18,6 +18,7 @@ _Static_assert(GUEST_VPS_MAX == 8 && LINUX_PROCESSORS_MAX == 8, "CPUS");
 
 #define PAYLOAD_MEMORY	(64ull << 20)
 #define LINUX_MEMORY	(512ull << 20)
+#define NO_NODE		(~0ull)
 
 static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
@@ -37,6 +38,9 @@ static const char usage[] =
 	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
 	"  -p, --pinned        pin all memory instead of leaving it movable\n"
 	"  -s, --small-pages   no transparent huge pages\n"
+	"      --backing KIND  memory of a Linux: private (default), shared, memfd or hugetlb\n"
+	"      --node N        all memory of a Linux from NUMA node N\n"
+	"      --merge         let KSM merge a Linux's pages with equal ones of others\n"
 	"  -t, --timeout SEC   end the guest after SEC seconds\n";
 
 /* What a payload that waits for commands gets to do: stamp all memory, check it, end. */
@@ -125,7 +129,9 @@ int cmd_run(int argc, char **argv)
 	struct mshv_session_config config = {
 		.console = stdout,
 	};
-	struct linux_config linux_config = { .kernel = NULL };
+	struct linux_config linux_config = { .memory.node = LINUX_NODE_ANY };
+	const char *backing = NULL;
+	uint64_t node = NO_NODE;
 	uint64_t memory = 0, cpus = 1, timeout = 0;
 	bool pinned = false, small_pages = false;
 	const struct cmd_option options[] = {
@@ -138,6 +144,9 @@ int cmd_run(int argc, char **argv)
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
 		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
 		{ "small-pages", 's', CMD_SET, &small_pages, NULL, 0, 0 },
+		{ "backing", 0, CMD_TEXT, &backing, NULL, 0, 0 },
+		{ "node", 0, CMD_NUMBER, &node, "a NUMA node", 0, 63 },
+		{ "merge", 0, CMD_SET, &linux_config.memory.merge, NULL, 0, 0 },
 		{ "timeout", 't', CMD_NUMBER, &timeout, "seconds", 1, TIMEOUT_MAX },
 		{ 0 },
 	};
@@ -151,7 +160,15 @@ int cmd_run(int argc, char **argv)
 	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
 	if (linux_config.kernel) {
 		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
-		linux_config.memory_flags = config.memory_flags;
+		linux_config.memory_flags = pinned ? MSHV_MEMORY_PINNED : 0;
+		linux_config.memory.small = small_pages;
+		if (node != NO_NODE)
+			linux_config.memory.node = (int)node;
+		if (backing && linux_backing_named(backing) < 0)
+			return cmd_usage_error("run: --backing: not private, shared, memfd or hugetlb: %s",
+					       backing);
+		if (backing)
+			linux_config.memory.backing = (enum linux_backing)linux_backing_named(backing);
 		linux_config.processors = config.vps;
 		linux_config.timeout = (unsigned int)timeout;
 		if (!linux_config.command_line)
@@ -161,6 +178,9 @@ int cmd_run(int argc, char **argv)
 		ret = cmd_no_operands(argc, argv);
 		return ret == CMD_GO_ON ? run_linux(&linux_config) : ret;
 	}
+	if (backing || node != NO_NODE || linux_config.memory.merge)
+		return cmd_usage_error("run: --%s: only with --kernel", backing ? "backing" :
+				       node != NO_NODE ? "node" : "merge");
 	if (linux_config.initrd || linux_config.command_line || linux_config.disk || linux_config.control)
 		return cmd_usage_error("run: --%s: only with --kernel", linux_config.initrd ? "initrd" :
 				       linux_config.disk ? "disk" : linux_config.control ? "control" :

@@ -28,7 +28,7 @@ static bool agreed(const struct virtio *v, unsigned int feature)
 
 static void discard(struct virtio_balloon *b, void *at, uint64_t size)
 {
-	if (size && madvise(at, size, MADV_DONTNEED))
+	if (size && b->discard >= 0 && madvise(at, size, b->discard))
 		b->failed += size / PAGE;
 }
 
@@ -195,14 +195,15 @@ static void on_reset(struct virtio *v)
 	b->stats_kept = false;
 }
 
-void virtio_balloon_init(struct virtio_balloon *balloon, bool pinned)
+void virtio_balloon_init(struct virtio_balloon *balloon, int advice)
 {
 	memset(balloon, 0, sizeof(*balloon));
 	balloon->virtio.device_id = VIRTIO_ID_BALLOON;
 	balloon->virtio.features = 1ull << VIRTIO_BALLOON_F_STATS_VQ |
 				   1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
 				   1ull << VIRTIO_BALLOON_F_PAGE_POISON |
-				   (pinned ? 0 : 1ull << VIRTIO_BALLOON_F_REPORTING);
+				   (advice < 0 ? 0 : 1ull << VIRTIO_BALLOON_F_REPORTING);
+	balloon->discard = advice;
 	balloon->virtio.queue_count = 5;
 	balloon->virtio.config = &balloon->config;
 	balloon->virtio.config_size = sizeof(balloon->config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A balloon: virtio 1.2, 5.5. The guest gives pages away, because it was asked to (inflate) or because
- * it has no use for them now (reported), and this process gives them back to Linux: MADV_DONTNEED on
+ * it has no use for them now (reported), and this process gives them back to Linux: MADV_DONTNEED (or MADV_REMOVE, if it is shared) on
  * its own mapping. The driver takes them from the guest; the guest's next touch brings an empty page.
  *
  * Laws:
@@ -10,8 +10,8 @@
  *   - A page that comes back is empty. Reported pages of a guest that wants to find something else in
  *     them (a poison that is not zero) are left alone: to fill them again would be to allocate what was
  *     just given back. Inflated pages are nobody's, and need no poison.
- *   - Memory that is pinned stays pinned, see mshv(4): the balloon works, and gives nothing back.
- *     Reporting would be work for nothing there, and is not offered.
+ *   - Memory that is pinned stays pinned, and huge pages of a pool stay whole: the balloon works,
+ *     and gives nothing back. Reporting would be work for nothing there, and is not offered.
  */
 #ifndef DEVICES_VIRTIO_BALLOON_H
 #define DEVICES_VIRTIO_BALLOON_H
@@ -25,6 +25,7 @@ struct virtio_balloon {
 
 	/* Under its lock. */
 	struct virtio_balloon_config config;
+	int discard;
 	uint64_t inflated, deflated, reported;	/* pages, ever */
 	uint64_t failed;		/* pages that Linux would not take */
 	/* What the driver said last of its memory, by VIRTIO_BALLOON_S_*; known: a bit each. */
@@ -44,8 +45,11 @@ struct balloon_state {
 	uint32_t known;
 };
 
-/* virtio_init() comes after it. */
-void virtio_balloon_init(struct virtio_balloon *balloon, bool pinned);
+/*
+ * @advice: to madvise() that gives a page back to Linux, or -1: none does (pinned memory, huge pages of a
+ * pool), and the balloon only looks as if. virtio_init() comes after it.
+ */
+void virtio_balloon_init(struct virtio_balloon *balloon, int advice);
 
 /* Asks the guest to have @size bytes (whole pages) in the balloon. What it does is its own matter. */
 void virtio_balloon_set(struct virtio_balloon *balloon, uint64_t size);

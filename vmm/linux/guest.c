@@ -421,14 +421,15 @@ static int add_memory(struct machine *m)
 					 (unsigned long long)size);
 	m->ram.low_size = size < RAM_HOLE_START ? size : RAM_HOLE_START;
 	m->ram.high_size = size - m->ram.low_size;
-	m->ram.low = mshv_memory_add(m->vm, 0, m->ram.low_size, m->config->memory_flags);
-	if (!m->ram.low)
+	m->ram.low = linux_memory_map(&m->config->memory, m->ram.low_size);
+	if (!m->ram.low || mshv_region_add(m->vm, 0, m->ram.low, m->ram.low_size, m->config->memory_flags))
 		return -1;
 	if (!m->ram.high_size)
 		return 0;
-	m->ram.high = mshv_memory_add(m->vm, RAM_HOLE_END, m->ram.high_size,
-				      m->config->memory_flags);
-	return m->ram.high ? 0 : -1;
+	m->ram.high = linux_memory_map(&m->config->memory, m->ram.high_size);
+	if (!m->ram.high)
+		return -1;
+	return mshv_region_add(m->vm, RAM_HOLE_END, m->ram.high, m->ram.high_size, m->config->memory_flags);
 }
 
 static int map_file(const char *name, struct linux_file *file)
@@ -598,7 +599,8 @@ int linux_guest_run(const struct linux_config *config)
 	pthread_condattr_destroy(&attr);
 	ioapic_init(&m->ioapic, deliver, m);
 	rtc_init(&m->rtc);
-	virtio_balloon_init(&m->balloon, config->memory_flags & MSHV_MEMORY_PINNED);
+	virtio_balloon_init(&m->balloon, config->memory_flags & MSHV_MEMORY_PINNED ? -1 :
+			    linux_memory_discard(config->memory.backing));
 	virtio_init(&m->balloon.virtio, &m->ram, virtio_interrupt, m, BALLOON_PIN);
 	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
 	console_block_signals();
@@ -609,6 +611,10 @@ int linux_guest_run(const struct linux_config *config)
 		stop_processors(m);
 	error = errno;
 	mshv_vm_destroy(m->vm);
+	if (m->ram.low)
+		munmap(m->ram.low, m->ram.low_size);
+	if (m->ram.high)
+		munmap(m->ram.high, m->ram.high_size);
 	close_files(m);
 	serial_destroy(&m->com1);
 	rtc_destroy(&m->rtc);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "memory.h"
+
 #define LINUX_PROCESSORS_MAX	8u
 #define LINUX_MEMORY_MIN	(16ull << 20)
 
@@ -15,7 +17,8 @@ struct linux_config {
 	const char *disk;		/* or NULL */
 	const char *control;		/* socket, or NULL: as control_open() says */
 	uint64_t memory_size;		/* a multiple of 4096 */
-	unsigned int memory_flags;	/* MSHV_MEMORY_* */
+	struct linux_memory memory;
+	unsigned int memory_flags;	/* MSHV_MEMORY_PINNED or 0 */
 	unsigned int processors;
 	unsigned int timeout;		/* seconds, 0: none */
 };

@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the memory of a Linux guest is made of: kinds of memory, nodes, and pages that two guests share.
+
+kernel=/usr/lib/mshv/linux
+out=/tmp/linux.out
+n=0 bad=0
+
+report() { # GOOD WHAT
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - $2"
+	else
+		tail -n 20 $out | tr -d '\r' | sed 's/^/# said: /'
+		echo "not ok $n - $2"
+		bad=1
+	fi
+}
+
+guest() { # OUT COMMAND OPTION...
+	to=$1 command=$2
+	shift 2
+	mshv run -k $kernel -i $kernel.initrd -t 240 -m 256M "$@" \
+		--append "console=ttyS0 quiet panic=-1 run=\"$command\"" </dev/null >"$to" 2>&1
+}
+
+refused() { # CODE TEXT OPTION...
+	code=$1 text=$2
+	shift 2
+	guest $out true "$@"
+	[ $? -eq "$code" ] && grep -qF -- "$text" $out
+}
+
+await() { # FILE TEXT
+	tries=0
+	until grep -qF -- "$2" "$1" || [ $tries -gt 1200 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+}
+
+ksm() { cat "/sys/kernel/mm/ksm/$1"; }
+
+verify='stress-ng -q --vm 1 --vm-bytes 50% --verify -t 4'
+
+echo "KTAP version 1"
+echo "1..8"
+
+refused 2 "--backing: not private, shared, memfd or hugetlb: paper" --backing paper
+report $? "a kind of memory that there is not"
+
+refused 1 "bind guest memory to node 7: " --node 7
+report $? "a node that there is not"
+
+echo 0 >/proc/sys/vm/nr_hugepages
+refused 1 "as hugetlb: Cannot allocate memory" --backing hugetlb
+report $? "no huge pages in the pool"
+
+for kind in shared memfd; do
+	guest $out "$verify" --backing $kind && grep -qF "guest: ended with 0" $out
+	report $? "$kind memory"
+done
+
+echo 130 >/proc/sys/vm/nr_hugepages
+guest $out "$verify" --backing hugetlb && grep -qF "guest: ended with 0" $out
+good=$?
+echo 0 >/proc/sys/vm/nr_hugepages
+report $good "huge pages of the pool"
+
+guest $out 'echo guest: here; sleep 4' --node 1 &
+await $out "guest: here"
+# The mapping of the guest's memory is the one that is bound.
+pages=$(sed -n 's/.* bind:1 .*anon=\([0-9]*\).*/\1/p' "/proc/$(pidof mshv)/numa_maps" | head -n 1)
+elsewhere=$(sed -n '/ bind:1 /s/.*N0=\([0-9]*\).*/\1/p' "/proc/$(pidof mshv)/numa_maps" | head -n 1)
+wait
+echo "# ${pages:-0} pages, ${elsewhere:-0} of them not on node 1"
+[ "${pages:-0}" -gt 1000 ] && [ "${elsewhere:-0}" -eq 0 ] && grep -qF "guest: ended with 0" $out
+report $? "memory from one node"
+
+# Two of one image: what is equal in both is there once, and neither sees of it.
+echo 100000 >/sys/kernel/mm/ksm/pages_to_scan
+echo 10 >/sys/kernel/mm/ksm/sleep_millisecs
+echo 1 >/sys/kernel/mm/ksm/run
+guest /tmp/first "echo guest: here; sleep 25; $verify" --merge --small-pages &
+guest $out "echo guest: here; sleep 25; $verify" --merge --small-pages &
+await /tmp/first "guest: here"
+await $out "guest: here"
+tries=0 before=-1
+until [ "$(ksm pages_sharing)" -eq "$before" ] || [ $tries -gt 20 ]; do
+	before=$(ksm pages_sharing)
+	tries=$((tries + 1))
+	sleep 1
+done
+saved=$(ksm pages_sharing)
+resident=$(awk '/^VmRSS/ { print $2 }' "/proc/$(pidof mshv | cut -d' ' -f1)/status")
+echo "# $saved pages ($((saved / 256)) MiB) saved for two guests; one has $((resident / 1024)) MiB"
+wait
+echo 2 >/sys/kernel/mm/ksm/run
+[ "$saved" -gt 5000 ] && grep -qF "guest: ended with 0" $out && grep -qF "guest: ended with 0" /tmp/first
+report $? "two guests of one image share pages"
+exit $bad
