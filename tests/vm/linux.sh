@@ -28,7 +28,7 @@ guest() { # [OPTION...] -- COMMAND
 		shift
 	done
 	# shellcheck disable=SC2086  # a list of options
-	mshv run --kernel $kernel --initrd $kernel.initrd -t 240 $options \
+	mshv run --kernel $kernel --initrd $kernel.initrd -t 400 $options \
 		--append "console=ttyS0 quiet panic=-1 run=\"$2\"" </dev/null >$out 2>&1
 }
 
@@ -105,7 +105,7 @@ report $? "an idle guest waits in the hypervisor"
 
 # Input: what comes on the console's other side.
 { sleep 12; echo 'echo guest: got $((6 * 7)); poweroff -f'; sleep 20; } |
-	mshv run --kernel $kernel --initrd $kernel.initrd -t 240 -m 256M --append "console=ttyS0 quiet panic=-1" >$out 2>&1
+	mshv run --kernel $kernel --initrd $kernel.initrd -t 400 -m 256M --append "console=ttyS0 quiet panic=-1" >$out 2>&1
 said $? "guest: got 42"
 report $? "a shell on the console"
 
