@@ -101,19 +101,21 @@ static bool listen_to(struct demo *demo, struct console *c, int ms)
 	return true;
 }
 
-/* Once more to swap, or to the other node. */
-static void disturb(pid_t pid, unsigned int round, unsigned int nodes)
+/* Some of it to swap, and all of it to the other node and back, wherever it is. */
+static void disturb(pid_t pid, unsigned int nodes)
 {
 	host_reclaim(GROUP_NAME, RECLAIM);
-	if (nodes > 1)
-		host_migrate(pid, !(round % 2), round % 2);
+	if (nodes < 2)
+		return;
+	host_migrate(pid, 0, 1);
+	host_migrate(pid, 1, 0);
 }
 
 static void run(struct demo *demo, struct demo_report *report)
 {
 	uint64_t out = host_stat("/proc/vmstat", "pswpout"), in = host_stat("/proc/vmstat", "pswpin");
 	uint64_t moved = host_stat("/proc/vmstat", "pgmigrate_success");
-	unsigned int round = 0, nodes = host_nodes();
+	unsigned int nodes = host_nodes();
 	struct console console = { .fd = -1 };
 	char pid_text[16];
 	int status = 0;
@@ -129,7 +131,7 @@ static void run(struct demo *demo, struct demo_report *report)
 	host_write(GROUP "/cgroup.procs", pid_text);
 	while (listen_to(demo, &console, 300))
 		if (console.up && !console.verified)
-			disturb(pid, round++, nodes);
+			disturb(pid, nodes);
 	close(console.fd);
 	waitpid(pid, &status, 0);
 	rmdir(GROUP);
