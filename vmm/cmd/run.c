@@ -24,8 +24,8 @@ static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
 	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT] [--disk FILE]\n"
 	"\n"
-	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu) as a\n"
-	"guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
+	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu, apic)\n"
+	"as a guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
 	"serial console (ttyS0) on the terminal; Ctrl-A x ends it.\n"
 	"\n"
 	"  -k, --kernel FILE   Linux kernel (bzImage, 64 bits)\n"
@@ -41,6 +41,8 @@ static const char usage[] =
 	"      --backing KIND  memory of a Linux: private (default), shared, memfd or hugetlb\n"
 	"      --node N        all memory of a Linux from NUMA node N\n"
 	"      --merge         let KSM merge a Linux's pages with equal ones of others\n"
+	"  -l, --lapic         a local APIC for each processor, and what a Linux is offered;\n"
+	"                      a Linux always has them\n"
 	"  -t, --timeout SEC   end the guest after SEC seconds\n";
 
 /* What a payload that waits for commands gets to do: stamp all memory, check it, end. */
@@ -133,7 +135,7 @@ int cmd_run(int argc, char **argv)
 	const char *backing = NULL;
 	uint64_t node = NO_NODE;
 	uint64_t memory = 0, cpus = 1, timeout = 0;
-	bool pinned = false, small_pages = false;
+	bool pinned = false, small_pages = false, lapic = false;
 	const struct cmd_option options[] = {
 		{ "kernel", 'k', CMD_TEXT, &linux_config.kernel, NULL, 0, 0 },
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
@@ -147,6 +149,7 @@ int cmd_run(int argc, char **argv)
 		{ "backing", 0, CMD_TEXT, &backing, NULL, 0, 0 },
 		{ "node", 0, CMD_NUMBER, &node, "a NUMA node", 0, 63 },
 		{ "merge", 0, CMD_SET, &linux_config.memory.merge, NULL, 0, 0 },
+		{ "lapic", 'l', CMD_SET, &lapic, NULL, 0, 0 },
 		{ "timeout", 't', CMD_NUMBER, &timeout, "seconds", 1, TIMEOUT_MAX },
 		{ 0 },
 	};
@@ -158,6 +161,10 @@ int cmd_run(int argc, char **argv)
 	config.memory_flags = (pinned ? MSHV_MEMORY_PINNED : 0) |
 			      (small_pages ? MSHV_MEMORY_SMALL : 0);
 	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
+	if (lapic) {
+		config.vm_flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC;
+		config.synthetic_features = MSHV_SYNTHETIC_LINUX | HVABI_SYNTHETIC_APIC_ACCESS;
+	}
 	if (linux_config.kernel) {
 		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
 		linux_config.memory_flags = pinned ? MSHV_MEMORY_PINNED : 0;

@@ -17,27 +17,19 @@ struct idt_entry {
 	uint32_t reserved;
 };
 
-struct exception_frame {
-	uint64_t vector;
-	uint64_t error;
-	uint64_t rip;
-	uint64_t cs;
-	uint64_t rflags;
-	uint64_t rsp;
-	uint64_t ss;
-};
-
-static struct idt_entry idt[32];
+static struct idt_entry idt[256];
 
 static struct {
 	uint64_t resume;	/* 0: nobody expects an exception */
 	int vector;
 } catches[GUEST_VPS_MAX];
 
-extern const char guest_stubs[];
+static void (*volatile handlers[256])(struct guest_frame *frame);
+
+extern const char guest_stubs[], guest_trampoline[], guest_trampoline_end[];
 
 void guest_start(unsigned int vp, const struct guest_boot *boot);
-void guest_exception(struct exception_frame *frame);
+void guest_exception(struct guest_frame *frame);
 
 /* Every processor writes the same table, so that none has to wait for another. */
 static void load_idt(void)
@@ -48,7 +40,7 @@ static void load_idt(void)
 	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint64_t)idt };
 	unsigned int i;
 
-	for (i = 0; i < 32; i++) {
+	for (i = 0; i < 256; i++) {
 		uint64_t stub = (uint64_t)guest_stubs + 16 * i;
 
 		idt[i].offset0 = (uint16_t)stub;
@@ -67,12 +59,17 @@ void guest_start(unsigned int vp, const struct guest_boot *boot)
 	guest_main(vp, boot);
 }
 
-void guest_exception(struct exception_frame *frame)
+void guest_exception(struct guest_frame *frame)
 {
 	unsigned int vp = guest_vp();
+	void (*handler)(struct guest_frame *frame) = handlers[frame->vector];
 	uint64_t cr2;
 
-	if (catches[vp].resume) {
+	if (handler) {
+		handler(frame);
+		return;
+	}
+	if (catches[vp].resume && frame->vector < 32) {
 		catches[vp].vector = (int)frame->vector;
 		frame->rip = catches[vp].resume;
 		catches[vp].resume = 0;
@@ -82,6 +79,20 @@ void guest_exception(struct exception_frame *frame)
 	guest_printf("guest: processor %u: exception %lu, error %lx, rip %lx, cr2 %lx\n",
 		     vp, frame->vector, frame->error, frame->rip, cr2);
 	guest_exit(254);
+}
+
+void guest_handle(unsigned int vector, void (*handler)(struct guest_frame *frame))
+{
+	handlers[vector] = handler;
+}
+
+void guest_put_trampoline(void)
+{
+	volatile char *to = (volatile char *)(uint64_t)GUEST_TRAMPOLINE;
+	const char *from;
+
+	for (from = guest_trampoline; from < guest_trampoline_end; from++)
+		*to++ = *from;
 }
 
 void guest_catch(void *resume)

@@ -34,6 +34,23 @@ struct guest_mailbox *guest_mailbox(unsigned int vp);
 void guest_catch(void *resume);
 int guest_caught(void);
 
+/* What an exception or interrupt leaves on the stack; what a handler changes is what is returned to. */
+struct guest_frame {
+	uint64_t vector;
+	uint64_t error;
+	uint64_t rip;
+	uint64_t cs;
+	uint64_t rflags;
+	uint64_t rsp;
+	uint64_t ss;
+};
+
+/* From now on @handler is called for @vector, on all processors, interrupts off. NULL: as before. */
+void guest_handle(unsigned int vector, void (*handler)(struct guest_frame *frame));
+
+/* Puts the code that processors start with after INIT and SIPI to GUEST_TRAMPOLINE. */
+void guest_put_trampoline(void);
+
 /* Index of the calling processor, from its stack. */
 static inline unsigned int guest_vp(void)
 {

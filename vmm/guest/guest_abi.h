@@ -5,17 +5,28 @@
  * A payload is a static ELF64 program linked at GUEST_LOAD. Every processor enters it at
  * its entry point in 64-bit mode, interrupts off, memory identity-mapped with 2 MiB
  * pages, with RDI = processor index, RSI = address of struct guest_boot and a stack of
- * its own. Devices there are none but the ports below.
+ * its own. Devices there are none but the ports below. With local APICs only processor 0
+ * does: the others wait for INIT and SIPI, and HLT waits for an interrupt.
  *
  *	0x000001000  struct guest_boot
  *	0x000002000  struct guest_mailbox, one page a processor
  *	0x000010000  page tables: PML4, PDPT, one PD per GiB
  *	0x000040000  stacks, 16 KiB a processor
+ *	0x000070000  with local APICs: the code that starts a processor, put there by the payload
  *	0x000100000  the payload
  *	0x000400000  free memory, up to the end
  */
 #ifndef GUEST_ABI_H
 #define GUEST_ABI_H
+
+/* Without suffixes: the assembler sees them, too. */
+#define GUEST_BOOT		0x1000
+#define GUEST_PAGE_TABLES	0x10000
+#define GUEST_STACKS		0x40000
+#define GUEST_STACK_SIZE	0x4000
+#define GUEST_TRAMPOLINE	0x70000
+
+#ifndef GUEST_ASSEMBLY
 
 #include <stdint.h>
 
@@ -23,11 +34,7 @@
 #define GUEST_PAGE_SIZE		4096u
 #define GUEST_MEMORY_MAX	(16ull << 30)
 
-#define GUEST_BOOT		0x1000u
 #define GUEST_MAILBOX(vp)	(0x2000u + (vp) * GUEST_PAGE_SIZE)
-#define GUEST_PAGE_TABLES	0x10000u
-#define GUEST_STACKS		0x40000u
-#define GUEST_STACK_SIZE	0x4000u
 #define GUEST_LOAD		0x100000u
 #define GUEST_FREE		0x400000u
 
@@ -38,6 +45,8 @@
 #define GUEST_PORT_REPORT	0x508	/* out: the command is done, GUEST_STATUS_* */
 #define GUEST_PORT_HALTS	0x50c	/* out: from now on resume this many HLTs */
 #define GUEST_PORT_ECHO		0x510	/* in: the complement of what was last written to it */
+#define GUEST_PORT_ASSERT	0x514	/* out: assert interrupts as the mailbox says, from another thread */
+#define GUEST_PORT_EOIS		0x518	/* in: EOI messages of level-triggered interrupts so far */
 
 /* Intercepts that the VMM asks for, so that a payload can test them. */
 #define GUEST_CPUID_LEAF	0x4ffff000u	/* answer: GUEST_CPUID_* */
@@ -54,8 +63,12 @@ struct guest_boot {
 	uint64_t magic;
 	uint64_t memory_size;		/* bytes */
 	uint32_t vps;
-	uint32_t reserved;
+	uint32_t apic;			/* GUEST_APIC_* */
+	uint64_t synthetic_features;	/* HVABI_SYNTHETIC_* that the partition was given */
 };
+
+#define GUEST_APIC_LOCAL	1u
+#define GUEST_APIC_X2		2u
 
 /* What GUEST_PORT_COMMAND answers. All but EXIT take their arguments from the mailbox. */
 enum guest_command {
@@ -99,7 +112,24 @@ struct guest_mailbox {
 	uint64_t error_word;
 	uint64_t error_expected;
 	uint64_t error_found;
+	/*
+	 * GUEST_PORT_ASSERT: @assert_count interrupts, each when @assert_taken, which the guest
+	 * counts, has reached the number of those before. @assert_state: see below.
+	 */
+	uint64_t assert_mode;		/* HVABI_INTERRUPT_TYPE_* */
+	uint64_t assert_vector;
+	uint64_t assert_dest;
+	uint64_t assert_logical;
+	uint64_t assert_level;
+	uint64_t assert_count;
+	uint64_t assert_taken;
+	uint64_t assert_state;
 };
+
+#define GUEST_ASSERT_BUSY	0u	/* written by the guest, before the port */
+#define GUEST_ASSERT_DONE	1u	/* all asserted, all taken */
+#define GUEST_ASSERT_LOST	2u	/* one was not taken within a long time */
+#define GUEST_ASSERT_FAILED	3u	/* the hypercall failed */
 
 _Static_assert(sizeof(struct guest_mailbox) <= GUEST_PAGE_SIZE, "a mailbox is one page");
 
@@ -132,5 +162,7 @@ static inline uint64_t guest_shuffle(uint64_t i, uint64_t mask, uint64_t seed)
 {
 	return (i * (seed << 1 | 1) + (seed >> 32)) & mask;
 }
+
+#endif
 
 #endif

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entry of every processor, and the exception stubs.
+ * Entry of every processor, and the stubs of exceptions and interrupts.
  *
  * In: RDI = processor index, RSI = struct guest_boot, RSP = top of the processor's stack.
  */
+#define GUEST_ASSEMBLY
+#include "guest_abi.h"
+
 	.section .text.start, "ax"
 	.globl _start
 _start:
@@ -31,7 +34,7 @@ _start:
 	.globl guest_stubs
 guest_stubs:
 	.set	vector, 0
-	.rept	32
+	.rept	256
 	.balign	16
 	.if	!(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
 	pushq	$0
@@ -71,6 +74,52 @@ exception:
 	popq	%rax
 	addq	$16, %rsp
 	iretq
+
+/*
+ * What a processor executes after INIT and SIPI: real mode, at GUEST_TRAMPOLINE, to which it is
+ * copied; its index is its APIC id.
+ */
+	.globl guest_trampoline, guest_trampoline_end
+	.code16
+guest_trampoline:
+	cli
+	movw	%cs, %ax
+	movw	%ax, %ds
+	lgdtl	trampoline_pointer - guest_trampoline
+	movl	$0x20, %eax		/* PAE */
+	movl	%eax, %cr4
+	movl	$GUEST_PAGE_TABLES, %eax
+	movl	%eax, %cr3
+	movl	$0xc0000080, %ecx	/* EFER.LME */
+	rdmsr
+	orl	$0x100, %eax
+	wrmsr
+	movl	$0x80000031, %eax	/* PG, NE, ET, PE */
+	movl	%eax, %cr0
+	ljmpl	$0x08, $(GUEST_TRAMPOLINE + trampoline_long - guest_trampoline)
+	.code64
+trampoline_long:
+	movl	$0x10, %eax
+	movl	%eax, %ss
+	movl	$1, %eax
+	cpuid
+	shrl	$24, %ebx
+	movl	%ebx, %edi
+	movl	$GUEST_BOOT, %esi
+	leal	1(%rbx), %esp
+	imull	$GUEST_STACK_SIZE, %esp
+	addl	$(GUEST_STACKS - 16), %esp
+	movq	$_start, %rax
+	jmp	*%rax
+	.balign	8
+trampoline_gdt:
+	.quad	0
+	.quad	0x00af9b000000ffff
+	.quad	0x00cf93000000ffff
+trampoline_pointer:
+	.word	trampoline_pointer - trampoline_gdt - 1
+	.long	GUEST_TRAMPOLINE + trampoline_gdt - guest_trampoline
+guest_trampoline_end:
 
 	.section .rodata
 	.balign	8

@@ -11,12 +11,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "session.h"
 
 /* What handlers return to leave the run loop. */
 #define LEAVE	1
+
+/* How long an asserted interrupt may take until it counts as lost: far longer than it ever does. */
+#define ASSERT_WAIT_US	50
+#define ASSERT_WAITS	1000000
 
 enum vp_state { VP_IDLE, VP_COMMANDED, VP_BUSY, VP_ENDED };
 
@@ -42,6 +47,9 @@ struct mshv_session {
 	pthread_mutex_t lock;
 	pthread_cond_t change;
 	struct session_vp vp[GUEST_VPS_MAX];
+	pthread_t asserter;
+	bool asserts;			/* @asserter has been started */
+	uint64_t eois;			/* of level-triggered interrupts */
 	bool closing;
 	bool exited;
 	uint32_t exit_code;
@@ -77,6 +85,51 @@ static void report(struct session_vp *vp, uint32_t status)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/*
+ * Asserts interrupts as a mailbox says (GUEST_PORT_ASSERT), one when the one before has been taken.
+ * In between a while of no particular length: the guest may be on its way to HLT, or there.
+ */
+static void *assert_thread(void *arg)
+{
+	struct session_vp *vp = arg;
+	struct mshv_session *s = vp->session;
+	volatile struct guest_mailbox *box = mshv_session_mailbox(s, vp->index);
+	uint64_t i, state = GUEST_ASSERT_DONE;
+	unsigned int waits;
+
+	for (i = 0; i < box->assert_count && state == GUEST_ASSERT_DONE && !s->closing; i++) {
+		if (mshv_assert_interrupt(s->vm, (uint32_t)box->assert_mode,
+					  (uint32_t)box->assert_vector, box->assert_dest,
+					  box->assert_logical, box->assert_level)) {
+			state = GUEST_ASSERT_FAILED;
+			break;
+		}
+		for (waits = 0; box->assert_taken <= i && !s->closing; waits++) {
+			if (waits > ASSERT_WAITS) {
+				state = GUEST_ASSERT_LOST;
+				break;
+			}
+			usleep(ASSERT_WAIT_US);
+		}
+		usleep((useconds_t)(guest_stamp_word(i, 0, 2) % 1000));
+	}
+	box->assert_state = state;
+	return NULL;
+}
+
+static void start_asserting(struct session_vp *vp)
+{
+	struct mshv_session *s = vp->session;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->asserts)
+		pthread_join(s->asserter, NULL);
+	s->asserts = !s->closing && !pthread_create(&s->asserter, NULL, assert_thread, vp);
+	if (!s->asserts)
+		mshv_session_mailbox(s, vp->index)->assert_state = GUEST_ASSERT_FAILED;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned int size,
 		   bool write, uint32_t *value)
 {
@@ -105,6 +158,14 @@ static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned in
 			vp->echo = *value;
 		else
 			*value = ~vp->echo;
+		return 0;
+	}
+	if (port == GUEST_PORT_ASSERT && write) {
+		start_asserting(vp);
+		return 0;
+	}
+	if (port == GUEST_PORT_EOIS && !write) {
+		*value = (uint32_t)__atomic_load_n(&s->eois, __ATOMIC_SEQ_CST);
 		return 0;
 	}
 	if (port == GUEST_PORT_EXIT && write) {
@@ -163,11 +224,23 @@ static int on_msr(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
 	return 0;
 }
 
+static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message)
+{
+	struct session_vp *vp = arg;
+
+	(void)vcpu;
+	if (message->header.message_type != HVABI_MSG_X64_APIC_EOI)
+		return -ENOENT;
+	__atomic_fetch_add(&vp->session->eois, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
 static const struct mshv_handlers handlers = {
 	.port = on_port,
 	.halt = on_halt,
 	.cpuid = on_cpuid,
 	.msr = on_msr,
+	.other = on_other,
 };
 
 static void *vp_thread(void *arg)
@@ -215,7 +288,10 @@ struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->change, &attr);
 	pthread_condattr_destroy(&attr);
-	s->vm = mshv_vm_create();
+	s->vm = mshv_vm_create_with(&(struct mshv_vm_config){
+		.flags = config->vm_flags,
+		.synthetic_features = config->synthetic_features,
+	});
 	if (s->vm)
 		s->memory = mshv_memory_add(s->vm, 0, config->memory_size,
 					    config->memory_flags);
@@ -237,8 +313,25 @@ static int boot_vp(struct mshv_session *s, unsigned int index, uint64_t entry)
 	vp->index = index;
 	vp->state = VP_BUSY;
 	vp->vcpu = mshv_vcpu_create(s->vm, index);
-	if (!vp->vcpu || mshv_boot_vcpu(vp->vcpu, entry))
+	if (!vp->vcpu)
 		return -1;
+	/* The others wait for INIT and SIPI, as on a PC. */
+	if (index && (s->config.vm_flags & MSHV_VM_LAPIC))
+		return 0;
+	return mshv_boot_vcpu(vp->vcpu, entry);
+}
+
+/* What the payload cannot find out by itself. */
+static int tell(struct mshv_session *s)
+{
+	struct guest_boot *boot = (void *)(s->memory + GUEST_BOOT);
+	uint64_t assignable;
+
+	if (mshv_assignable_features(&assignable))
+		return -1;
+	boot->synthetic_features = s->config.synthetic_features & assignable;
+	boot->apic = (s->config.vm_flags & MSHV_VM_LAPIC ? GUEST_APIC_LOCAL : 0) |
+		     (s->config.vm_flags & MSHV_VM_X2APIC ? GUEST_APIC_X2 : 0);
 	return 0;
 }
 
@@ -248,7 +341,8 @@ int mshv_session_boot(struct mshv_session *s, const char *payload)
 	unsigned int i;
 	int error;
 
-	if (mshv_load_payload(s->vm, payload, s->config.memory_size, s->config.vps, &entry))
+	if (mshv_load_payload(s->vm, payload, s->config.memory_size, s->config.vps, &entry) ||
+	    tell(s))
 		return -1;
 	/* Only the payload that tests intercepts needs these: not having them is no error. */
 	mshv_install_intercept(s->vm, HVABI_INTERCEPT_TYPE_CPUID,
@@ -406,6 +500,8 @@ void mshv_session_close(struct mshv_session *s)
 		mshv_vcpu_kick(s->vp[i].vcpu, s->vp[i].thread);
 		pthread_join(s->vp[i].thread, NULL);
 	}
+	if (s->asserts)
+		pthread_join(s->asserter, NULL);
 	for (i = 0; i < s->config.vps; i++)
 		mshv_vcpu_destroy(s->vp[i].vcpu);
 	mshv_vm_destroy(s->vm);

@@ -20,6 +20,8 @@ struct mshv_session_config {
 	uint64_t memory_size;		/* bytes from guest address 0 on */
 	unsigned int vps;		/* 1 to GUEST_VPS_MAX */
 	unsigned int memory_flags;	/* enum mshv_memory_flags */
+	unsigned int vm_flags;		/* MSHV_VM_LAPIC, MSHV_VM_X2APIC */
+	uint64_t synthetic_features;	/* as in mshv_vm_config */
 	FILE *console;			/* where the guest's characters go; NULL: nowhere */
 };
 
