@@ -18,6 +18,7 @@
 	.set	RBP, 5 * 8
 	.set	RSI, 6 * 8
 	.set	RDI, 7 * 8
+	.set	INTERRUPT_SHADOW, 0x68		/* in the VMCB */
 
 /* void svm_run(u64 vmcb, u64 *gpr) */
 	.globl	svm_run
@@ -41,10 +42,21 @@ svm_run:
 	.endr
 	mov	RSI(%rsi), %rsi
 
+	/*
+	 * QEMU's TCG lets the shadow of an STI that stands before VMRUN cover the guest's first instruction, and
+	 * does not load the guest's own.  So the one is used for the other, and must not be there otherwise: an STI
+	 * in a shadow has none, and the guest's first instruction may be the STI of an STI; HLT.
+	 */
 	vmload	%rax
+	testb	$1, INTERRUPT_SHADOW(%rax)
+	jz	1f
 	sti
 	vmrun	%rax
-	cli
+	jmp	2f
+1:	sti
+	nop
+	vmrun	%rax
+2:	cli
 	vmsave	%rax
 
 	xchg	%rsi, (%rsp)
