@@ -139,8 +139,12 @@ static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned in
 	(void)vcpu;
 	(void)size;
 	if (port == GUEST_PORT_CONSOLE && write) {
-		if (s->config.console)
+		if (s->config.console) {
 			putc((int)*value, s->config.console);
+			/* A guest that hangs has said where it was. */
+			if (*value == '\n')
+				fflush(s->config.console);
+		}
 		return 0;
 	}
 	if (port == GUEST_PORT_COMMAND && !write)
