@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A virtio disk, from the driver's side: registers, features, queues, requests, and drivers that lie. */
+/*
+ * A virtio disk, from the driver's side: registers, features, queues, requests, and drivers that lie.
+ * All of it twice: with requests that are done where they arrive, and in a thread of the disk's own.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -44,9 +47,17 @@ static uint32_t get(uint64_t reg)
 	return (uint32_t)vmm_read(virtio_access, &disk.virtio, reg, 4);
 }
 
-static void set(uint64_t reg, uint32_t value)
+static void set_only(uint64_t reg, uint32_t value)
 {
 	vmm_write(virtio_access, &disk.virtio, reg, 4, value);
+}
+
+/* What a notification asks for is done afterwards. */
+static void set(uint64_t reg, uint32_t value)
+{
+	set_only(reg, value);
+	if (reg == VIRTIO_MMIO_QUEUE_NOTIFY)
+		virtio_disk_drain(&disk);
 }
 
 static void set_features(uint64_t features)
@@ -110,11 +121,21 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_thread(void **state)
+{
+	if (setup(state))
+		return -1;
+	/* A host may not have it: then there is nothing to be tested twice. */
+	if (!virtio_disk_start(&disk))
+		fprintf(stderr, "# no io_uring here\n");
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
-	virtio_destroy(&disk.virtio);
 	virtio_disk_close(&disk);
+	virtio_destroy(&disk.virtio);
 	unlink(path);
 	return 0;
 }
@@ -408,6 +429,54 @@ static void any_rings(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
+/* A reset is over when nothing is under way any more, and what was is not told to the next driver. */
+static void reset_under_way(void **state)
+{
+	struct virtio_blk_outhdr *header = (void *)(memory + HEADER);
+
+	(void)state;
+	for (unsigned int round = 0; round < 200; round++) {
+		start_driver();
+		*header = (struct virtio_blk_outhdr){ .type = VIRTIO_BLK_T_IN };
+		for (unsigned int i = 0; i < 5; i++) {
+			put(3 * i, HEADER, sizeof(*header), NEXT);
+			put(3 * i + 1, DATA + 0x8000 * i, 512 * SECTORS, NEXT | WRITE);
+			put(3 * i + 2, STATUS + i, 1, WRITE);
+			avail->ring[i] = (uint16_t)(3 * i);
+		}
+		avail->idx = 5;
+		set_only(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		set_only(VIRTIO_MMIO_STATUS, 0);
+		assert_int_equal(disk.under_way, 0);
+		assert_false(line);
+		memset(memory, 0xee, RAM);
+		usleep(100);
+		for (unsigned int i = 0; i < RAM; i += 511)
+			assert_int_equal(memory[i], 0xee);
+	}
+}
+
+/* One request again and again, before it is answered: all are done, or the driver has broken the device. */
+static void one_request_many_times(void **state)
+{
+	(void)state;
+	start_driver();
+	put(0, HEADER, sizeof(struct virtio_blk_outhdr), NEXT);
+	put(1, DATA, 512 * SECTORS, NEXT | WRITE);
+	put(2, STATUS, 1, WRITE);
+	for (unsigned int i = 0; i < 50; i++) {
+		for (unsigned int k = 0; k < QSIZE; k++)
+			avail->ring[(avail->idx + k) % QSIZE] = 0;
+		avail->idx += QSIZE;
+		set_only(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	}
+	virtio_disk_drain(&disk);
+	if (!(get(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET))
+		assert_int_equal(used->idx, 50 * QSIZE);
+	start_driver();
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
+}
+
 static void files_that_are_no_disks(void **state)
 {
 	struct virtio_disk other;
@@ -424,7 +493,8 @@ static void files_that_are_no_disks(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown), \
+		{ #function " (thread)", function, setup_thread, teardown, NULL }
 	const struct CMUnitTest tests[] = {
 		TEST(what_it_is),
 		TEST(features_are_agreed_on),
@@ -435,6 +505,8 @@ int main(void)
 		TEST(pieces_of_any_size),
 		TEST(drivers_that_lie),
 		TEST(any_rings),
+		TEST(reset_under_way),
+		TEST(one_request_many_times),
 		TEST(files_that_are_no_disks),
 	};
 

@@ -2,48 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Linux guests that give memory back, by reporting free pages and by a balloon, and guests that are
-# paused, resumed, listed and stopped from outside; and the clock that they start with. Guests are
-# shells on a pipe.
+# paused, resumed, listed and stopped from outside; and the clock that they start with.
 
 # shellcheck source=tests/vm/is.sh disable=SC2016,SC2317
 . ./is.sh
-
-kernel=/usr/lib/mshv/linux
-out=/tmp/balloon.out
-pipe=/tmp/balloon.pipe
-mkfifo $pipe
-
-# Starts a guest; its pid is in $pid, and what it says in $out.
-guest() { # OPTION...
-	: >$out
-	mshv run --kernel $kernel --initrd $kernel.initrd -t 300 "$@" <$pipe >>$out 2>&1 &
-	pid=$!
-	exec 3>$pipe
-	until_true 90 heard "up, Linux"
-}
-
-# A command in the guest. What it is to be heard with begins a line: the echo of the command does not.
-tell() {
-	echo "$*" >&3
-}
-
-heard() { # TEXT
-	grep -q "^guest: $1" $out
-}
-
-until_true() { # SECONDS COMMAND...
-	tries=$(($1 * 4))
-	shift
-	until "$@"; do
-		[ $tries -gt 0 ] && [ -d "/proc/$pid" ] || return 1
-		tries=$((tries - 1))
-		sleep 0.25
-	done
-}
-
-figure() { # WORD
-	tr -d '\r' <$out | sed -n "s/^guest: $1 \\([0-9]*\\)$/\\1/p" | tail -n 1
-}
+# shellcheck source=tests/vm/guest.sh
+. ./guest.sh
 
 rss() {
 	sed -n 's/^Rss: *\([0-9]*\) kB$/\1/p' "/proc/$pid/smaps_rollup"
@@ -79,12 +43,6 @@ settle() {
 
 lines() {
 	grep -c "^guest: line" $out
-}
-
-end_guest() {
-	exec 3>&-
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
 }
 
 says() { # TEXT
@@ -232,7 +190,9 @@ tell 'stress-ng -q --vm 1 --vm-bytes 60% --verify -t 5; echo guest: verified $?'
 until_true 60 heard verified
 echo "# pinned: resident KiB $pinned, after the balloon $(rss)"
 is "a pinned guest's balloon works" heard "verified 0"
-end_guest
+exec 3>&-
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
 mshv list >/tmp/said
 is "what a killed guest left behind is not listed" says "no guests"
 exit "$bad"

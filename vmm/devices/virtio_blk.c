@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -69,6 +70,23 @@ static uint64_t total(const struct iovec *data, unsigned int count)
 	return sum;
 }
 
+/* Takes @done bytes from the front. Returns what is left. */
+static unsigned int skip(struct iovec **data, unsigned int count, size_t done)
+{
+	while (count && done >= (*data)->iov_len) {
+		done -= (*data)->iov_len;
+		(*data)++;
+		count--;
+	}
+	if (count) {
+		(*data)->iov_base = (uint8_t *)(*data)->iov_base + done;
+		(*data)->iov_len -= done;
+	}
+	return count;
+}
+
+/* ---- requests where they arrive ---- */
+
 /* All of it, or an error. The file may have been cut short behind our back: then it is one. */
 static bool transfer(int fd, struct iovec *data, unsigned int count, uint64_t at, bool write)
 {
@@ -82,71 +100,203 @@ static bool transfer(int fd, struct iovec *data, unsigned int count, uint64_t at
 		if (done <= 0)
 			return false;
 		at += (uint64_t)done;
-		while (count && (size_t)done >= data->iov_len) {
-			done -= (ssize_t)data->iov_len;
-			data++;
-			count--;
-		}
-		if (count) {
-			data->iov_base = (uint8_t *)data->iov_base + done;
-			data->iov_len -= (size_t)done;
-		}
+		count = skip(&data, count, (size_t)done);
 	}
 	return true;
 }
 
-static uint8_t read_or_write(const struct virtio_disk *disk, uint64_t sector, struct iovec *data,
-			     unsigned int count, bool write)
+static uint8_t perform(const struct virtio_disk *disk, struct virtio_disk_request *r)
 {
-	uint64_t size = total(data, count);
+	bool good;
 
-	if (size % SECTOR || sector > disk->size / SECTOR ||
-	    size > disk->size - sector * SECTOR || (write && disk->read_only))
-		return VIRTIO_BLK_S_IOERR;
-	return transfer(disk->fd, data, count, sector * SECTOR, write) ? VIRTIO_BLK_S_OK :
-									 VIRTIO_BLK_S_IOERR;
+	if (r->what == VIRTIO_DISK_FLUSH)
+		good = !fdatasync(disk->fd);
+	else
+		good = transfer(disk->fd, r->data, r->count, r->at, r->what == VIRTIO_DISK_WRITE);
+	return good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+}
+
+/* ---- requests in a thread of their own ---- */
+
+/* With the lock held. */
+static void submit(struct virtio_disk *disk, struct virtio_disk_request *r)
+{
+	/* The ring has room for all requests that there can be. */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
+	int ret;
+
+	if (r->what == VIRTIO_DISK_FLUSH)
+		io_uring_prep_fsync(sqe, disk->fd, IORING_FSYNC_DATASYNC);
+	else if (r->what == VIRTIO_DISK_WRITE)
+		io_uring_prep_writev(sqe, disk->fd, r->data, r->count, r->at);
+	else
+		io_uring_prep_readv(sqe, disk->fd, r->data, r->count, r->at);
+	io_uring_sqe_set_data(sqe, r);
+	/* Linux may be out of memory for the moment. */
+	while ((ret = io_uring_submit(&disk->ring)) < 0 &&
+	       (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY))
+		usleep(1000);
+}
+
+/* With the lock held. */
+static void complete(struct virtio_disk *disk, struct virtio_disk_request *r, int result)
+{
+	uint8_t answer = VIRTIO_BLK_S_OK;
+
+	if (result == -EINTR || result == -EAGAIN) {
+		submit(disk, r);
+		return;
+	}
+	if (result < 0) {
+		answer = VIRTIO_BLK_S_IOERR;
+	} else if (r->what != VIRTIO_DISK_FLUSH) {
+		r->at += (uint64_t)result;
+		r->count = skip(&r->data, r->count, (size_t)result);
+		if (r->count && result > 0) {
+			submit(disk, r);
+			return;
+		}
+		/* The file may have been cut short behind our back. */
+		if (r->count)
+			answer = VIRTIO_BLK_S_IOERR;
+	}
+	*r->status = answer;
+	virtio_done(&disk->virtio, 0, r->head, answer == VIRTIO_BLK_S_OK ? r->written + 1 : 1);
+	r->next = disk->free;
+	disk->free = r;
+	if (!--disk->under_way)
+		pthread_cond_broadcast(&disk->idle);
+}
+
+static void *disk_thread(void *arg)
+{
+	struct virtio_disk *disk = arg;
+	struct virtio_disk_request *r;
+	struct io_uring_cqe *cqe;
+	int result;
+
+	for (;;) {
+		if (io_uring_wait_cqe(&disk->ring, &cqe))
+			continue;
+		r = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&disk->ring, cqe);
+		if (!r)
+			return NULL;
+		pthread_mutex_lock(&disk->virtio.lock);
+		complete(disk, r, result);
+		pthread_mutex_unlock(&disk->virtio.lock);
+	}
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void wait_for_idle(struct virtio_disk *disk)
+{
+	while (disk->under_way)
+		pthread_cond_wait(&disk->idle, &disk->virtio.lock);
+}
+
+static struct virtio_disk *disk_of(struct virtio *v)
+{
+	return (void *)((uint8_t *)v - offsetof(struct virtio_disk, virtio));
+}
+
+static void on_reset(struct virtio *v)
+{
+	wait_for_idle(disk_of(v));
+}
+
+/* ---- requests ---- */
+
+/* Either way. @r is copied. */
+static int64_t start(struct virtio_disk *disk, const struct virtio_disk_request *r)
+{
+	struct virtio_disk_request *kept, now;
+	uint8_t answer;
+
+	if (!disk->has_ring) {
+		now = *r;
+		memcpy(now.room, r->data, r->count * sizeof(*r->data));
+		now.data = now.room;
+		answer = perform(disk, &now);
+		*r->status = answer;
+		return answer == VIRTIO_BLK_S_OK ? (int64_t)r->written + 1 : 1;
+	}
+	kept = disk->free;
+	/* More than there are descriptors: some of them were given to us twice. */
+	if (!kept)
+		return VIRTIO_BROKEN;
+	disk->free = kept->next;
+	disk->under_way++;
+	*kept = *r;
+	memcpy(kept->room, r->data, r->count * sizeof(*r->data));
+	kept->data = kept->room;
+	submit(disk, kept);
+	return VIRTIO_KEPT;
+}
+
+static bool is_on_disk(const struct virtio_disk *disk, uint64_t sector, uint64_t size)
+{
+	return size % SECTOR == 0 && sector <= disk->size / SECTOR &&
+	       size <= disk->size - sector * SECTOR;
+}
+
+static uint64_t put_id(const struct iovec *in, unsigned int count)
+{
+	static const char id[VIRTIO_BLK_ID_BYTES] = "mshv-disk";
+	uint64_t written = 0, size;
+	unsigned int i;
+
+	for (i = 0; i < count && written < sizeof(id); i++) {
+		size = sizeof(id) - written < in[i].iov_len ? sizeof(id) - written : in[i].iov_len;
+		memcpy(in[i].iov_base, id + written, size);
+		written += size;
+	}
+	return written;
 }
 
 static int64_t request(struct virtio *v, unsigned int queue, const struct virtio_chain *chain)
 {
-	static const char id[VIRTIO_BLK_ID_BYTES] = "mshv-disk";
-	struct virtio_disk *disk = (void *)((uint8_t *)v - offsetof(struct virtio_disk, virtio));
+	struct virtio_disk *disk = disk_of(v);
 	struct iovec out[VIRTIO_QUEUE_SIZE_MAX], in[VIRTIO_QUEUE_SIZE_MAX];
-	unsigned int out_count, in_count, i;
+	unsigned int out_count, in_count;
 	struct virtio_blk_outhdr header = { 0 };
-	uint64_t written = 0, size;
-	uint8_t *status, answer;
+	struct virtio_disk_request r = { .head = chain->head };
 
 	(void)queue;
-	status = take_status(chain, in, &in_count);
-	if (!take_header(chain, &header, out, &out_count) || !status)
-		return -1;
+	r.status = take_status(chain, in, &in_count);
+	if (!take_header(chain, &header, out, &out_count) || !r.status)
+		return VIRTIO_BROKEN;
+	r.at = header.sector * SECTOR;
 	switch (header.type) {
 	case VIRTIO_BLK_T_IN:
-		written = total(in, in_count);
-		answer = read_or_write(disk, header.sector, in, in_count, false);
+		r.what = VIRTIO_DISK_READ;
+		r.data = in;
+		r.count = in_count;
+		r.written = (uint32_t)total(in, in_count);
+		if (is_on_disk(disk, header.sector, total(in, in_count)))
+			return start(disk, &r);
 		break;
 	case VIRTIO_BLK_T_OUT:
-		answer = read_or_write(disk, header.sector, out, out_count, true);
+		r.what = VIRTIO_DISK_WRITE;
+		r.data = out;
+		r.count = out_count;
+		if (is_on_disk(disk, header.sector, total(out, out_count)) && !disk->read_only)
+			return start(disk, &r);
 		break;
 	case VIRTIO_BLK_T_FLUSH:
-		answer = fdatasync(disk->fd) ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
-		break;
+		r.what = VIRTIO_DISK_FLUSH;
+		r.data = out;
+		return start(disk, &r);
 	case VIRTIO_BLK_T_GET_ID:
-		for (i = 0; i < in_count && written < sizeof(id); i++) {
-			size = sizeof(id) - written < in[i].iov_len ? sizeof(id) - written :
-								      in[i].iov_len;
-			memcpy(in[i].iov_base, id + written, size);
-			written += size;
-		}
-		answer = VIRTIO_BLK_S_OK;
-		break;
+		*r.status = VIRTIO_BLK_S_OK;
+		return (int64_t)put_id(in, in_count) + 1;
 	default:
-		answer = VIRTIO_BLK_S_UNSUPP;
-		break;
+		*r.status = VIRTIO_BLK_S_UNSUPP;
+		return 1;
 	}
-	*status = answer;
-	return (int64_t)(answer == VIRTIO_BLK_S_OK ? written + 1 : 1);
+	*r.status = VIRTIO_BLK_S_IOERR;
+	return 1;
 }
 
 int virtio_disk_open(struct virtio_disk *disk, const char *path)
@@ -182,11 +332,65 @@ int virtio_disk_open(struct virtio_disk *disk, const char *path)
 	disk->virtio.config = &disk->config;
 	disk->virtio.config_size = sizeof(disk->config);
 	disk->virtio.request = request;
+	pthread_cond_init(&disk->idle, NULL);
+	disk->virtio.on_reset = on_reset;
 	return 0;
+}
+
+bool virtio_disk_start(struct virtio_disk *disk)
+{
+	unsigned int i;
+
+	disk->requests = calloc(VIRTIO_QUEUE_SIZE_MAX, sizeof(*disk->requests));
+	if (!disk->requests)
+		return false;
+	/* And one to say that it is over. */
+	if (io_uring_queue_init(2 * VIRTIO_QUEUE_SIZE_MAX, &disk->ring, 0))
+		goto free;
+	for (i = 0; i < VIRTIO_QUEUE_SIZE_MAX; i++) {
+		disk->requests[i].next = disk->free;
+		disk->free = &disk->requests[i];
+	}
+	disk->has_ring = !pthread_create(&disk->thread, NULL, disk_thread, disk);
+	if (disk->has_ring)
+		return true;
+	io_uring_queue_exit(&disk->ring);
+free:
+	free(disk->requests);
+	disk->requests = disk->free = NULL;
+	return false;
+}
+
+void virtio_disk_drain(struct virtio_disk *disk)
+{
+	pthread_mutex_lock(&disk->virtio.lock);
+	wait_for_idle(disk);
+	pthread_mutex_unlock(&disk->virtio.lock);
+}
+
+static void stop_thread(struct virtio_disk *disk)
+{
+	struct io_uring_sqe *sqe;
+
+	virtio_disk_drain(disk);
+	pthread_mutex_lock(&disk->virtio.lock);
+	sqe = io_uring_get_sqe(&disk->ring);
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, NULL);
+	while (io_uring_submit(&disk->ring) < 0)
+		usleep(1000);
+	pthread_mutex_unlock(&disk->virtio.lock);
+	pthread_join(disk->thread, NULL);
+	io_uring_queue_exit(&disk->ring);
+	free(disk->requests);
+	disk->has_ring = false;
 }
 
 void virtio_disk_close(struct virtio_disk *disk)
 {
+	if (disk->has_ring)
+		stop_thread(disk);
+	pthread_cond_destroy(&disk->idle);
 	if (disk->fd >= 0)
 		close(disk->fd);
 	disk->fd = -1;

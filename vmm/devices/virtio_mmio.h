@@ -9,7 +9,8 @@
  *   - Guest memory is believed once: each field is read once, checked, and the copy is used.
  *   - A chain that leaves memory, or has a loop, breaks the device until the driver resets it;
  *     it harms nobody else.
- *   - Requests are done in the thread of the processor that notified, under the device's lock.
+ *   - Requests are taken in the thread of the processor that notified, under the device's lock, and done
+ *     there or, as the device has it, elsewhere and later.
  */
 #ifndef DEVICES_VIRTIO_MMIO_H
 #define DEVICES_VIRTIO_MMIO_H

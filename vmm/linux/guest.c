@@ -476,6 +476,7 @@ static int open_files(struct machine *m)
 	if (virtio_disk_open(&m->disk, config->disk))
 		return -1;
 	virtio_init(&m->disk.virtio, &m->ram, virtio_interrupt, m, VIRTIO_PIN);
+	virtio_disk_start(&m->disk);
 	m->has_disk = true;
 	return 0;
 }
@@ -487,8 +488,8 @@ static void close_files(struct machine *m)
 	control_close(&m->control);
 	if (!m->has_disk)
 		return;
-	virtio_destroy(&m->disk.virtio);
 	virtio_disk_close(&m->disk);
+	virtio_destroy(&m->disk.virtio);
 }
 
 static int load(struct machine *m)
@@ -610,12 +611,13 @@ int linux_guest_run(const struct linux_config *config)
 	else
 		stop_processors(m);
 	error = errno;
+	/* The disk may still be at work on the guest's memory. */
+	close_files(m);
 	mshv_vm_destroy(m->vm);
 	if (m->ram.low)
 		munmap(m->ram.low, m->ram.low_size);
 	if (m->ram.high)
 		munmap(m->ram.high, m->ram.high_size);
-	close_files(m);
 	serial_destroy(&m->com1);
 	rtc_destroy(&m->rtc);
 	virtio_destroy(&m->balloon.virtio);
