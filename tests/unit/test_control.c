@@ -20,7 +20,7 @@ static struct {
 
 static int told(const char *what)
 {
-	guest.calls++;
+	__atomic_add_fetch(&guest.calls, 1, __ATOMIC_SEQ_CST);
 	guest.last = what;
 	return guest.refuses ? mshv_fail_because(EBUSY, "%s: not now", what) : 0;
 }

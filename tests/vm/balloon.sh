@@ -59,10 +59,12 @@ refused() { # CODE TEXT VERB...
 MIB=1048576
 
 echo "KTAP version 1"
-echo "1..36"
+echo "1..37"
 
 mshv list >/tmp/said
 is "no guests" says "no guests"
+is "a socket that cannot be made" refused 1 "control socket /nowhere/socket: No such file" \
+	mshv run --kernel $kernel --control /nowhere/socket
 guest -m 384M -c 2 --append "console=ttyS0 quiet panic=-1"
 is "a guest with two processors" heard "up, Linux"
 

@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..40"
+echo "1..45"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -73,6 +73,11 @@ check "a kernel without a name" 2 "run: the kernel's name is empty" mshv run --k
 check "a kernel and a payload" 2 "run: unexpected: hello" mshv run -k /tmp/garbage hello
 check "an initial RAM disk for a payload" 2 "run: --initrd: only with --kernel" mshv run -i /tmp/garbage hello
 check "a disk for a payload" 2 "run: --disk: only with --kernel" mshv run -d /tmp/garbage hello
+check "a control socket for a payload" 2 "run: --control: only with --kernel" mshv run --control /tmp/socket hello
+check "no guests" 0 "no guests" mshv list
+check "no guests as JSON" 0 "[]" mshv list --json
+check "nobody to pause" 2 "pause: no guest named" mshv pause
+check "nobody of that name" 1 "mshv: stop: web: no such guest (see mshv list)" mshv stop web
 check "a row that is not there" 2 "demo: no such row: flying" mshv demo flying
 check "counters" 0 "call.create_partition" mshv hv
 check "counters as JSON" 0 '"exit.cpuid": ' mshv hv --json
