@@ -1578,6 +1578,8 @@ static bool test_ping_pong(void)
 }
 
 /* An NMI wakes HLT with interrupts off. */
+#define SLEEPS	30u
+
 static volatile unsigned int sleeps, wakes;
 
 static void on_wake_nmi(struct guest_frame *frame)
@@ -1591,12 +1593,12 @@ static bool sleep_uninterruptibly(unsigned int vp)
 	unsigned int i;
 
 	(void)vp;
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < SLEEPS; i++) {
 		sleeps = i + 1;
 		/* One that comes before the HLT does not wake it: the sender tries until it has. */
 		asm volatile("cli; hlt" : : : "memory");
 	}
-	sleeps = 101;
+	sleeps = SLEEPS + 1;
 	return true;
 }
 
@@ -1608,7 +1610,7 @@ static bool test_nmi_wakes(void)
 	guest_handle(VECTOR_NMI, on_wake_nmi);
 	sleeps = wakes = 0;
 	give(1, sleep_uninterruptibly);
-	while (sleeps < 101 && reference() < limit) {
+	while (sleeps <= SLEEPS && reference() < limit) {
 		before = wakes;
 		send(ICR_TO(1) | ICR_NMI);
 		sent++;
@@ -1616,7 +1618,7 @@ static bool test_nmi_wakes(void)
 			asm volatile("pause");
 	}
 	guest_handle(VECTOR_NMI, on_nmi);
-	REQUIRE(sleeps == 101, "%u of 100 sleeps", sleeps);
+	REQUIRE(sleeps == SLEEPS + 1, "%u of %u sleeps", sleeps, SLEEPS);
 	REQUIRE(wakes == sent, "%u NMIs sent, %u received", sent, wakes);
 	return all_done();
 }
@@ -1624,7 +1626,7 @@ static bool test_nmi_wakes(void)
 /* ---- hypercalls for several processors ---- */
 
 #define ALIAS		GIB		/* a page of nothing, in the second GiB */
-#define FLUSHES		300u
+#define FLUSHES		60u
 
 static uint64_t alias_directory[512] __attribute__((aligned(4096)));
 static volatile uint64_t alias_table[512] __attribute__((aligned(4096)));
