@@ -4,23 +4,10 @@
 # A Linux guest in movable memory: it boots, works, is told the time, and ends; alone and while the
 # parent takes its pages away. What the guest says comes on its console (rig/guest-init).
 
-kernel=/usr/lib/mshv/linux
-n=0 bad=0
-out=/tmp/linux.out
+# shellcheck source=tests/vm/linux_common.sh disable=SC2016
+. ./linux_common.sh
 
-report() { # GOOD WHAT
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $n - $2"
-	else
-		tail -n 25 $out | tr -d '\r' | sed 's/^/# guest: /'
-		[ -z "$why" ] || echo "# $why"
-		echo "not ok $n - $2"
-		bad=1
-	fi
-}
-
-# Runs a guest with a command inside; options of mshv run come first, then --.
+# A command inside; options of mshv run come first, then --.
 guest() { # [OPTION...] -- COMMAND
 	options=
 	while [ "$1" != -- ]; do
@@ -28,28 +15,12 @@ guest() { # [OPTION...] -- COMMAND
 		shift
 	done
 	# shellcheck disable=SC2086  # a list of options
-	mshv run --kernel $kernel --initrd $kernel.initrd -t 400 $options \
-		--append "console=ttyS0 quiet panic=-1 run=\"$2\"" </dev/null >$out 2>&1
-}
-
-# The guest said so, and ended as it should.
-said() { # CODE TEXT...
-	code=$1 good=0 why=
-	[ "$code" -eq 0 ] || { good=1 why="exit code $code"; }
-	shift
-	for text; do
-		grep -qF -- "$text" $out || { good=1 why="not said: $text"; }
-	done
-	[ $good -eq 0 ]
+	run_linux $out "$2" $options
 }
 
 # The guest's figure behind a word, such as "ticks 123".
 figure() { # WORD
 	tr -d '\r' <$out | sed -n "s/^guest: .*\\<$1 \\([0-9]*\\).*/\\1/p" | tail -n 1
-}
-
-counter() { # NAME
-	mshv hv | sed -n "s/^event\\.$1 *//p"
 }
 
 # A guest in the background; its pid is in $pid. Ends when it ends.
@@ -63,14 +34,6 @@ guest_in_background() { # as guest
 	done
 }
 
-await() { # TEXT
-	tries=0
-	until grep -qF -- "$1" $out || [ $tries -gt 1200 ] || [ ! -d "/proc/$pid" ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
-}
-
 echo "KTAP version 1"
 echo "1..14"
 
@@ -78,7 +41,6 @@ guest -m 256M -- 'true'
 said $? "guest: up, Linux" "1 processors" "guest: ended with 0"
 report $? "one processor"
 
-# The kernel's command line knows no quotes inside of quotes: commands do without.
 guest -m 256M -- 'set -- $(grep HVS: /proc/interrupts); echo guest: ticks $2'
 said $? "guest: ended with 0" && [ "$(figure ticks)" -gt 20 ]
 report $? "synthetic timers tick"
@@ -118,7 +80,7 @@ said $? "mshv: the guest has reset itself" "Kernel panic"
 report $? "a panic"
 
 guest_in_background -m 256M -- 'echo guest: sleeping; sleep 100'
-await "guest: sleeping"
+await $out "guest: sleeping"
 kill -KILL "$pid"
 wait "$shell"
 why="partitions left: $(mshv stat 2>&1)"
@@ -154,7 +116,7 @@ stat() { # NAME
 }
 for cpus in 1 2; do
 	guest_in_background -m 256M -c $cpus -- "$verify"
-	await "guest: up"
+	await $out "guest: up"
 	swapped=$(stat pswpout)
 	migrated=$(stat pgmigrate_success)
 	disturb
@@ -172,7 +134,7 @@ done
 # The clock: what passes for the guest is what passes for the parent, also for one that waits for its
 # pages. Ten seconds, with three to see the lines late.
 guest_in_background -m 256M -- 'for i in 1 2; do echo guest: uptime $(cut -d. -f1 /proc/uptime); [ $i = 2 ] || timeout 10 stress-ng -q --vm 1 --vm-bytes 50%; done; sleep 1'
-await "guest: uptime"
+await $out "guest: uptime"
 from=$(cut -d. -f1 /proc/uptime)
 first=$(figure uptime)
 disturb &

@@ -3,42 +3,14 @@
 #
 # What the memory of a Linux guest is made of: kinds of memory, nodes, and pages that two guests share.
 
-kernel=/usr/lib/mshv/linux
-out=/tmp/linux.out
-n=0 bad=0
-
-report() { # GOOD WHAT
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $n - $2"
-	else
-		tail -n 20 $out | tr -d '\r' | sed 's/^/# said: /'
-		echo "not ok $n - $2"
-		bad=1
-	fi
-}
-
-guest() { # OUT COMMAND OPTION...
-	to=$1 command=$2
-	shift 2
-	# A later option counts.
-	mshv run -k $kernel -i $kernel.initrd -t 500 -m 256M "$@" \
-		--append "console=ttyS0 quiet panic=-1 run=\"$command\"" </dev/null >"$to" 2>&1
-}
+# shellcheck source=tests/vm/linux_common.sh disable=SC2016
+. ./linux_common.sh
 
 refused() { # CODE TEXT OPTION...
 	code=$1 text=$2
 	shift 2
-	guest $out true "$@"
+	run_linux $out true "$@"
 	[ $? -eq "$code" ] && grep -qF -- "$text" $out
-}
-
-await() { # FILE TEXT
-	tries=0
-	until grep -qF -- "$2" "$1" || [ $tries -gt 1200 ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
 }
 
 ksm() { cat "/sys/kernel/mm/ksm/$1"; }
@@ -59,26 +31,25 @@ refused 1 "as hugetlb: Cannot allocate memory" --backing hugetlb
 report $? "no huge pages in the pool"
 
 for kind in shared memfd; do
-	guest $out "$verify" --backing $kind && grep -qF "guest: ended with 0" $out
+	run_linux $out "$verify" --backing $kind && grep -qF "guest: ended with 0" $out
 	report $? "$kind memory"
 done
 
 # Beyond 3 GiB memory goes on behind the hole for devices; more than the parent has, as nobody touches it.
-# shellcheck disable=SC2016  # it is the guest's shell
-guest $out 'echo guest: high $(grep -c 100000000-13fffffff /proc/iomem)' --memory 4G &&
+run_linux $out 'echo guest: high $(grep -c 100000000-13fffffff /proc/iomem)' --memory 4G &&
 	grep -qF "guest: high 1" $out && grep -q "3[0-9][0-9][0-9] MiB" $out
 report $? "memory on both sides of the hole"
 
-guest $out "$verify" --pinned && grep -qF "guest: ended with 0" $out
+run_linux $out "$verify" --pinned && grep -qF "guest: ended with 0" $out
 report $? "pinned memory"
 
 echo 130 >/proc/sys/vm/nr_hugepages
-guest $out "$verify" --backing hugetlb && grep -qF "guest: ended with 0" $out
+run_linux $out "$verify" --backing hugetlb && grep -qF "guest: ended with 0" $out
 good=$?
 echo 0 >/proc/sys/vm/nr_hugepages
 report $good "huge pages of the pool"
 
-guest $out 'echo guest: here; sleep 4' --node 1 &
+run_linux $out 'echo guest: here; sleep 4' --node 1 &
 await $out "guest: here"
 # The mapping of the guest's memory is the one that is bound.
 pages=$(sed -n 's/.* bind:1 .*anon=\([0-9]*\).*/\1/p' "/proc/$(pidof mshv)/numa_maps" | head -n 1)
@@ -92,8 +63,8 @@ report $? "memory from one node"
 echo 20000 >/sys/kernel/mm/ksm/pages_to_scan
 echo 50 >/sys/kernel/mm/ksm/sleep_millisecs
 echo 1 >/sys/kernel/mm/ksm/run
-guest /tmp/first "echo guest: here; sleep 25; $verify" --merge --small-pages &
-guest $out "echo guest: here; sleep 25; $verify" --merge --small-pages &
+run_linux /tmp/first "echo guest: here; sleep 25; $verify" --merge --small-pages &
+run_linux $out "echo guest: here; sleep 25; $verify" --merge --small-pages &
 await /tmp/first "guest: here"
 await $out "guest: here"
 tries=0 before=-1
