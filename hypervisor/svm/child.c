@@ -217,12 +217,6 @@ static void load_state(struct vmcb *v, const struct vp *vp, int offered)
 
 static void store_state(const struct vmcb *v, struct vp_state *s)
 {
-	/*
-	 * QEMU's TCG takes the STI before VMRUN for the child's if it leaves before its first
-	 * instruction.
-	 */
-	bool shadow = (v->interrupt_shadow & 1) && (s->interrupt_shadow || v->rip != s->rip);
-
 	for (u32 i = 0; i < SEGMENTS; i++)
 		s->segment[i] = segment_from_vmcb(vmcb_segments((struct vmcb *)(uintptr_t)v, i));
 	s->gdtr = (struct table_register){ v->gdtr.base, (u16)v->gdtr.limit };
@@ -248,7 +242,7 @@ static void store_state(const struct vmcb *v, struct vp_state *s)
 	s->sysenter_eip = v->sysenter_eip;
 	s->pat = v->g_pat;
 	s->cr8 = v->v_intr & 0xf;
-	s->interrupt_shadow = shadow;
+	s->interrupt_shadow = v->interrupt_shadow & 1;
 	s->pending_interruption = event_to_hv(v->exit_int_info);
 }
 
