@@ -256,4 +256,6 @@ module_exit(mshv_exit);
 MODULE_DESCRIPTION("Guest memory on the Microsoft Hypervisor that Linux may move");
 MODULE_AUTHOR("mshv-movable developers");
 MODULE_LICENSE("GPL");
+/* VMBus sets up the synthetic interrupt controllers anew when it comes: it has to come first. */
+MODULE_SOFTDEP("pre: hv_vmbus");
 MODULE_VERSION("0.1");

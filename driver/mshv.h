@@ -471,6 +471,7 @@ void mshv_vp_free(struct mshv_vp *vp);
 
 /* synic.c */
 int mshv_synic_init(void);
+void mshv_synic_stop(void);
 void mshv_synic_exit(void);
 void mshv_synic_add(struct mshv_partition *partition);
 void mshv_synic_remove(struct mshv_partition *partition);

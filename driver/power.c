@@ -46,6 +46,8 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 
 static int reboot_event(struct notifier_block *block, unsigned long event, void *data)
 {
+	/* The next kernel must find its controllers as they were, and nobody writing to its memory. */
+	mshv_synic_stop();
 	mshv_withdraw_self();
 	if (mshv_lent() > 0)
 		pr_warn(pr_fmt_mshv "%lld pages are still lent to the hypervisor: a kernel that is started by kexec must not use them\n",

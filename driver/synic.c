@@ -56,6 +56,7 @@ static DEFINE_PER_CPU(struct mshv_synic, mshv_synic);
 static DEFINE_HASHTABLE(partitions, MSHV_PARTITION_HASH_BITS);
 static DEFINE_SPINLOCK(partitions_lock);
 static enum cpuhp_state synic_state;
+static bool synic_running;
 
 /**
  * mshv_synic_add() - let signals for a partition's processors find them
@@ -172,13 +173,20 @@ static void synic_interrupt(void)
 	drain(this_cpu_ptr(&mshv_synic));
 }
 
+/* The handler may run on this CPU meanwhile: it loses the page first. May sleep. */
 static void unmap(struct mshv_synic *synic)
 {
-	if (synic->own)
-		__free_page(synic->own);
-	else if (synic->mapped)
-		memunmap(synic->messages);
+	struct mshv_synic old;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	old = *synic;
 	*synic = (struct mshv_synic){ };
+	local_irq_restore(flags);
+	if (old.own)
+		__free_page(old.own);
+	else if (old.mapped && old.messages)
+		memunmap(old.messages);
 }
 
 /*
@@ -209,6 +217,7 @@ static int synic_online(unsigned int cpu)
 	u64 simp = mshv_compat_rdmsr(HVABI_MSR_SIMP);
 	u64 scontrol = mshv_compat_rdmsr(HVABI_MSR_SCONTROL);
 	u64 sint = HYPERVISOR_CALLBACK_VECTOR;
+	unsigned long flags;
 	int ret;
 
 	ret = map_page(synic, &simp);
@@ -225,6 +234,10 @@ static int synic_online(unsigned int cpu)
 	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_SINT, sint);
 	if (!(scontrol & HVABI_SCONTROL_ENABLE))
 		mshv_compat_wrmsr(HVABI_MSR_SCONTROL, scontrol | HVABI_SCONTROL_ENABLE);
+	/* A kernel before this one may have left a message, and nobody is interrupted for another. */
+	local_irq_save(flags);
+	drain(synic);
+	local_irq_restore(flags);
 	return 0;
 }
 
@@ -276,12 +289,26 @@ int mshv_synic_init(void)
 		return ret;
 	}
 	synic_state = ret;
+	synic_running = true;
 	return 0;
+}
+
+/**
+ * mshv_synic_stop() - the controllers as they were before this module, on every CPU
+ *
+ * Also before another kernel is started, which must find them so.
+ *
+ * Context: process context, may sleep. The second time nothing happens.
+ */
+void mshv_synic_stop(void)
+{
+	if (xchg(&synic_running, false))
+		cpuhp_remove_state(synic_state);
 }
 
 void mshv_synic_exit(void)
 {
-	cpuhp_remove_state(synic_state);
+	mshv_synic_stop();
 	mshv_compat_remove_synic_handler();
 	/* An interrupt that was raised before may be in the handler yet. */
 	synchronize_rcu();

@@ -39,6 +39,9 @@
 #include "compat.h"
 #include "mshv.h"
 
+/* How long a processor rests that is suspended and stays so. */
+#define MSHV_SUSPENDED_MS	10
+
 static const u16 page_types[MSHV_VP_PAGES] = {
 	[MSHV_VP_MMAP_OFFSET_REGISTERS] = HVABI_VP_STATE_PAGE_REGISTERS,
 	[MSHV_VP_MMAP_OFFSET_INTERCEPT_MESSAGE] = HVABI_VP_STATE_PAGE_INTERCEPT_MESSAGE,
@@ -179,10 +182,20 @@ void mshv_vp_signal(struct mshv_vp *vp)
  * The processor waits for something. One that starts is suspended, and runs as soon as it is not.
  * Return: 0 to dispatch it again, or an errno.
  */
-static int vp_blocked(struct mshv_vp *vp, u32 event)
+static int vp_blocked(struct mshv_vp *vp, u32 event, unsigned int *suspended)
 {
-	if (event == HVABI_DISPATCH_EVENT_SUSPEND)
-		return vp_clear_suspend(vp);
+	int ret;
+
+	if (event == HVABI_DISPATCH_EVENT_SUSPEND) {
+		ret = vp_clear_suspend(vp);
+		/* The VMM keeps it suspended by another register, whose end is not signalled. */
+		if (!ret && (*suspended)++ &&
+		    schedule_timeout_interruptible(msecs_to_jiffies(MSHV_SUSPENDED_MS)) &&
+		    signal_pending(current))
+			ret = -EINTR;
+		return ret;
+	}
+	*suspended = 0;
 	return rcuwait_wait_event(&vp->wait, READ_ONCE(vp->signalled), TASK_INTERRUPTIBLE);
 }
 
@@ -199,7 +212,7 @@ static void copy_message(struct mshv_vp *vp)
  */
 static int vp_run(struct mshv_vp *vp, bool *deliver)
 {
-	unsigned int tries = 0;
+	unsigned int tries = 0, suspended = 0;
 	struct hvabi_output_dispatch_vp out;
 	bool served;
 	int ret;
@@ -216,7 +229,7 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 		if (ret)
 			return ret;
 		if (out.dispatch_state == HVABI_DISPATCH_STATE_BLOCKED) {
-			ret = vp_blocked(vp, out.dispatch_event);
+			ret = vp_blocked(vp, out.dispatch_event, &suspended);
 			if (ret)
 				return ret;
 			continue;
