@@ -105,9 +105,20 @@ void platform_set_timer(u64 tsc)
 	*reg(HPET_T0_CONFIGURATION) = T0_ENABLE | T0_MESSAGE;
 }
 
-bool platform_timer_nmi(void)
+/* Messages go to the first processor of the parent: an NMI of another is not the alarm's. */
+static bool goes_to(const struct cpu *cpu)
 {
-	if (!alarm.base)
+	return alarm.base && cpu->index == 0;
+}
+
+bool platform_timer_passed(const struct cpu *cpu)
+{
+	return goes_to(cpu) && alarm.armed && has_come();
+}
+
+bool platform_timer_nmi(const struct cpu *cpu)
+{
+	if (!goes_to(cpu))
 		return false;
 	if (alarm.owed) {
 		alarm.owed = false;

@@ -62,6 +62,8 @@ bool vp_write_apic_base(struct vp *vp, u64 value)
 	    !(vp->partition->creation_flags & HVABI_PARTITION_FLAG_X2APIC_CAPABLE))
 		return false;
 	ok = apic_write_base(&vp->apic, value, BIT(platform_info.physical_bits) - 1);
+	/* Switched off, it has lost its priority. */
+	vp->state.cr8 = apic_cr8(&vp->apic);
 	deadline_update(vp);
 	return ok;
 }

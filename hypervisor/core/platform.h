@@ -38,8 +38,11 @@ void platform_raise(struct cpu *cpu, u8 vector);
  */
 void platform_set_timer(u64 tsc);
 
-/* An NMI came that nobody sent: was it this timer's?  Hypervisor lock. */
-bool platform_timer_nmi(void);
+/* An NMI came to @cpu that nobody sent: was it this timer's?  Hypervisor lock. */
+bool platform_timer_nmi(const struct cpu *cpu);
+
+/* The time has come, and the NMI may have been taken for another's.  Hypervisor lock. */
+bool platform_timer_passed(const struct cpu *cpu);
 
 /* The time stamp counter. */
 u64 platform_tsc(void);

@@ -197,13 +197,18 @@ enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, boo
 	enum msr_result result = MSR_DONE;
 	struct mov mov;
 	u64 value = 0;
+	u32 available;
 	u8 code[16];
 
 	*detail = 0;
 	if (!partition_has_apic(vp->partition) || !(a->base & APIC_BASE_ENABLE) || apic_is_x2apic(a) ||
 	    align_down(gpa, PAGE_SIZE) != align_down(a->base & APIC_BASE_ADDRESS, PAGE_SIZE))
 		return MSR_UNKNOWN;
-	if (!mov_decode(code, fetch_instruction(vp, code), &mov) || mov.to_memory != write ||
+	available = fetch_instruction(vp, code);
+	/* The page of the code has gone meanwhile: the child finds that out itself when it repeats. */
+	if (!available)
+		return MSR_DONE;
+	if (!mov_decode(code, available, &mov) || mov.to_memory != write ||
 	    mov.bytes != 4 || !decodes_as_64_bit(&vp->state, code))
 		return MSR_UNKNOWN;
 	apic_set_cr8(a, vp->state.cr8);

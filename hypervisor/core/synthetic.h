@@ -44,7 +44,8 @@ enum msr_result vp_apic_write(struct cpu *cpu, struct vp *vp, u32 reg, u64 value
 /*
  * An access to guest physical address @gpa, which is not mapped: does it go to the page of the
  * APIC, by an instruction that is understood?  Then it is carried out, RIP included, and the
- * result is MSR_DONE or MSR_EOI; else MSR_UNKNOWN, and nothing happened.
+ * result is MSR_DONE or MSR_EOI; else MSR_UNKNOWN, and nothing happened.  MSR_DONE also if the
+ * instruction is to be repeated, because its page has just gone.
  */
 enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail);
 

@@ -257,8 +257,10 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 		platform_kick(vp->cpu);
 	}
 	/* Nothing is signalled any more, and what was not delivered yet is not counted either. */
-	if (vp->dispatch_suspend)
+	if (vp->dispatch_suspend && vp->signal_on) {
 		synic_forget(vp);
+		vp->blocked = true;
+	}
 	if (flag == &vp->explicit_suspend && !value && !vp->running)
 		vp_signal(cpu, vp);
 	return HVABI_STATUS_SUCCESS;

@@ -488,19 +488,34 @@ static enum step message(struct stay *stay, enum hvabi_debug_counter which)
 	return STEP_INTERCEPT;
 }
 
+static bool is_legacy_prefix(u8 byte)
+{
+	static const u8 prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3 };
+
+	for (u32 i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (prefixes[i] == byte)
+			return true;
+	return false;
+}
+
 /* MOV to CR8, while an interrupt waits: REX with R set, 0F 22, and a register in ModRM. */
 static enum step exit_cr8_write(struct stay *stay)
 {
 	struct vp_state *s = &stay->vp->state;
 	u8 code[16];
-	u32 available = fetch_instruction(stay->vp, code);
+	u32 available = fetch_instruction(stay->vp, code), at = 0;
 
 	count_exit(stay, HVABI_COUNT_EXIT_CR8_WRITE);
-	if (available < 4 || (code[0] & 0xf4) != 0x44 || code[1] != 0x0f || code[2] != 0x22)
+	/* The page has gone meanwhile: the child finds that out itself. */
+	if (!available)
+		return STEP_CONTINUE;
+	while (at < available && is_legacy_prefix(code[at]))
+		at++;
+	if (available < at + 4 || (code[at] & 0xf4) != 0x44 || code[at + 1] != 0x0f || code[at + 2] != 0x22)
 		return message(stay, HVABI_COUNT_EXIT_OTHER);
-	s->cr8 = s->gpr[(code[3] & 7) | (code[0] & 1) << 3] & 0xf;
+	s->cr8 = s->gpr[(code[at + 3] & 7) | (code[at] & 1) << 3] & 0xf;
 	apic_set_cr8(&stay->vp->apic, s->cr8);
-	advance(stay, 4);
+	advance(stay, (u8)(at + 4));
 	return STEP_CONTINUE;
 }
 

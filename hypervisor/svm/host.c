@@ -60,9 +60,14 @@ bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p)
 	if (cpu->core.kick) {
 		cpu->core.kick = 0;
 		count(&cpu->core, p, HVABI_COUNT_EXIT_KICK, 1);
+		/* The alarm's may have come with it, as one. */
+		if (platform_timer_passed(&cpu->core)) {
+			deadline_expire(&cpu->core, rdtsc());
+			deadline_alarm();
+		}
 		return true;
 	}
-	if (platform_timer_nmi()) {
+	if (platform_timer_nmi(&cpu->core)) {
 		deadline_expire(&cpu->core, rdtsc());
 		deadline_alarm();
 		count(&cpu->core, p, HVABI_COUNT_EXIT_TIMER, 1);

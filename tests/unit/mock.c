@@ -68,8 +68,15 @@ void platform_set_timer(u64 tsc)
 	mock_timer = tsc;
 }
 
-bool platform_timer_nmi(void)
+bool platform_timer_nmi(const struct cpu *cpu)
 {
+	(void)cpu;
+	return false;
+}
+
+bool platform_timer_passed(const struct cpu *cpu)
+{
+	(void)cpu;
 	return false;
 }
 

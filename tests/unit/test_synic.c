@@ -445,6 +445,11 @@ static void dispatch_suspend_ends_it(void **state)
 		assert_status(mock_get(vps[i], HVABI_REG_VP_ROOT_SIGNAL_COUNT), SUCCESS);
 		assert_int_equal(out->reg64, 0);
 	}
+	/* The signal that was taken back was not lost for good. */
+	assert_status(mock_set(vps[2], HVABI_REG_DISPATCH_SUSPEND, 0), SUCCESS);
+	vp_signal(cpu, vps[2]);
+	assert_status(mock_get(vps[2], HVABI_REG_VP_ROOT_SIGNAL_COUNT), SUCCESS);
+	assert_int_equal(out->reg64, 1);
 	/* It is a register like the others that only tell. */
 	assert_status(mock_set(vps[1], HVABI_REG_VP_ROOT_SIGNAL_COUNT, 0), INVALID_PARAMETER);
 	vps[1]->running = true;
