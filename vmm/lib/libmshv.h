@@ -161,6 +161,22 @@ struct mshv_vm *mshv_vcpu_vm(const struct mshv_vcpu *vcpu);
 /* The processor's file descriptor, for ioctls that have no function here. */
 int mshv_vcpu_fd(const struct mshv_vcpu *vcpu);
 
+/* A register and its value, for mshv_set_registers(). */
+static inline struct hvabi_register_assoc mshv_scalar(uint32_t name, uint64_t value)
+{
+	return (struct hvabi_register_assoc){ .name = name, .value.reg128.low = value };
+}
+
+/* A segment register with base 0. */
+static inline struct hvabi_register_assoc mshv_segment(uint32_t name, uint16_t selector, uint32_t limit,
+						       uint16_t attributes)
+{
+	return (struct hvabi_register_assoc){
+		.name = name,
+		.value.segment = { .limit = limit, .selector = selector, .attributes = attributes },
+	};
+}
+
 /* HVABI_REG_* names and values; @count at most 64. Not while the processor runs. */
 int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names,
 		       union hvabi_register_value *values, unsigned int count);

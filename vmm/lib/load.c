@@ -148,49 +148,34 @@ int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size
 	return 0;
 }
 
-static struct hvabi_register_assoc scalar(uint32_t name, uint64_t value)
-{
-	return (struct hvabi_register_assoc){ .name = name, .value.reg128.low = value };
-}
-
-static struct hvabi_register_assoc segment(uint32_t name, uint16_t selector, uint32_t limit,
-					   uint16_t attributes)
-{
-	return (struct hvabi_register_assoc){
-		.name = name,
-		.value.segment = { .limit = limit, .selector = selector,
-				   .attributes = attributes },
-	};
-}
-
 int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry)
 {
 	/* Long mode, flat segments, interrupts off. */
 	const struct hvabi_register_assoc regs[] = {
-		scalar(HVABI_REG_EFER, EFER_LME_LMA),
-		scalar(HVABI_REG_CR4, CR4_PAE),
-		scalar(HVABI_REG_CR3, GUEST_PAGE_TABLES),
-		scalar(HVABI_REG_CR0, CR0_PE_ET_NE_PG),
-		segment(HVABI_REG_CS, 0x08, ~0u, 0xa09b),
-		segment(HVABI_REG_DS, 0x10, ~0u, 0xc093),
-		segment(HVABI_REG_ES, 0x10, ~0u, 0xc093),
-		segment(HVABI_REG_FS, 0x10, ~0u, 0xc093),
-		segment(HVABI_REG_GS, 0x10, ~0u, 0xc093),
-		segment(HVABI_REG_SS, 0x10, ~0u, 0xc093),
-		segment(HVABI_REG_TR, 0x18, 0x67, 0x008b),
-		segment(HVABI_REG_LDTR, 0, 0xffff, 0x0082),
+		mshv_scalar(HVABI_REG_EFER, EFER_LME_LMA),
+		mshv_scalar(HVABI_REG_CR4, CR4_PAE),
+		mshv_scalar(HVABI_REG_CR3, GUEST_PAGE_TABLES),
+		mshv_scalar(HVABI_REG_CR0, CR0_PE_ET_NE_PG),
+		mshv_segment(HVABI_REG_CS, 0x08, ~0u, 0xa09b),
+		mshv_segment(HVABI_REG_DS, 0x10, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_ES, 0x10, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_FS, 0x10, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_GS, 0x10, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_SS, 0x10, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_TR, 0x18, 0x67, 0x008b),
+		mshv_segment(HVABI_REG_LDTR, 0, 0xffff, 0x0082),
 		{ .name = HVABI_REG_GDTR },
 		{ .name = HVABI_REG_IDTR },
 		{ .name = HVABI_REG_FP_CONTROL_STATUS,
 		  .value.fp_control_status = { .fp_control = 0x37f } },
 		{ .name = HVABI_REG_XMM_CONTROL_STATUS,
 		  .value.xmm_control_status = { .xmm_status_control = 0x1f80 } },
-		scalar(HVABI_REG_RSP, GUEST_STACKS +
+		mshv_scalar(HVABI_REG_RSP, GUEST_STACKS +
 		       (uint64_t)(vcpu->index + 1) * GUEST_STACK_SIZE - 16),
-		scalar(HVABI_REG_RDI, vcpu->index),
-		scalar(HVABI_REG_RSI, GUEST_BOOT),
-		scalar(HVABI_REG_RFLAGS, 2),
-		scalar(HVABI_REG_RIP, entry),
+		mshv_scalar(HVABI_REG_RDI, vcpu->index),
+		mshv_scalar(HVABI_REG_RSI, GUEST_BOOT),
+		mshv_scalar(HVABI_REG_RFLAGS, 2),
+		mshv_scalar(HVABI_REG_RIP, entry),
 	};
 
 	if (vcpu->index >= GUEST_VPS_MAX)

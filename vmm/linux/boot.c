@@ -256,37 +256,22 @@ int linux_load(struct linux_boot *boot, const struct guest_ram *ram)
 	return 0;
 }
 
-static struct hvabi_register_assoc scalar(uint32_t name, uint64_t value)
-{
-	return (struct hvabi_register_assoc){ .name = name, .value.reg128.low = value };
-}
-
-static struct hvabi_register_assoc segment(uint32_t name, uint16_t selector, uint32_t limit,
-					   uint16_t attributes)
-{
-	return (struct hvabi_register_assoc){
-		.name = name,
-		.value.segment = { .limit = limit, .selector = selector,
-				   .attributes = attributes },
-	};
-}
-
 unsigned int linux_boot_registers(const struct linux_boot *boot,
 				  struct hvabi_register_assoc regs[LINUX_REGISTERS_MAX])
 {
 	const struct hvabi_register_assoc all[] = {
-		scalar(HVABI_REG_EFER, EFER_LME_LMA),
-		scalar(HVABI_REG_CR4, CR4_PAE),
-		scalar(HVABI_REG_CR3, LINUX_PAGE_TABLES),
-		scalar(HVABI_REG_CR0, CR0_PE_ET_NE_PG),
-		segment(HVABI_REG_CS, LINUX_BOOT_CS, ~0u, 0xa09b),
-		segment(HVABI_REG_DS, LINUX_BOOT_DS, ~0u, 0xc093),
-		segment(HVABI_REG_ES, LINUX_BOOT_DS, ~0u, 0xc093),
-		segment(HVABI_REG_FS, LINUX_BOOT_DS, ~0u, 0xc093),
-		segment(HVABI_REG_GS, LINUX_BOOT_DS, ~0u, 0xc093),
-		segment(HVABI_REG_SS, LINUX_BOOT_DS, ~0u, 0xc093),
-		segment(HVABI_REG_TR, LINUX_BOOT_TSS, 0x67, 0x008b),
-		segment(HVABI_REG_LDTR, 0, 0xffff, 0x0082),
+		mshv_scalar(HVABI_REG_EFER, EFER_LME_LMA),
+		mshv_scalar(HVABI_REG_CR4, CR4_PAE),
+		mshv_scalar(HVABI_REG_CR3, LINUX_PAGE_TABLES),
+		mshv_scalar(HVABI_REG_CR0, CR0_PE_ET_NE_PG),
+		mshv_segment(HVABI_REG_CS, LINUX_BOOT_CS, ~0u, 0xa09b),
+		mshv_segment(HVABI_REG_DS, LINUX_BOOT_DS, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_ES, LINUX_BOOT_DS, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_FS, LINUX_BOOT_DS, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_GS, LINUX_BOOT_DS, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_SS, LINUX_BOOT_DS, ~0u, 0xc093),
+		mshv_segment(HVABI_REG_TR, LINUX_BOOT_TSS, 0x67, 0x008b),
+		mshv_segment(HVABI_REG_LDTR, 0, 0xffff, 0x0082),
 		{ .name = HVABI_REG_GDTR, .value.table = { .base = LINUX_GDT, .limit = 6 * 8 - 1 } },
 		/* Empty: Linux makes its own before it lets anything happen. */
 		{ .name = HVABI_REG_IDTR },
@@ -294,13 +279,13 @@ unsigned int linux_boot_registers(const struct linux_boot *boot,
 		  .value.fp_control_status = { .fp_control = 0x37f } },
 		{ .name = HVABI_REG_XMM_CONTROL_STATUS,
 		  .value.xmm_control_status = { .xmm_status_control = 0x1f80 } },
-		scalar(HVABI_REG_APIC_BASE, APIC_BASE | APIC_BASE_BSP | APIC_BASE_ENABLE |
+		mshv_scalar(HVABI_REG_APIC_BASE, APIC_BASE | APIC_BASE_BSP | APIC_BASE_ENABLE |
 					    APIC_BASE_EXTD),
-		scalar(HVABI_REG_MTRR_DEF_TYPE, MTRR_DEFAULT_TYPE),
-		scalar(HVABI_REG_RSI, LINUX_ZERO_PAGE),
-		scalar(HVABI_REG_RSP, LINUX_STACK_TOP),
-		scalar(HVABI_REG_RFLAGS, 2),
-		scalar(HVABI_REG_RIP, boot->entry),
+		mshv_scalar(HVABI_REG_MTRR_DEF_TYPE, MTRR_DEFAULT_TYPE),
+		mshv_scalar(HVABI_REG_RSI, LINUX_ZERO_PAGE),
+		mshv_scalar(HVABI_REG_RSP, LINUX_STACK_TOP),
+		mshv_scalar(HVABI_REG_RFLAGS, 2),
+		mshv_scalar(HVABI_REG_RIP, boot->entry),
 	};
 
 	_Static_assert(sizeof(all) / sizeof(all[0]) <= LINUX_REGISTERS_MAX, "room for all");
@@ -311,7 +296,7 @@ unsigned int linux_boot_registers(const struct linux_boot *boot,
 /* All else is as it is after reset, until SIPI says where to begin. */
 unsigned int linux_other_registers(struct hvabi_register_assoc regs[LINUX_REGISTERS_MAX])
 {
-	regs[0] = scalar(HVABI_REG_APIC_BASE, APIC_BASE | APIC_BASE_ENABLE | APIC_BASE_EXTD);
-	regs[1] = scalar(HVABI_REG_MTRR_DEF_TYPE, MTRR_DEFAULT_TYPE);
+	regs[0] = mshv_scalar(HVABI_REG_APIC_BASE, APIC_BASE | APIC_BASE_ENABLE | APIC_BASE_EXTD);
+	regs[1] = mshv_scalar(HVABI_REG_MTRR_DEF_TYPE, MTRR_DEFAULT_TYPE);
 	return 2;
 }
