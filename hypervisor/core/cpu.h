@@ -6,6 +6,7 @@
 #define CORE_CPU_H
 
 #include "counters.h"
+#include "platform.h"
 #include "synic.h"
 #include "types.h"
 
@@ -39,5 +40,12 @@ struct cpu {
 /* All processors of the parent, dense by index. */
 extern struct cpu *cpus[MAX_CPUS];
 extern u32 cpu_count;
+
+/* Make @cpu leave whatever partition it runs, soon; it knows the NMI for ours.  Hypervisor lock. */
+static inline void cpu_kick(struct cpu *cpu)
+{
+	cpu->kick = 1;
+	platform_kick(cpu);
+}
 
 #endif

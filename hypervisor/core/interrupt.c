@@ -41,12 +41,10 @@ static bool wanted(const struct vp *vp)
 
 void vp_wake(struct cpu *cpu, struct vp *vp)
 {
-	if (vp->running && vp->cpu != cpu) {
-		vp->cpu->kick = 1;
-		platform_kick(vp->cpu);
-	} else if (!vp->running && wanted(vp)) {
+	if (vp->running && vp->cpu != cpu)
+		cpu_kick(vp->cpu);
+	else if (!vp->running && wanted(vp))
 		vp_signal(cpu, vp);
-	}
 }
 
 bool vp_write_apic_base(struct vp *vp, u64 value)

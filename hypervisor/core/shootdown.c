@@ -2,6 +2,7 @@
 /*
  * TLB shoot-down.  How and why it is complete: shootdown.h.
  */
+#include "cpu.h"
 #include "platform.h"
 #include "shootdown.h"
 
@@ -15,9 +16,8 @@ void evict(struct cpu *self, struct partition *p)
 	for (u32 i = 0; i < cpu_count; i++) {
 		if (cpus[i] == self || !is_in(cpus[i], p))
 			continue;
-		cpus[i]->kick = 1;
 		count(self, p, HVABI_COUNT_SHOOTDOWN_KICK, 1);
-		platform_kick(cpus[i]);
+		cpu_kick(cpus[i]);
 	}
 	for (u32 i = 0; i < cpu_count; i++)
 		while (cpus[i] != self && is_in(cpus[i], p))

@@ -252,10 +252,8 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 	if (value > 1)
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
 	*flag = value != 0;
-	if (vp->running) {
-		vp->cpu->kick = 1;
-		platform_kick(vp->cpu);
-	}
+	if (vp->running)
+		cpu_kick(vp->cpu);
 	/* Nothing is signalled any more, and what was not delivered yet is not counted either. */
 	if (vp->dispatch_suspend && vp->signal_on) {
 		synic_forget(vp);
