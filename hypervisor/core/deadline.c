@@ -114,8 +114,9 @@ void deadline_expire(struct cpu *cpu, u64 now)
 	find_earliest();
 }
 
-void deadline_alarm(void)
+void deadline_alarm(struct cpu *cpu, u64 now)
 {
+	deadline_expire(cpu, now);
 	if (earliest != TIME_NEVER)
 		platform_set_timer(earliest);
 }

@@ -26,7 +26,7 @@ void deadline_forget(struct vp *vp);
 /* Expire what is due at TSC @now, and wake the processors concerned. */
 void deadline_expire(struct cpu *cpu, u64 now);
 
-/* The platform's timer has fired: once more if it was early. */
-void deadline_alarm(void);
+/* The platform's timer has fired: expire what is due, and set it once more if it was early. */
+void deadline_alarm(struct cpu *cpu, u64 now);
 
 #endif

@@ -41,15 +41,11 @@ static u8 take_prefixes(struct reader *r, struct prefixes *p)
 	for (;;) {
 		u8 byte = (u8)take(r, 1);
 
-		switch (byte) {
-		case 0x26:
-		case 0x2e:
-		case 0x36:
-		case 0x3e:
-		case 0x64:
-		case 0x65:
+		if (is_segment_prefix(byte)) {
 			p->rex = 0;
-			break;
+			continue;
+		}
+		switch (byte) {
 		case 0x66:
 			p->operand_size = true;
 			p->rex = 0;

@@ -30,6 +30,12 @@ struct mov {
 	u64 value;
 };
 
+/* Prefixes that name a segment (APM vol. 3, 1.2.4). */
+static inline bool is_segment_prefix(u8 byte)
+{
+	return byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x64 || byte == 0x65;
+}
+
 /* False: not one of these.  @mov is undefined then. */
 bool mov_decode(const u8 *code, u32 available, struct mov *mov);
 

@@ -170,23 +170,16 @@ static bool decodes_as_64_bit(const struct vp_state *s, const u8 *code)
 	if (!(attributes & HVABI_SEGMENT_DEFAULT_BIG))
 		return false;
 	/* It was decoded: it is not prefixes alone. */
-	for (;; code++) {
-		switch (*code) {
-		case 0x26:
-		case 0x2e:
-		case 0x36:
-		case 0x3e:
-		case 0x64:
-		case 0x65:
-			break;
-		case 0x40 ... 0x4f:
-		case 0x67:
-		case 0xa1:
-		case 0xa3:
-			return false;
-		default:
-			return true;
-		}
+	while (is_segment_prefix(*code))
+		code++;
+	switch (*code) {
+	case 0x40 ... 0x4f:
+	case 0x67:
+	case 0xa1:
+	case 0xa3:
+		return false;
+	default:
+		return true;
 	}
 }
 

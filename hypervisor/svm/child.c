@@ -15,6 +15,7 @@
 #include "../core/interrupt.h"
 #include "../core/lock.h"
 #include "../core/message.h"
+#include "../core/mov.h"
 #include "../core/platform.h"
 #include "../core/synthetic.h"
 #include "../core/translate.h"
@@ -490,12 +491,7 @@ static enum step message(struct stay *stay, enum hvabi_debug_counter which)
 
 static bool is_legacy_prefix(u8 byte)
 {
-	static const u8 prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3 };
-
-	for (u32 i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (prefixes[i] == byte)
-			return true;
-	return false;
+	return is_segment_prefix(byte) || byte == 0x66 || byte == 0x67 || byte == 0xf2 || byte == 0xf3;
 }
 
 /* MOV to CR8, while an interrupt waits: REX with R set, 0F 22, and a register in ModRM. */

@@ -61,15 +61,12 @@ bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p)
 		cpu->core.kick = 0;
 		count(&cpu->core, p, HVABI_COUNT_EXIT_KICK, 1);
 		/* The alarm's may have come with it, as one. */
-		if (platform_timer_passed(&cpu->core)) {
-			deadline_expire(&cpu->core, rdtsc());
-			deadline_alarm();
-		}
+		if (platform_timer_passed(&cpu->core))
+			deadline_alarm(&cpu->core, rdtsc());
 		return true;
 	}
 	if (platform_timer_nmi(&cpu->core)) {
-		deadline_expire(&cpu->core, rdtsc());
-		deadline_alarm();
+		deadline_alarm(&cpu->core, rdtsc());
 		count(&cpu->core, p, HVABI_COUNT_EXIT_TIMER, 1);
 		return true;
 	}

@@ -133,7 +133,7 @@ static void pass_time(struct cpu *cpu)
 	mock_tsc += (uint64_t)step << (step & 15);
 	deadline_expire(cpu, mock_tsc);
 	if (step & 1)
-		deadline_alarm();
+		deadline_alarm(cpu, mock_tsc);
 }
 
 static void touch_apic_page(struct cpu *cpu, struct vp *vp)

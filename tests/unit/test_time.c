@@ -295,11 +295,11 @@ static void the_alarm_is_set_again(void **state)
 {
 	(void)state;
 	mock_timer = 1;
-	deadline_alarm();
+	deadline_alarm(&mock_cpus[0], mock_tsc);
 	assert_int_equal(mock_timer, 1);	/* nothing to wait for */
 	arm(vps[0], 5000000);
 	mock_timer = 1;
-	deadline_alarm();
+	deadline_alarm(&mock_cpus[0], mock_tsc);
 	assert_int_equal(mock_timer, 5000000);
 }
 
