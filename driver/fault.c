@@ -587,6 +587,33 @@ static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gf
 	return same;
 }
 
+/*
+ * A processor is in sequence, too, if others have got all the pages between where it was expected and
+ * where it faults: two that take turns would otherwise have a fault a page for ever.
+ */
+static void catch_up(const struct fault *fault)
+{
+	struct mshv_region *region = fault->region;
+	u64 next = fault->window->next, end;
+
+	if (!fault->window->ahead || next < region->gfn || next >= fault->gfn ||
+	    fault->gfn - next > 2 * MSHV_WINDOW_AHEAD_MAX)
+		return;
+	read_lock(&fault->partition->map_lock);
+	while (region->state == MSHV_REGION_MOVABLE && next < fault->gfn) {
+		mshv_block_lock(region, next);
+		end = mshv_mapped_end(region, next);
+		mshv_block_unlock(region, next);
+		if (end == next)
+			break;
+		next = end;
+	}
+	read_unlock(&fault->partition->map_lock);
+	/* Beyond it: the child has the page itself, and wants no more than another right. */
+	if (next == fault->gfn)
+		mshv_window_served(fault->window, next);
+}
+
 static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 access, u64 rip)
 {
 	struct fault fault = {
@@ -608,6 +635,7 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 	hidden_write = access == HVABI_INTERCEPT_ACCESS_READ && region->writable &&
 		       vp->repeat.count >= MSHV_REPEAT_MAX;
 	fault.write |= hidden_write;
+	catch_up(&fault);
 	fault.span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
 	ret = serve_span(&fault);
 	if (hidden_write && ret && ret != -EINTR) {

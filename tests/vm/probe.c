@@ -53,9 +53,9 @@ static void build_boot(uint8_t *boot)
 	memcpy(boot + CODE_WRITE, code_write, sizeof(code_write));
 }
 
-static int boot_vcpu(struct probe *probe)
+static int boot_vcpu(struct probe *probe, unsigned int index)
 {
-	probe->vcpu = mshv_vcpu_create(probe->vm, 0);
+	probe->vcpu = mshv_vcpu_create(probe->vm, index);
 	if (!probe->vcpu)
 		return -1;
 	/* Long mode as for a payload, with tables of our own. */
@@ -75,7 +75,7 @@ int probe_open(struct probe *probe)
 	if (!probe->boot)
 		return -1;
 	build_boot(probe->boot);
-	return boot_vcpu(probe);
+	return boot_vcpu(probe, 0);
 }
 
 static void *memory_aligned(uint64_t size, bool huge)
@@ -105,7 +105,7 @@ int probe_open_isolated(struct probe *probe)
 	build_boot(probe->boot);
 	if (mshv_region_add(probe->vm, 0, probe->boot, BOOT_SIZE, MSHV_MEMORY_PINNED))
 		return -1;
-	return boot_vcpu(probe);
+	return boot_vcpu(probe, 0);
 }
 
 void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool huge)
@@ -114,6 +114,13 @@ void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool hug
 		return NULL;
 	probe_keep(probe, probe_memory(size, huge), size);
 	return mshv_region_add(probe->vm, gpa, probe->memory, size, 0) ? NULL : probe->memory;
+}
+
+int probe_second(struct probe *second, const struct probe *first)
+{
+	memset(second, 0, sizeof(*second));
+	second->vm = first->vm;
+	return boot_vcpu(second, 1);
 }
 
 void probe_keep(struct probe *probe, void *memory, uint64_t size)

@@ -42,6 +42,11 @@ int probe_open(struct probe *probe);
 int probe_open_isolated(struct probe *probe);
 /* With one movable region at @gpa: its memory, see probe_memory(), or NULL with mshv_error() set. */
 void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool huge);
+/*
+ * Another processor of the guest of @first, for probe_read() and probe_write(): the test destroys second->vcpu before it closes
+ * @first.
+ */
+int probe_second(struct probe *second, const struct probe *first);
 /* Memory of the caller's, to be unmapped when the guest is closed; at most one piece. */
 void probe_keep(struct probe *probe, void *memory, uint64_t size);
 void probe_close(struct probe *probe);

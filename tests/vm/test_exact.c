@@ -28,7 +28,10 @@
 
 typedef unsigned long long ull;
 
-static struct probe probe;
+/* Faults until the window of a processor in sequence is at its largest: 1, 2, 4 ... 1024 pages. */
+#define RUN_UP	11u
+
+static struct probe probe, second;
 static struct stamper guest;
 static uint8_t *memory;
 static int uffd = -1;
@@ -36,6 +39,9 @@ static int uffd = -1;
 static void tear_down(void)
 {
 	stamper_close(&guest);
+	if (second.vcpu)
+		mshv_vcpu_destroy(second.vcpu);
+	second.vcpu = NULL;
 	probe_close(&probe);
 	if (uffd >= 0)
 		close(uffd);
@@ -104,6 +110,38 @@ static enum ktap_result in_sequence_small(void)
 static enum ktap_result in_sequence_huge(void)
 {
 	return in_sequence(true);
+}
+
+/*
+ * Two processors in sequence: how one is served must not spoil what is known of the other. @step is how far apart two touches of
+ * one processor are, @apart the two processors. The bound is the one of a single processor, but that each has a run-up of its own.
+ */
+static enum ktap_result two_in_sequence(uint64_t step, uint64_t apart)
+{
+	uint64_t before, offset, range = apart < step ? SIZE : apart;
+
+	CHECK_PASS(set_up(SIZE, false));
+	CHECK(!probe_second(&second, &probe), "%s", mshv_error());
+	CHECK(probe_write(&second, 0x20000, 0) == PROBE_DONE);
+	before = faults();
+	for (offset = 0; offset < range; offset += step) {
+		GUEST_WRITES(GPA + offset, offset);
+		CHECK(probe_write(&second, GPA + offset + apart, offset) == PROBE_DONE);
+	}
+	before = faults() - before;
+	ktap_note("%llu faults", (ull)before);
+	CHECK(before <= SIZE / BLOCK + 2 * RUN_UP, "%llu faults for %llu MiB", (ull)before, SIZE >> 20);
+	return PASS;
+}
+
+static enum ktap_result taking_turns(void)
+{
+	return two_in_sequence(2 * PAGE, PAGE);
+}
+
+static enum ktap_result half_each(void)
+{
+	return two_in_sequence(PAGE, SIZE / 2);
 }
 
 /* Neither end at a multiple of 2 MiB: what lies between is mapped large all the same. */
@@ -354,6 +392,8 @@ int main(void)
 		{ "random access: a page a fault", random_access },
 		{ "in sequence, small pages", in_sequence_small },
 		{ "in sequence, huge pages", in_sequence_huge },
+		{ "two in sequence, taking turns", taking_turns },
+		{ "two in sequence, half each", half_each },
 		{ "large maps in the middle of an unaligned region", unaligned_middle },
 		{ "large ranges go in few calls", few_calls },
 		{ "thousands of regions", thousands_of_regions },
