@@ -6,6 +6,9 @@
  *	- A deposited page belongs to the hypervisor: it is neither read nor written nor freed until
  *	  withdrawn. Its struct page carries the borrower (page->private), so that a page which the
  *	  hypervisor invents is not freed either.
+ *	  It is PageOffline from before the deposit until after the withdrawal: readers that go through
+ *	  memory by page (/proc/kcore, makedumpfile on the dump of a crash, hibernation) leave it out, and
+ *	  memory offlining gives up on it at once.
  *	- On a failed deposit only the pages that the hypervisor did not take come back.
  *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
  *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps
@@ -16,6 +19,7 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/page-flags.h>
 #include <linux/sched/signal.h>
 
 #include "mshv.h"
@@ -86,12 +90,25 @@ static u16 deposit_list(struct mshv_partition *partition, struct list_head *list
 	return status;
 }
 
+/* Pages that may be lent from now on. Sleeps: readers that are at work now may still be on one of them. */
+static void set_offline(struct list_head *list)
+{
+	struct page *page;
+
+	page_offline_begin();
+	list_for_each_entry(page, list, lru)
+		__SetPageOffline(page);
+	page_offline_end();
+}
+
+/* All of them went through set_offline(). */
 static void free_list(struct list_head *list)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, list, lru) {
 		list_del_init(&page->lru);
+		__ClearPageOffline(page);
 		__free_page(page);
 	}
 }
@@ -100,6 +117,7 @@ static int alloc_list(struct list_head *list, unsigned int pages, unsigned int o
 {
 	struct page *page;
 	unsigned int i;
+	int ret = 0;
 
 	while (pages) {
 		page = alloc_pages(GFP_KERNEL_ACCOUNT | (order ? __GFP_NOWARN | __GFP_NORETRY : 0),
@@ -108,14 +126,17 @@ static int alloc_list(struct list_head *list, unsigned int pages, unsigned int o
 			order = 0;
 			continue;
 		}
-		if (!page)
-			return -ENOMEM;
+		if (!page) {
+			ret = -ENOMEM;
+			break;
+		}
 		split_page(page, order);
 		for (i = 0; i < 1U << order; i++)
 			list_add_tail(&page[i].lru, list);
 		pages -= min(pages, 1U << order);
 	}
-	return 0;
+	set_offline(list);
+	return ret;
 }
 
 static int deposit(struct mshv_partition *partition, unsigned int pages, unsigned int order)
@@ -207,14 +228,15 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
  */
 int mshv_reserve_fill(struct mshv_partition *partition)
 {
-	struct page *page;
+	LIST_HEAD(page);
+	int ret;
 
 	while (READ_ONCE(partition->reserve_count) < MSHV_RESERVE_PAGES) {
-		page = alloc_page(GFP_KERNEL_ACCOUNT);
-		if (!page)
-			return -ENOMEM;
+		ret = alloc_list(&page, 1, 0);
+		if (ret)
+			return ret;
 		spin_lock(&partition->reserve_lock);
-		list_add(&page->lru, &partition->reserve);
+		list_splice_init(&page, &partition->reserve);
 		WRITE_ONCE(partition->reserve_count, partition->reserve_count + 1);
 		spin_unlock(&partition->reserve_lock);
 	}

@@ -3,13 +3,16 @@
  * Lent memory, when Linux goes to sleep or to another kernel.
  *
  * Laws:
- *	- A page that is lent must not be touched, and hibernation and a crash dump would read it; what a
+ *	- A page that is lent must not be touched, and hibernation would have to leave it behind; what a
  *	  suspended hypervisor does with its guests is nowhere promised. So Linux does not suspend or
  *	  hibernate while anything is lent: EBUSY, and the kernel log says why. Nothing is lent while it
  *	  is on the way.
  *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a rule. If
  *	  not, the log says how much the next kernel must not find free: on a machine that starts anew it
  *	  does not matter, after kexec it does.
+ *	- The kernel that dumps a crash lives in memory of its own, and nothing is given back to it: what
+ *	  was lent is told by its struct page (deposit.c), and makedumpfile leaves it out. A copy of all of
+ *	  /proc/vmcore does not.
  */
 #include <linux/notifier.h>
 #include <linux/reboot.h>

@@ -3,6 +3,7 @@
  * Guests come and go, in good order and in bad, and all memory comes back: law 10 and case 14.
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -91,6 +92,81 @@ static enum ktap_result create_destroy(void)
 	memory -= mem_free();
 	ktap_note("%ld KiB less free after %d guests", memory, LOOPS);
 	CHECK(keeps_freed_memory() || memory < LOOPS * 64, "%ld KiB gone", memory);
+	return PASS;
+}
+
+/* Pages of the parent that nobody but their owner may touch: KPF_OFFLINE in /proc/kpageflags. The last of them in *@last. */
+static int64_t offline_pages(uint64_t *last)
+{
+	static uint64_t flags[4096];
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	int64_t count = 0;
+	uint64_t pfn = 0;
+	ssize_t size, i;
+
+	while (fd >= 0 && (size = read(fd, flags, sizeof(flags))) > 0) {
+		for (i = 0; i < size / 8; i++, pfn++) {
+			if (!(flags[i] >> 23 & 1))
+				continue;
+			count++;
+			*last = pfn;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return count;
+}
+
+/* Reads a page of the parent as debuggers do. Returns 0 or an errno. */
+static int read_kcore(uint64_t pfn, uint8_t *page)
+{
+	int fd = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+	uint64_t address = pfn * PAGE;
+	Elf64_Ehdr head;
+	Elf64_Phdr segment;
+	int i, ret = ENOENT;
+
+	if (fd < 0 || pread(fd, &head, sizeof(head), 0) != sizeof(head))
+		return errno;
+	for (i = 0; i < head.e_phnum && ret == ENOENT; i++) {
+		if (pread(fd, &segment, sizeof(segment), head.e_phoff + i * sizeof(segment)) !=
+		    sizeof(segment))
+			ret = errno;
+		else if (segment.p_type == PT_LOAD && segment.p_paddr <= address &&
+			 address - segment.p_paddr < segment.p_memsz)
+			ret = pread(fd, page, PAGE, segment.p_offset + address - segment.p_paddr) ==
+			      PAGE ? 0 : errno;
+	}
+	close(fd);
+	return ret;
+}
+
+/* What is lent the parent cannot read: a debugger, or the dump of a crash, must know which pages these are. */
+static enum ktap_result lent_is_offline(void)
+{
+	static const uint8_t zeros[PAGE];
+	static uint8_t page[PAGE];
+	int64_t before, lent, offline;
+	struct probe probe;
+	uint64_t last = 0;
+	int ret;
+
+	before = offline_pages(&last);
+	lent = probe_lent();
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	offline = offline_pages(&last) - before;
+	lent = probe_lent() - lent;
+	ktap_note("%lld pages lent, %lld offline", (long long)lent, (long long)offline);
+	/* The driver has a few more in reserve. */
+	CHECK(lent > 0 && offline >= lent && offline <= lent + 16);
+	memset(page, 1, PAGE);
+	ret = read_kcore(last, page);
+	CHECK(!ret, "%s", strerror(ret));
+	CHECK(!memcmp(page, zeros, PAGE), "read from a page that is lent");
+	probe_close(&probe);
+	offline = offline_pages(&last);
+	CHECK(offline == before, "%lld pages offline, before %lld", (long long)offline,
+	      (long long)before);
 	return PASS;
 }
 
@@ -798,6 +874,7 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		{ "create and destroy", create_destroy },
+		{ "what is lent is offline", lent_is_offline },
 		{ "half-made partitions", half_made },
 		{ "a VMM killed while its guest runs", killed },
 		{ "a descriptor that outlives the address space", outlived },
