@@ -357,4 +357,26 @@ HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, partition_ids, 8);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, vp_indexes, 160);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, reserved2, 236);
 
+/* SYNIC_SINT_INTERCEPT: something is in the event ring of that SINT. No common header. */
+struct hvabi_synic_sint_intercept {
+	uint32_t sint_index;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_synic_sint_intercept, 4);
+HVABI_ASSERT_AT(struct hvabi_synic_sint_intercept, sint_index, 0);
+
+/* ASYNC_CALL_COMPLETION: how a call ended that had been answered CALL_PENDING. */
+struct hvabi_async_call_completion {
+	uint64_t partition_id;
+	uint32_t status;
+	uint32_t completion_count;
+	uint64_t sub_status;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_async_call_completion, 24);
+HVABI_ASSERT_AT(struct hvabi_async_call_completion, partition_id, 0);
+HVABI_ASSERT_AT(struct hvabi_async_call_completion, status, 8);
+HVABI_ASSERT_AT(struct hvabi_async_call_completion, completion_count, 12);
+HVABI_ASSERT_AT(struct hvabi_async_call_completion, sub_status, 16);
+
 #endif

@@ -326,4 +326,39 @@ HVABI_ASSERT_AT(struct hvabi_input_assert_virtual_interrupt, target_vtl, 28);
 HVABI_ASSERT_AT(struct hvabi_input_assert_virtual_interrupt, rsvd_z0, 29);
 HVABI_ASSERT_AT(struct hvabi_input_assert_virtual_interrupt, rsvd_z1, 30);
 
+/* hvabi_input_get_vp_cpuid_values::flags */
+#define HVABI_VP_CPUID_USE_XFEM_XSS		0x1u
+#define HVABI_VP_CPUID_APPLY_REGISTERED		0x2u
+
+/* GET_VP_CPUID_VALUES: a rep of input for each leaf, one of output: EAX, EBX, ECX, EDX. */
+struct hvabi_vp_cpuid_leaf {
+	uint32_t eax;
+	uint32_t ecx;
+	uint64_t xfem;
+	uint64_t xss;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_vp_cpuid_leaf, 24);
+HVABI_ASSERT_AT(struct hvabi_vp_cpuid_leaf, eax, 0);
+HVABI_ASSERT_AT(struct hvabi_vp_cpuid_leaf, ecx, 4);
+HVABI_ASSERT_AT(struct hvabi_vp_cpuid_leaf, xfem, 8);
+HVABI_ASSERT_AT(struct hvabi_vp_cpuid_leaf, xss, 16);
+
+struct hvabi_input_get_vp_cpuid_values {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint32_t flags;
+	uint32_t reserved;
+	uint32_t padding;
+	struct hvabi_vp_cpuid_leaf leaves[];
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_input_get_vp_cpuid_values, 24);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, partition_id, 0);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, vp_index, 8);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, flags, 12);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, reserved, 16);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, padding, 20);
+HVABI_ASSERT_AT(struct hvabi_input_get_vp_cpuid_values, leaves, 24);
+
 #endif

@@ -334,4 +334,86 @@ HVABI_ASSERT_AT(struct hvabi_input_vp_state, xsave_flags, 24);
 HVABI_ASSERT_AT(struct hvabi_input_vp_state, xsave_states, 32);
 HVABI_ASSERT_AT(struct hvabi_input_vp_state, data, 40);
 
+/* LAPIC: the start of the page; values of the APIC's registers. The TPR travels as CR8. */
+struct hvabi_local_apic_state {
+	uint32_t id;
+	uint32_t version;
+	uint32_t ldr;
+	uint32_t dfr;
+	uint32_t spurious;
+	uint32_t isr[8];
+	uint32_t tmr[8];
+	uint32_t irr[8];
+	uint32_t esr;
+	uint32_t icr_high;
+	uint32_t icr_low;
+	uint32_t lvt_timer;
+	uint32_t lvt_thermal;
+	uint32_t lvt_perfmon;
+	uint32_t lvt_lint0;
+	uint32_t lvt_lint1;
+	uint32_t lvt_error;
+	uint32_t lvt_cmci;
+	uint32_t error_status;
+	uint32_t initial_count;
+	uint32_t counter_value;
+	uint32_t divide_configuration;
+	uint32_t remote_read;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_local_apic_state, 176);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, id, 0);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, version, 4);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, ldr, 8);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, dfr, 12);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, spurious, 16);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, isr, 20);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, tmr, 52);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, irr, 84);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, esr, 116);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, icr_high, 120);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, icr_low, 124);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_timer, 128);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_thermal, 132);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_perfmon, 136);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_lint0, 140);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_lint1, 144);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_error, 148);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, lvt_cmci, 152);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, error_status, 156);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, initial_count, 160);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, counter_value, 164);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, divide_configuration, 168);
+HVABI_ASSERT_AT(struct hvabi_local_apic_state, remote_read, 172);
+
+/* hvabi_stimer_state::flags */
+#define HVABI_STIMER_STATE_UNDELIVERED		0x1u
+
+struct hvabi_stimer_state {
+	uint32_t flags;
+	uint32_t reserved;
+	uint64_t config;
+	uint64_t count;
+	uint64_t adjustment;
+	uint64_t undelivered_expiration_time;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_stimer_state, 40);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, flags, 0);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, reserved, 4);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, config, 8);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, count, 16);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, adjustment, 24);
+HVABI_ASSERT_AT(struct hvabi_stimer_state, undelivered_expiration_time, 32);
+
+/* SYNTHETIC_TIMERS: inline, output of GET and hvabi_input_vp_state::data of SET. */
+struct hvabi_synthetic_timers_state {
+	struct hvabi_stimer_state timers[4];
+	uint64_t reserved[5];
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_synthetic_timers_state, 200);
+HVABI_ASSERT_AT(struct hvabi_synthetic_timers_state, timers, 0);
+HVABI_ASSERT_AT(struct hvabi_synthetic_timers_state, reserved, 160);
+
 #endif
