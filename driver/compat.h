@@ -8,6 +8,7 @@
 
 #include <linux/version.h>
 
+#include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
@@ -146,6 +147,16 @@ static __always_inline u64 mshv_compat_hypercall(u64 control, u64 input, u64 out
 	return result;
 #else
 	return hv_do_hypercall(control, phys_to_virt(input), output ? phys_to_virt(output) : NULL);
+#endif
+}
+
+/* One more signal; 6.8 took away a count. */
+static inline void mshv_compat_eventfd_signal(struct eventfd_ctx *event)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(event, 1);
+#else
+	eventfd_signal(event);
 #endif
 }
 

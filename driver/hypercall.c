@@ -7,8 +7,8 @@
  *	  its own calls from any context, and an output page exists only for kernels that know they
  *	  are a parent.
  *	- The pair belongs to whoever has preemption disabled: between mshv_hypercall_begin() and
- *	  mshv_hypercall_end(). No caller is an interrupt handler. Nothing is allocated, so an
- *	  invalidation can call.
+ *	  mshv_hypercall_end(). No caller is an interrupt handler: for these there is a third page, which
+ *	  belongs to whoever has interrupts disabled. Nothing is allocated, so an invalidation can call.
  *	- A rep call that succeeds in part is continued here. One that reports success without
  *	  progress for long is a failure: nothing may spin for ever on a misbehaving hypervisor.
  *	- "Insufficient memory" is a value. Who gets it drops his locks, deposits and starts again.
@@ -31,6 +31,7 @@
 struct mshv_hypercall_pages {
 	void *input;
 	void *output;
+	void *interrupt;
 };
 
 static DEFINE_PER_CPU(struct mshv_hypercall_pages, mshv_hypercall_pages);
@@ -44,8 +45,8 @@ void mshv_hypercall_exit(void)
 		pages = per_cpu_ptr(&mshv_hypercall_pages, cpu);
 		free_page((unsigned long)pages->input);
 		free_page((unsigned long)pages->output);
-		pages->input = NULL;
-		pages->output = NULL;
+		free_page((unsigned long)pages->interrupt);
+		*pages = (struct mshv_hypercall_pages){ };
 	}
 }
 
@@ -59,7 +60,8 @@ int mshv_hypercall_init(void)
 		pages = per_cpu_ptr(&mshv_hypercall_pages, cpu);
 		pages->input = (void *)get_zeroed_page(GFP_KERNEL);
 		pages->output = (void *)get_zeroed_page(GFP_KERNEL);
-		if (!pages->input || !pages->output) {
+		pages->interrupt = (void *)get_zeroed_page(GFP_KERNEL);
+		if (!pages->input || !pages->output || !pages->interrupt) {
 			mshv_hypercall_exit();
 			return -ENOMEM;
 		}
@@ -97,6 +99,30 @@ void mshv_hypercall_end(void) __releases(mshv_hypercall)
 u64 mshv_hypercall(u16 code, u16 reps, u16 start, void *input, void *output)
 {
 	return hv_do_hypercall(hvabi_control(code, reps, start), input, output);
+}
+
+/**
+ * mshv_hypercall_from_interrupt() - a simple call without output, wherever the caller is
+ * @code: call code
+ * @input: input block
+ * @size: bytes
+ *
+ * Context: any but NMI; does not sleep.
+ *
+ * Return: the status.
+ */
+u16 mshv_hypercall_from_interrupt(u16 code, const void *input, size_t size)
+{
+	unsigned long flags;
+	void *page;
+	u64 result;
+
+	local_irq_save(flags);
+	page = this_cpu_ptr(&mshv_hypercall_pages)->interrupt;
+	memcpy(page, input, size);
+	result = mshv_hypercall(code, 0, 0, page, NULL);
+	local_irq_restore(flags);
+	return hvabi_result_status(result);
 }
 
 /* A fast call whose whole input is a partition id. Return: the status. */

@@ -216,9 +216,12 @@ static int __init mshv_init(void)
 	ret = read_capabilities();
 	if (ret)
 		goto out_exit;
-	ret = mshv_synic_init();
+	ret = mshv_irqfd_init();
 	if (ret)
 		goto out_exit;
+	ret = mshv_synic_init();
+	if (ret)
+		goto out_irqfd;
 	ret = mshv_power_init();
 	if (ret)
 		goto out_synic;
@@ -233,6 +236,8 @@ out_power:
 	mshv_power_exit();
 out_synic:
 	mshv_synic_exit();
+out_irqfd:
+	mshv_irqfd_exit();
 out_exit:
 	mshv_withdraw_self();
 	mshv_hypercall_exit();
@@ -244,7 +249,9 @@ static void __exit mshv_exit(void)
 	misc_deregister(&device);
 	mshv_power_exit();
 	mshv_synic_exit();
-	/* Regions are freed after a grace period. */
+	mshv_irqfd_exit();
+	mshv_doorbell_exit();
+	/* Regions, irqfds and doorbells are freed after a grace period. */
 	rcu_barrier();
 	mshv_withdraw_self();
 	mshv_hypercall_exit();

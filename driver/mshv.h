@@ -181,6 +181,10 @@ struct mshv_table {
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
  *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
+ * @msi_table: where interrupts go; replaced as a whole, read under RCU
+ * @irqfds: struct mshv_irqfd; changes under @irqfds_lock, read under RCU
+ * @irqfds_lock: spinning, interrupts off; innermost
+ * @doorbells: struct mshv_doorbell; under @lock
  * @vps: by index; changes under @lock, read under RCU
  * @vps_lent: for how many processors pages are lent that none has; under @lock
  * @strays: pages that the hypervisor was offered for state and may write to, although it named others;
@@ -215,6 +219,10 @@ struct mshv_partition {
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;
+	struct mshv_msi_table __rcu *msi_table;
+	struct list_head irqfds;
+	spinlock_t irqfds_lock;
+	struct list_head doorbells;
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	unsigned int vps_lent;
 	struct list_head strays;
@@ -430,6 +438,7 @@ void mshv_hypercall_exit(void);
 void *mshv_hypercall_begin(void **output);
 void mshv_hypercall_end(void);
 u64 mshv_hypercall(u16 code, u16 reps, u16 start, void *input, void *output);
+u16 mshv_hypercall_from_interrupt(u16 code, const void *input, size_t size);
 u16 mshv_hypercall_partition(u16 code, u64 partition_id);
 u16 mshv_hypercall_reps(u16 code, u16 reps, u16 *done, void *input, void *output);
 int mshv_status_errno(u16 status);
@@ -475,6 +484,26 @@ void mshv_synic_stop(void);
 void mshv_synic_exit(void);
 void mshv_synic_add(struct mshv_partition *partition);
 void mshv_synic_remove(struct mshv_partition *partition);
+
+/* doorbell.c */
+struct hvabi_event_ring;
+
+/* The ring that doorbells arrive in. */
+#define MSHV_DOORBELL_SINT	5
+
+bool mshv_doorbell_drain(struct hvabi_event_ring *events, unsigned int *tail);
+long mshv_ioctl_ioeventfd(struct mshv_partition *partition, struct mshv_user_ioeventfd __user *arg);
+void mshv_doorbells_remove(struct mshv_partition *partition);
+void mshv_doorbell_exit(void);
+
+/* irqfd.c */
+int mshv_irqfd_init(void);
+void mshv_irqfd_exit(void);
+long mshv_ioctl_irqfd(struct mshv_partition *partition, struct mshv_user_irqfd __user *arg);
+long mshv_ioctl_msi_routing(struct mshv_partition *partition,
+			    struct mshv_user_irq_table __user *arg);
+void mshv_irqfd_eoi(struct mshv_partition *partition, u32 vector);
+void mshv_irqfds_remove(struct mshv_partition *partition);
 
 /* map.c */
 struct mshv_zapped {

@@ -6,8 +6,8 @@
  *	- A partition lives as long as a partition or VP descriptor of it. It belongs to the address
  *	  space that created it; a process that got the descriptor from there can close it and
  *	  little else.
- *	- Destroy never fails. In this order, each step safe after any failure before: no processor
- *	  runs (each descriptor holds a reference) and processors are deleted; finalized, which drops
+ *	- Destroy never fails. In this order, each step safe after any failure before: it is tied
+ *	  to no event any more; no processor runs (each descriptor holds a reference) and processors are deleted; finalized, which drops
  *	  all maps at once; the notifier removed; regions zapped and unmapped if the hypervisor did not
  *	  finalize, host access taken back, unpinned; finalized, in that case; deposits withdrawn;
  *	  deleted.
@@ -167,6 +167,8 @@ static void partition_destroy(struct kref *kref)
 	struct mshv_partition *partition = container_of(kref, struct mshv_partition, kref);
 	unsigned int i;
 
+	mshv_doorbells_remove(partition);
+	mshv_irqfds_remove(partition);
 	for (i = 0; i < MSHV_VP_MAX; i++)
 		if (partition->vps[i])
 			mshv_vp_stop(partition->vps[i]);
@@ -278,6 +280,8 @@ static long partition_ioctl_locked(struct mshv_partition *partition, unsigned in
 		return ioctl_create_vp(partition, arg);
 	case MSHV_SET_GUEST_MEMORY:
 		return ioctl_set_guest_memory(partition, arg);
+	case MSHV_IOEVENTFD:
+		return mshv_ioctl_ioeventfd(partition, arg);
 	}
 	return -ENOTTY;
 }
@@ -287,12 +291,16 @@ static long partition_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	struct mshv_partition *partition = file->private_data;
 	long ret;
 
-	/* These change nothing of ours and may take long: not under the lock. */
+	/* These may take long and change nothing that the lock protects, or must not wait for who does. */
 	switch (cmd) {
 	case MSHV_ROOT_HVCALL:
 		return mshv_ioctl_hvcall(partition, false, (void __user *)arg);
 	case MSHV_GET_GPAP_ACCESS_BITMAP:
 		return mshv_ioctl_access_bitmap(partition, (void __user *)arg);
+	case MSHV_IRQFD:
+		return mshv_ioctl_irqfd(partition, (void __user *)arg);
+	case MSHV_SET_MSI_ROUTING:
+		return mshv_ioctl_msi_routing(partition, (void __user *)arg);
 	}
 	if (mutex_lock_killable(&partition->lock))
 		return -EINTR;
@@ -369,6 +377,9 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	spin_lock_init(&partition->reserve_lock);
 	INIT_LIST_HEAD(&partition->reserve);
 	INIT_LIST_HEAD(&partition->strays);
+	INIT_LIST_HEAD(&partition->doorbells);
+	INIT_LIST_HEAD(&partition->irqfds);
+	spin_lock_init(&partition->irqfds_lock);
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
 	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The parent's synthetic interrupt controllers: how the hypervisor says that a blocked virtual
- * processor could run again.
+ * processor could run again, or that a guest rang a doorbell.
  *
  * Laws:
  *	- A wake-up is not lost: the processor's thread forgets old signals before it dispatches, and a
  *	  blocked one sleeps only while there is no new one. Too many wake-ups do no harm: it is
  *	  dispatched, and blocks again.
- *	- The handler is a hard interrupt handler: it takes no lock, allocates nothing, and looks
- *	  partitions and processors up under RCU. It reads a message once, from a page that only the
+ *	- The handler is a hard interrupt handler (on PREEMPT_RT, half of one): it takes no lock of ours,
+ *	  allocates nothing, and looks partitions and processors up under RCU. It reads a message once, from a page that only the
  *	  hypervisor and it write to.
  *	- A slot is freed whatever was in it: what this driver does not know must not keep the next
  *	  message out.
- *	- Message page and registers are the CPU's own: set up when it comes, put back when it goes.
+ *	- Pages and registers are the CPU's own: set up when it comes, put back when it goes.
  *	  What was not delivered then, the hypervisor delivers to another one; what was, is read.
  *
  * Linux knows one user of the controller, VMBus. Newer kernels have a second place for a parent's
@@ -23,12 +23,14 @@
 #include <linux/gfp.h>
 #include <linux/hashtable.h>
 #include <linux/io.h>
+#include <linux/irq_work.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
 
 #include <asm/mshyperv.h>
 
 #include <hvabi/cpuid.h>
+#include <hvabi/port.h>
 
 #include "compat.h"
 #include "mshv.h"
@@ -39,17 +41,31 @@
 #define MSHV_SINT			0
 
 /**
- * struct mshv_synic - the controller of one CPU
- * @messages: its message page; NULL: not set up
+ * struct mshv_synic_page - a page of the controller
+ * @address: where; NULL: not set up
  * @own: the page behind it, if the hypervisor had none for us
- * @mapped: the page is the hypervisor's, and @messages a mapping of it
- * @enabled: it was this driver that enabled page and controller
+ * @mapped: the page is the hypervisor's, and @address a mapping of it
+ * @enabled: it was this driver that enabled it
  */
-struct mshv_synic {
-	struct hvabi_message *messages;
+struct mshv_synic_page {
+	void *address;
 	struct page *own;
 	bool mapped;
 	bool enabled;
+};
+
+/**
+ * struct mshv_synic - the controller of one CPU
+ * @messages: message page
+ * @rings: event rings, one a SINT
+ * @tail: where to begin in the ring of doorbells
+ * @work: to look at all of it, later or out of turn
+ */
+struct mshv_synic {
+	struct mshv_synic_page messages;
+	struct mshv_synic_page rings;
+	unsigned int tail;
+	struct irq_work work;
 };
 
 static DEFINE_PER_CPU(struct mshv_synic, mshv_synic);
@@ -128,8 +144,25 @@ static void signal_bitset(const struct hvabi_scheduler_vp_signal_bitset *set)
 	}
 }
 
+static void drain_ring(struct mshv_synic *synic)
+{
+	struct hvabi_event_ring *rings = synic->rings.address;
+
+	if (rings && !mshv_doorbell_drain(&rings[MSHV_DOORBELL_SINT], &synic->tail))
+		irq_work_queue(&synic->work);
+}
+
+/* An interrupt ended, of a processor that does not hear it as an intercept. */
+static void end_of_interrupt(u64 id, const struct hvabi_x64_apic_eoi_message *eoi)
+{
+	struct mshv_partition *partition = find_partition(id);
+
+	if (partition)
+		mshv_irqfd_eoi(partition, eoi->interrupt_vector);
+}
+
 /* One message. */
-static void take_message(struct hvabi_message *slot, u32 type)
+static void take_message(struct mshv_synic *synic, struct hvabi_message *slot, u32 type)
 {
 	rcu_read_lock();
 	switch (type) {
@@ -139,6 +172,12 @@ static void take_message(struct hvabi_message *slot, u32 type)
 	case HVABI_MSG_SCHEDULER_VP_SIGNAL_BITSET:
 		signal_bitset((void *)slot->payload);
 		break;
+	case HVABI_MSG_SYNIC_SINT_INTERCEPT:
+		drain_ring(synic);
+		break;
+	case HVABI_MSG_X64_APIC_EOI:
+		end_of_interrupt(slot->header.sender, (void *)slot->payload);
+		break;
 	default:
 		pr_warn_ratelimited(pr_fmt_mshv "message 0x%x of the hypervisor: not known\n", type);
 		break;
@@ -146,20 +185,20 @@ static void take_message(struct hvabi_message *slot, u32 type)
 	rcu_read_unlock();
 }
 
-/* Read what is in the slot and let the next one in. Context: interrupts off. */
+/* Read what is in the slot and let the next one in. One at a time for each controller. */
 static void drain(struct mshv_synic *synic)
 {
-	struct hvabi_message *slot;
+	struct hvabi_message *slot = synic->messages.address;
 	u32 type;
 
-	if (!synic->messages)
+	if (!slot)
 		return;
-	slot = &synic->messages[MSHV_SINT];
+	slot += MSHV_SINT;
 	/* Pairs with the hypervisor's store of the type, the last thing that it writes. */
 	type = smp_load_acquire(&slot->header.message_type);
 	if (!type)
 		return;
-	take_message(slot, type);
+	take_message(synic, slot, type);
 	WRITE_ONCE(slot->header.message_type, HVABI_MSG_NONE);
 	/* The hypervisor sets "pending", then looks at the type again: one of us sees the other. */
 	mb();
@@ -167,46 +206,100 @@ static void drain(struct mshv_synic *synic)
 		mshv_compat_wrmsr(HVABI_MSR_EOM, 0);
 }
 
+static void drain_all(struct irq_work *work)
+{
+	struct mshv_synic *synic = container_of(work, struct mshv_synic, work);
+
+	drain(synic);
+	drain_ring(synic);
+}
+
 /* In hard interrupt context; Linux has entered and ends the interrupt. */
 static void synic_interrupt(void)
 {
-	drain(this_cpu_ptr(&mshv_synic));
+	struct mshv_synic *synic = this_cpu_ptr(&mshv_synic);
+
+	/* There events have locks that sleep: the work is done in a thread of this CPU. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		irq_work_queue(&synic->work);
+	else
+		drain(synic);
 }
 
-/* The handler may run on this CPU meanwhile: it loses the page first. May sleep. */
-static void unmap(struct mshv_synic *synic)
+/* After drain_now(). A late interrupt may be in the handler meanwhile: it loses the page first. */
+static void unmap(struct mshv_synic_page *page)
 {
-	struct mshv_synic old;
+	struct mshv_synic_page old;
 	unsigned long flags;
 
 	local_irq_save(flags);
-	old = *synic;
-	*synic = (struct mshv_synic){ };
+	old = *page;
+	*page = (struct mshv_synic_page){ };
 	local_irq_restore(flags);
 	if (old.own)
 		__free_page(old.own);
-	else if (old.mapped && old.messages)
-		memunmap(old.messages);
+	else if (old.mapped && old.address)
+		memunmap(old.address);
 }
 
 /*
- * The message page: as a rule the hypervisor has one for us, where Linux has no memory of its own;
- * or else one of ours.
+ * The page that a register names: as a rule the hypervisor has one for us, where Linux has no memory of
+ * its own; or else one of ours. Where VMBus is, it may be enabled already, and stays so.
  */
-static int map_page(struct mshv_synic *synic, u64 *simp)
+static int map(struct mshv_synic_page *page, u32 msr)
 {
-	u64 address = *simp & PAGE_MASK;
+	u64 value = mshv_compat_rdmsr(msr), address = value & PAGE_MASK;
 
 	if (address) {
-		synic->messages = memremap(address, PAGE_SIZE, MEMREMAP_WB);
-		synic->mapped = true;
-		return synic->messages ? 0 : -ENOMEM;
+		page->address = memremap(address, PAGE_SIZE, MEMREMAP_WB);
+		page->mapped = true;
+		if (!page->address)
+			return -ENOMEM;
+	} else {
+		page->own = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!page->own)
+			return -ENOMEM;
+		page->address = page_address(page->own);
+		value = (value & ~PAGE_MASK) | page_to_phys(page->own);
 	}
-	synic->own = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (!synic->own)
-		return -ENOMEM;
-	synic->messages = page_address(synic->own);
-	*simp = (*simp & ~PAGE_MASK) | page_to_phys(synic->own);
+	page->enabled = !(value & HVABI_MSR_PAGE_ENABLE);
+	if (page->enabled)
+		mshv_compat_wrmsr(msr, value | HVABI_MSR_PAGE_ENABLE);
+	return 0;
+}
+
+/* The hypervisor writes there no more; what it wrote is still to be read. */
+static void disable(struct mshv_synic_page *page, u32 msr)
+{
+	if (page->enabled)
+		mshv_compat_wrmsr(msr, mshv_compat_rdmsr(msr) &
+				  (page->own ? 0 : ~HVABI_MSR_PAGE_ENABLE));
+}
+
+/* Context: on the CPU, may sleep. */
+static void drain_now(struct mshv_synic *synic)
+{
+	irq_work_queue(&synic->work);
+	irq_work_sync(&synic->work);
+}
+
+/* The CPU goes, or the module. Context: on it, may sleep. */
+static int synic_offline(unsigned int cpu)
+{
+	const u64 masked = HYPERVISOR_CALLBACK_VECTOR | HVABI_SINT_MASKED;
+	struct mshv_synic *synic = this_cpu_ptr(&mshv_synic);
+
+	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_SINT, masked);
+	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_DOORBELL_SINT, masked);
+	if (synic->messages.enabled)
+		mshv_compat_wrmsr(HVABI_MSR_SCONTROL, mshv_compat_rdmsr(HVABI_MSR_SCONTROL) &
+				  ~HVABI_SCONTROL_ENABLE);
+	disable(&synic->rings, HVABI_MSR_SIRBP);
+	disable(&synic->messages, HVABI_MSR_SIMP);
+	/* Nothing new comes in; what came may not have been looked at. */
+	drain_now(synic);
+	unmap(&synic->rings);
+	unmap(&synic->messages);
 	return 0;
 }
 
@@ -214,51 +307,26 @@ static int map_page(struct mshv_synic *synic, u64 *simp)
 static int synic_online(unsigned int cpu)
 {
 	struct mshv_synic *synic = this_cpu_ptr(&mshv_synic);
-	u64 simp = mshv_compat_rdmsr(HVABI_MSR_SIMP);
 	u64 scontrol = mshv_compat_rdmsr(HVABI_MSR_SCONTROL);
 	u64 sint = HYPERVISOR_CALLBACK_VECTOR;
-	unsigned long flags;
 	int ret;
 
-	ret = map_page(synic, &simp);
+	init_irq_work(&synic->work, drain_all);
+	ret = map(&synic->messages, HVABI_MSR_SIMP);
+	if (!ret)
+		ret = map(&synic->rings, HVABI_MSR_SIRBP);
 	if (ret) {
-		unmap(synic);
+		synic_offline(cpu);
 		return ret;
 	}
 	if (!(ms_hyperv.hints & HVABI_RECOMMEND_NO_AUTO_EOI))
 		sint |= HVABI_SINT_AUTO_EOI;
-	/* Where VMBus is, page and controller are on already, and stay so. */
-	synic->enabled = !(simp & HVABI_MSR_PAGE_ENABLE);
-	if (synic->enabled)
-		mshv_compat_wrmsr(HVABI_MSR_SIMP, simp | HVABI_MSR_PAGE_ENABLE);
 	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_SINT, sint);
+	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_DOORBELL_SINT, sint | HVABI_SINT_AS_INTERCEPT);
 	if (!(scontrol & HVABI_SCONTROL_ENABLE))
 		mshv_compat_wrmsr(HVABI_MSR_SCONTROL, scontrol | HVABI_SCONTROL_ENABLE);
 	/* A kernel before this one may have left a message, and nobody is interrupted for another. */
-	local_irq_save(flags);
-	drain(synic);
-	local_irq_restore(flags);
-	return 0;
-}
-
-/* The CPU goes, or the module. Context: on it, may sleep. */
-static int synic_offline(unsigned int cpu)
-{
-	struct mshv_synic *synic = this_cpu_ptr(&mshv_synic);
-	unsigned long flags;
-
-	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_SINT, HYPERVISOR_CALLBACK_VECTOR | HVABI_SINT_MASKED);
-	if (synic->enabled) {
-		mshv_compat_wrmsr(HVABI_MSR_SCONTROL, mshv_compat_rdmsr(HVABI_MSR_SCONTROL) &
-				  ~HVABI_SCONTROL_ENABLE);
-		mshv_compat_wrmsr(HVABI_MSR_SIMP, mshv_compat_rdmsr(HVABI_MSR_SIMP) &
-				  (synic->own ? 0 : ~HVABI_MSR_PAGE_ENABLE));
-	}
-	/* Nothing new comes in; what came may not have been looked at. */
-	local_irq_save(flags);
-	drain(synic);
-	local_irq_restore(flags);
-	unmap(synic);
+	drain_now(synic);
 	return 0;
 }
 

@@ -236,6 +236,30 @@ TRACE_EVENT(partition_kill,
 		  __entry->partition, __entry->gfn, __entry->status, __entry->finalize_status)
 );
 
+TRACE_EVENT(irqfd,
+	TP_PROTO(u64 partition, u32 gsi, u32 vector, u64 dest, u32 flags, u16 status),
+	TP_ARGS(partition, gsi, vector, dest, flags, status),
+	TP_STRUCT__entry(
+		__field(u64, partition)
+		__field(u32, gsi)
+		__field(u32, vector)
+		__field(u64, dest)
+		__field(u32, flags)
+		__field(u16, status)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->gsi = gsi;
+		__entry->vector = vector;
+		__entry->dest = dest;
+		__entry->flags = flags;
+		__entry->status = status;
+	),
+	TP_printk("partition=%llu gsi=%u vector=0x%x dest=0x%llx flags=0x%x status=0x%x",
+		  __entry->partition, __entry->gsi, __entry->vector, __entry->dest, __entry->flags,
+		  __entry->status)
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

@@ -206,6 +206,13 @@ static void copy_message(struct mshv_vp *vp)
 	memcpy(&vp->message, page_address(page), sizeof(vp->message));
 }
 
+static void end_of_interrupt(struct mshv_vp *vp)
+{
+	const struct hvabi_x64_apic_eoi_message *eoi = (const void *)vp->message.payload;
+
+	mshv_irqfd_eoi(vp->partition, eoi->interrupt_vector);
+}
+
 /*
  * Run until the VMM is wanted.
  * Return: 0 or an errno; *deliver: there is a message for the VMM.
@@ -245,6 +252,10 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 			ret = mshv_fault(vp, &vp->message, &served);
 			if (served)
 				continue;
+			break;
+		case HVABI_MSG_X64_APIC_EOI:
+			/* The VMM hears it as well: it may have a controller of its own behind the vector. */
+			end_of_interrupt(vp);
 		}
 		*deliver = ret != -EINTR;
 		return ret;

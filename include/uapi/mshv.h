@@ -251,6 +251,31 @@ struct mshv_get_set_vp_state {
 	__u64 buf_ptr;
 };
 
+enum {
+	MSHV_IRQFD_BIT_DEASSIGN,
+	MSHV_IRQFD_BIT_RESAMPLE,
+	MSHV_IRQFD_BIT_COUNT,
+};
+
+#define MSHV_IRQFD_FLAGS_MASK		((1 << MSHV_IRQFD_BIT_COUNT) - 1)
+
+/* GSIs are below this. */
+#define MSHV_GSI_MAX			4096
+
+/**
+ * struct mshv_user_irqfd - argument of MSHV_IRQFD: an event that is an interrupt of the guest
+ * @fd: eventfd
+ * @resamplefd: with RESAMPLE: eventfd that is signalled when the guest ends the interrupt
+ * @gsi: its route (MSHV_SET_MSI_ROUTING); one that has none is no interrupt
+ * @flags: mask of 1 << MSHV_IRQFD_BIT_*
+ *
+ * From now on each signal of @fd asserts the interrupt, and what was signalled before does so now.
+ * With DEASSIGN no longer, once the ioctl has returned; @fd and @gsi say which, and one that is not
+ * there is no error. Closing @fd deassigns, too.
+ *
+ * EINVAL: unknown flag, GSI out of range, not an eventfd, or RESAMPLE without a level-triggered route.
+ * EBADF. EBUSY: @fd is an irqfd already.
+ */
 struct mshv_user_irqfd {
 	__s32 fd;
 	__s32 resamplefd;
@@ -258,6 +283,31 @@ struct mshv_user_irqfd {
 	__u32 flags;
 };
 
+enum {
+	MSHV_IOEVENTFD_BIT_DATAMATCH,
+	MSHV_IOEVENTFD_BIT_PIO,
+	MSHV_IOEVENTFD_BIT_DEASSIGN,
+	MSHV_IOEVENTFD_BIT_COUNT,
+};
+
+#define MSHV_IOEVENTFD_FLAGS_MASK	((1 << MSHV_IOEVENTFD_BIT_COUNT) - 1)
+
+/**
+ * struct mshv_user_ioeventfd - argument of MSHV_IOEVENTFD: a write of the guest that is an event
+ * @datamatch: with DATAMATCH: the value written
+ * @addr: guest address, where no region is
+ * @len: bytes of the write: 1, 2, 4 or 8; 0: any
+ * @fd: eventfd, signalled instead of an intercept
+ * @flags: mask of 1 << MSHV_IOEVENTFD_BIT_*
+ * @rsvd: zero
+ *
+ * A write that the hypervisor cannot decode is an intercept all the same: the VMM must be able to serve
+ * it.
+ *
+ * EINVAL: unknown flag, length, DATAMATCH without a length, an address that wraps, not an eventfd.
+ * EOPNOTSUPP: PIO. EBADF. EEXIST: overlaps one that exists. ENOENT: DEASSIGN, and there is none with
+ * this address, length, value and event. Or the errno of the hypervisor's answer.
+ */
 struct mshv_user_ioeventfd {
 	__u64 datamatch;
 	__u64 addr;
@@ -267,6 +317,13 @@ struct mshv_user_ioeventfd {
 	__u8 rsvd[4];
 };
 
+/**
+ * struct mshv_user_irq_entry - a route: which message-signalled interrupt a GSI is
+ * @gsi: below MSHV_GSI_MAX
+ * @address_lo: MSI address
+ * @address_hi: zero
+ * @data: MSI data; bit 15: level-triggered
+ */
 struct mshv_user_irq_entry {
 	__u32 gsi;
 	__u32 address_lo;
@@ -274,6 +331,14 @@ struct mshv_user_irq_entry {
 	__u32 data;
 };
 
+/**
+ * struct mshv_user_irq_table - argument of MSHV_SET_MSI_ROUTING: all routes, replacing all before
+ * @nr: entries, at most MSHV_GSI_MAX; 0: none
+ * @rsvd: zero
+ * @entries: each GSI at most once
+ *
+ * An interrupt meanwhile goes by the old routes or by the new ones. EINVAL: as above.
+ */
 struct mshv_user_irq_table {
 	__u32 nr;
 	__u32 rsvd;
