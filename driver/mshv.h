@@ -478,6 +478,9 @@ void mshv_vp_signal(struct mshv_vp *vp);
 bool mshv_vp_stop(struct mshv_vp *vp);
 void mshv_vp_free(struct mshv_vp *vp);
 
+/* vp_state.c */
+long mshv_ioctl_vp_state(struct mshv_vp *vp, bool set, struct mshv_get_set_vp_state __user *arg);
+
 /* synic.c */
 int mshv_synic_init(void);
 void mshv_synic_stop(void);

@@ -290,6 +290,10 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case MSHV_ROOT_HVCALL:
 		ret = mshv_ioctl_hvcall(vp->partition, true, (void __user *)arg);
 		break;
+	case MSHV_GET_VP_STATE:
+	case MSHV_SET_VP_STATE:
+		ret = mshv_ioctl_vp_state(vp, cmd == MSHV_SET_VP_STATE, (void __user *)arg);
+		break;
 	}
 	mutex_unlock(&vp->lock);
 	return ret;

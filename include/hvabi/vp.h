@@ -301,7 +301,8 @@ HVABI_ASSERT_SIZE(struct hvabi_output_dispatch_vp, 8);
 HVABI_ASSERT_AT(struct hvabi_output_dispatch_vp, dispatch_state, 0);
 HVABI_ASSERT_AT(struct hvabi_output_dispatch_vp, dispatch_event, 4);
 
-/* hvabi_input_vp_state::type; bit 31: the data travels by a list of page numbers. */
+/* hvabi_input_vp_state::type; by pages: the data travels by a list of page numbers. */
+#define HVABI_VP_STATE_BY_PAGES			0x80000000u
 #define HVABI_VP_STATE_LAPIC			0x80000000u
 #define HVABI_VP_STATE_XSAVE			0x80000001u
 #define HVABI_VP_STATE_SIM_PAGE			0x80000002u

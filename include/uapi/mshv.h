@@ -239,10 +239,12 @@ enum {
  * struct mshv_get_set_vp_state - argument of MSHV_GET_VP_STATE and MSHV_SET_VP_STATE
  * @type: MSHV_VP_STATE_*
  * @rsvd: zero
- * @buf_sz: in: bytes at @buf_ptr, a multiple of 4096; out: real size
+ * @buf_sz: in: bytes at @buf_ptr, a multiple of 4096 and not 0; out: real size
  * @buf_ptr: address, a multiple of 4096
  *
- * Not implemented yet: ENOTTY.
+ * The real size is written back also when the buffer is too small for it (EINVAL). EINVAL: also an
+ * unknown type, or a value that the hypervisor does not take. EOWNERDEAD: as for MSHV_RUN_VP. Otherwise
+ * the errno of the hypervisor's answer.
  */
 struct mshv_get_set_vp_state {
 	__u8 type;
