@@ -198,7 +198,7 @@ int mshv_status_errno(u16 status)
 	case HVABI_STATUS_OPERATION_DENIED:
 		return -EACCES;
 	case HVABI_STATUS_PROCESSOR_FEATURE_NOT_SUPPORTED:
-	/* It would be completed later, by a message that nobody waits for. */
+	/* It would be completed later, by a message that nobody waits for; passthrough.c waits for its own. */
 	case HVABI_STATUS_CALL_PENDING:
 		return -EOPNOTSUPP;
 	}

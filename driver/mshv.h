@@ -181,6 +181,9 @@ struct mshv_table {
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
  *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
+ * @call_pending: the hypervisor has not said how a call ended, or it is being made; under @lock
+ * @call_done: it has said so
+ * @call_status: what it said; valid with @call_done
  * @msi_table: where interrupts go; replaced as a whole, read under RCU
  * @irqfds: struct mshv_irqfd; changes under @irqfds_lock, read under RCU
  * @irqfds_lock: spinning, interrupts off; innermost
@@ -219,6 +222,9 @@ struct mshv_partition {
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;
+	bool call_pending;
+	struct completion call_done;
+	u16 call_status;
 	struct mshv_msi_table __rcu *msi_table;
 	struct list_head irqfds;
 	spinlock_t irqfds_lock;

@@ -377,6 +377,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	spin_lock_init(&partition->reserve_lock);
 	INIT_LIST_HEAD(&partition->reserve);
 	INIT_LIST_HEAD(&partition->strays);
+	init_completion(&partition->call_done);
 	INIT_LIST_HEAD(&partition->doorbells);
 	INIT_LIST_HEAD(&partition->irqfds);
 	spin_lock_init(&partition->irqfds_lock);

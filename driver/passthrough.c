@@ -110,18 +110,42 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 }
 
 /*
+ * A call that the hypervisor may answer before it is done: then the end comes as a message (synic.c).
+ * Who is killed while he waits leaves the wait to the next one. partition->lock is held.
+ */
+static int call_to_its_end(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input)
+{
+	int ret;
+
+	if (partition->call_pending && wait_for_completion_killable(&partition->call_done))
+		return -EINTR;
+	reinit_completion(&partition->call_done);
+	/* Before the call: the message may be faster than the answer. */
+	partition->call_pending = true;
+	ret = call(args, partition, input, NULL);
+	if (args->status == HVABI_STATUS_CALL_PENDING) {
+		if (wait_for_completion_killable(&partition->call_done))
+			return -EINTR;
+		args->status = READ_ONCE(partition->call_status);
+		ret = mshv_status_errno(args->status);
+	}
+	partition->call_pending = false;
+	return ret;
+}
+
+/*
  * Access bits that go on or off: the log (log.c) is there before the first bit that it may have to
  * keep, and until after the last.
  */
 static int call_set_tracking(struct mshv_root_hvcall *args, struct mshv_partition *partition,
-			     const struct hvabi_input_set_partition_property *input)
+			     struct hvabi_input_set_partition_property *input)
 {
 	bool before = partition->tracking, on = input->property_value & 1;
 	int ret;
 
 	ret = on ? mshv_log_start(partition) : 0;
 	if (!ret)
-		ret = call(args, partition, (void *)input, NULL);
+		ret = call_to_its_end(args, partition, input);
 	if (ret ? !before : !on)
 		mshv_log_stop(partition);
 	return ret;
@@ -164,16 +188,17 @@ static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *
 static int call_for(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
 		    void *output)
 {
-	const struct hvabi_input_set_partition_property *property = input;
+	struct hvabi_input_set_partition_property *property = input;
 	int ret;
 
 	switch (args->code) {
 	case HVABI_CALL_SET_PARTITION_PROPERTY:
-		if (property->property_code != HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING)
-			break;
 		if (mutex_lock_killable(&partition->lock))
 			return -EINTR;
-		ret = call_set_tracking(args, partition, property);
+		if (property->property_code == HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING)
+			ret = call_set_tracking(args, partition, property);
+		else
+			ret = call_to_its_end(args, partition, input);
 		mutex_unlock(&partition->lock);
 		return ret;
 	case HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES:

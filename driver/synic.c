@@ -161,6 +161,16 @@ static void end_of_interrupt(u64 id, const struct hvabi_x64_apic_eoi_message *eo
 		mshv_irqfd_eoi(partition, eoi->interrupt_vector);
 }
 
+static void call_completed(const struct hvabi_async_call_completion *completion)
+{
+	struct mshv_partition *partition = find_partition(completion->partition_id);
+
+	if (!partition)
+		return;
+	WRITE_ONCE(partition->call_status, completion->status);
+	complete(&partition->call_done);
+}
+
 /* One message. */
 static void take_message(struct mshv_synic *synic, struct hvabi_message *slot, u32 type)
 {
@@ -174,6 +184,9 @@ static void take_message(struct mshv_synic *synic, struct hvabi_message *slot, u
 		break;
 	case HVABI_MSG_SYNIC_SINT_INTERCEPT:
 		drain_ring(synic);
+		break;
+	case HVABI_MSG_ASYNC_CALL_COMPLETION:
+		call_completed((void *)slot->payload);
 		break;
 	case HVABI_MSG_X64_APIC_EOI:
 		end_of_interrupt(slot->header.sender, (void *)slot->payload);
