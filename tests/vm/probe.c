@@ -65,10 +65,12 @@ static int boot_vcpu(struct probe *probe, unsigned int index)
 	return 0;
 }
 
-int probe_open(struct probe *probe)
+static int open_vm(struct probe *probe, unsigned int flags)
 {
+	const struct mshv_vm_config config = { .flags = flags };
+
 	memset(probe, 0, sizeof(*probe));
-	probe->vm = mshv_vm_create();
+	probe->vm = mshv_vm_create_with(&config);
 	if (!probe->vm)
 		return -1;
 	probe->boot = mshv_memory_add(probe->vm, 0, BOOT_SIZE, MSHV_MEMORY_SMALL);
@@ -76,6 +78,16 @@ int probe_open(struct probe *probe)
 		return -1;
 	build_boot(probe->boot);
 	return boot_vcpu(probe, 0);
+}
+
+int probe_open(struct probe *probe)
+{
+	return open_vm(probe, 0);
+}
+
+int probe_open_with_apic(struct probe *probe)
+{
+	return open_vm(probe, MSHV_VM_LAPIC);
 }
 
 static void *memory_aligned(uint64_t size, bool huge)

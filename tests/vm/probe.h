@@ -38,6 +38,8 @@ enum probe_outcome {
 
 /* Returns 0, or -1 with mshv_error() set. Close also after a failure. */
 int probe_open(struct probe *probe);
+/* The same, and its processors have local APICs. */
+int probe_open_with_apic(struct probe *probe);
 /* With memory of its own; the boot memory is the caller's to unmap, in probe->boot. */
 int probe_open_isolated(struct probe *probe);
 /* With one movable region at @gpa: its memory, see probe_memory(), or NULL with mshv_error() set. */

@@ -45,8 +45,7 @@ static enum ktap_result set_up(void)
 static enum ktap_result unknown_ioctls(void)
 {
 	static const unsigned long numbers[] = {
-		0, ~0ul, _IO(MSHV_IOCTL, 0x7f), _IO('x', 0), MSHV_IRQFD, MSHV_IOEVENTFD,
-		MSHV_SET_MSI_ROUTING, MSHV_GET_VP_STATE, MSHV_SET_VP_STATE,
+		0, ~0ul, _IO(MSHV_IOCTL, 0x7f), _IO('x', 0), MSHV_GET_VP_STATE, MSHV_SET_VP_STATE,
 	};
 	char buffer[4096] = "";
 	unsigned int i;
@@ -56,6 +55,9 @@ static enum ktap_result unknown_ioctls(void)
 		REFUSED(ENOTTY, ioctl(device, numbers[i], buffer));
 		REFUSED(ENOTTY, ioctl(mshv_vm_fd(probe.vm), numbers[i], buffer));
 	}
+	REFUSED(ENOTTY, ioctl(device, MSHV_IRQFD, buffer));
+	REFUSED(ENOTTY, ioctl(device, MSHV_IOEVENTFD, buffer));
+	REFUSED(ENOTTY, ioctl(device, MSHV_SET_MSI_ROUTING, buffer));
 	REFUSED(ENOTTY, ioctl(device, MSHV_CREATE_VP, buffer));
 	REFUSED(ENOTTY, ioctl(device, MSHV_SET_GUEST_MEMORY, buffer));
 	return PASS;
@@ -155,7 +157,7 @@ static enum ktap_result vp_descriptor(void)
 	CHECK_PASS(set_up());
 	fd = ioctl(mshv_vm_fd(probe.vm), MSHV_CREATE_VP, &vp);
 	CHECK(fd >= 0, "%s", strerror(errno));
-	REFUSED(ENOTTY, ioctl(fd, MSHV_GET_VP_STATE, &message));
+	REFUSED(ENOTTY, ioctl(fd, MSHV_CREATE_VP, &message));
 	REFUSED(ENOTTY, ioctl(fd, 0, &message));
 	CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EINVAL);
 	CHECK(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EINVAL);

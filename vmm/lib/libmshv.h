@@ -89,6 +89,33 @@ int mshv_assignable_features(uint64_t *features);
 int mshv_assert_interrupt(struct mshv_vm *vm, uint32_t mode, uint32_t vector, uint64_t dest,
 			  bool logical, bool level);
 
+/* A message-signalled interrupt and its number. Bit 15 of @data: level-triggered. */
+struct mshv_msi {
+	uint32_t gsi;
+	uint64_t address;
+	uint32_t data;
+};
+
+/* All routes of interrupts by number, in the place of those before. */
+int mshv_msi_routes(struct mshv_vm *vm, const struct mshv_msi *routes, unsigned int count);
+
+/*
+ * Each signal of the eventfd @event asserts interrupt @gsi, until it is removed or closed. If that is
+ * level-triggered, @resample (an eventfd, too) is signalled when the guest ends it.
+ */
+int mshv_irqfd_add(struct mshv_vm *vm, int event, uint32_t gsi);
+int mshv_irqfd_add_level(struct mshv_vm *vm, int event, int resample, uint32_t gsi);
+int mshv_irqfd_remove(struct mshv_vm *vm, int event, uint32_t gsi);
+
+/*
+ * A write of @size bytes (0: any) to @gpa, where there is no memory, signals the eventfd @event and
+ * does not stop the guest. @value: only if that is written; NULL: whatever is.
+ */
+int mshv_ioeventfd_add(struct mshv_vm *vm, int event, uint64_t gpa, unsigned int size,
+		       const uint64_t *value);
+int mshv_ioeventfd_remove(struct mshv_vm *vm, int event, uint64_t gpa, unsigned int size,
+			  const uint64_t *value);
+
 /*
  * Destroys the partition and frees its memory. Every processor must have been destroyed.
  * NULL is fine.
@@ -202,6 +229,14 @@ int mshv_set_general(struct mshv_vcpu *vcpu, const struct mshv_general *general)
  */
 int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
 		     bool write);
+
+/*
+ * State that is more than registers (MSHV_VP_STATE_*), as the hypervisor has it, of a processor that
+ * does not run. Buffers lie at a multiple of 4096 and are a multiple of 4096 long. @size in: of the
+ * buffer; out: real, also when the buffer is too small (EINVAL).
+ */
+int mshv_vcpu_get_state(struct mshv_vcpu *vcpu, unsigned int type, void *data, size_t *size);
+int mshv_vcpu_set_state(struct mshv_vcpu *vcpu, unsigned int type, void *data, size_t size);
 
 /* Asks the hypervisor to stop the guest's processors at such instructions, see
  * HVABI_INTERCEPT_TYPE_* and HVABI_INTERCEPT_ACCESS_MASK_*. */
