@@ -43,6 +43,7 @@
 #ifndef MSHV_H
 #define MSHV_H
 
+#include <linux/completion.h>
 #include <linux/interval_tree.h>
 #include <linux/kref.h>
 #include <linux/list.h>
