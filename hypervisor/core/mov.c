@@ -80,9 +80,19 @@ static bool skip_address(struct reader *r, u8 modrm)
 	return true;
 }
 
+/* Without REX the numbers 4 to 7 are AH, CH, DH and BH. */
+static void byte_register(struct mov *mov, const struct prefixes *p)
+{
+	mov->bytes = 1;
+	if (!p->rex && mov->reg >= 4) {
+		mov->reg &= 3;
+		mov->shift = 8;
+	}
+}
+
 static u64 take_immediate(struct reader *r, u32 bytes)
 {
-	u64 value = take(r, bytes == 2 ? 2 : 4);
+	u64 value = take(r, (u32)min_u64(bytes, 4));
 
 	if (bytes == 8 && (value & 0x80000000u))
 		value |= 0xffffffff00000000ull;
@@ -97,25 +107,34 @@ bool mov_decode(const u8 *code, u32 available, struct mov *mov)
 
 	*mov = (struct mov){ .bytes = p.rex & REX_W ? 8 : p.operand_size ? 2 : 4 };
 	switch (opcode) {
+	case 0x88:		/* MOV r/m8, r8 */
 	case 0x89:		/* MOV r/m, r */
 	case 0x8b:		/* MOV r, r/m */
 		modrm = (u8)take(&r, 1);
-		mov->to_memory = opcode == 0x89;
+		mov->to_memory = opcode != 0x8b;
 		mov->reg = (u8)((modrm >> 3 & 7) | (p.rex & REX_R ? 8 : 0));
+		if (opcode == 0x88)
+			byte_register(mov, &p);
 		if (!skip_address(&r, modrm))
 			return false;
 		break;
+	case 0xc6:		/* MOV r/m8, imm8 */
 	case 0xc7:		/* MOV r/m, imm; with other numbers in the place of reg it is none */
 		modrm = (u8)take(&r, 1);
 		mov->to_memory = true;
 		mov->immediate = true;
 		if ((modrm & 0x38) || !skip_address(&r, modrm))
 			return false;
+		if (opcode == 0xc6)
+			mov->bytes = 1;
 		mov->value = take_immediate(&r, mov->bytes);
 		break;
 	case 0xa1:		/* MOV rAX, moffs */
+	case 0xa2:		/* MOV moffs, AL */
 	case 0xa3:		/* MOV moffs, rAX */
-		mov->to_memory = opcode == 0xa3;
+		mov->to_memory = opcode != 0xa1;
+		if (opcode == 0xa2)
+			mov->bytes = 1;
 		take(&r, p.address_size ? 4 : 8);
 		break;
 	default:

@@ -41,8 +41,16 @@ static bool is_our_form(const ZydisDecodedInstruction *i)
 		if (i->raw.prefixes[k].value == 0xf0 || i->raw.prefixes[k].value == 0xf2 ||
 		    i->raw.prefixes[k].value == 0xf3)
 			return false;
-	return i->opcode == 0x89 || i->opcode == 0x8b || i->opcode == 0xc7 || i->opcode == 0xa1 ||
-	       i->opcode == 0xa3;
+	return i->opcode == 0x88 || i->opcode == 0x89 || i->opcode == 0x8b || i->opcode == 0xc6 ||
+	       i->opcode == 0xc7 || i->opcode == 0xa1 || i->opcode == 0xa2 || i->opcode == 0xa3;
+}
+
+/* Zydis numbers the registers of 8 bits AL .. BL, AH .. BH, SPL .. R15L. */
+static void byte_register(struct mov *mov)
+{
+	mov->shift = mov->reg >= 4 && mov->reg < 8 ? 8 : 0;
+	if (mov->reg >= 4)
+		mov->reg = (uint8_t)(mov->reg - 4);
 }
 
 /* What Zydis makes of the first @length bytes; false: nothing that mov_decode() may accept. */
@@ -62,12 +70,15 @@ static bool oracle(unsigned int length, struct mov *mov)
 	mov->bytes = (uint8_t)(o[mov->to_memory ? 0 : 1].size / 8);
 	other = &o[mov->to_memory ? 1 : 0];
 	mov->immediate = other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-	if (!mov->immediate)
+	if (!mov->immediate) {
 		mov->reg = (uint8_t)ZydisRegisterGetId(other->reg.value);
-	else if (mov->bytes == 8)
+		if (mov->bytes == 1)
+			byte_register(mov);
+	} else if (mov->bytes == 8) {
 		mov->value = (uint64_t)other->imm.value.s;
-	else
-		mov->value = other->imm.value.u & (mov->bytes == 2 ? 0xffff : 0xffffffff);
+	} else {
+		mov->value = other->imm.value.u & ((1ull << 8 * mov->bytes) - 1);
+	}
 	return true;
 }
 
@@ -95,7 +106,8 @@ static void compare(unsigned int length)
 	agreed++;
 	if (mov.length != expected.length || mov.bytes != expected.bytes ||
 	    mov.to_memory != expected.to_memory || mov.immediate != expected.immediate ||
-	    (!mov.immediate && mov.reg != expected.reg) || mov.value != expected.value)
+	    (!mov.immediate && (mov.reg != expected.reg || mov.shift != expected.shift)) ||
+	    mov.value != expected.value)
 		fail_with_bytes(mov.length, "understood in another way");
 }
 
@@ -121,7 +133,7 @@ static void fill(unsigned int from)
 
 static void every_form_with_every_address(void **state)
 {
-	static const uint8_t opcodes[] = { 0x89, 0x8b, 0xc7, 0xa1, 0xa3 };
+	static const uint8_t opcodes[] = { 0x88, 0x89, 0x8b, 0xc6, 0xc7, 0xa1, 0xa2, 0xa3 };
 
 	(void)state;
 	srandom(1);
@@ -145,9 +157,9 @@ static void every_form_with_every_address(void **state)
 			}
 		}
 	}
-	/* 89, 8b: all addresses; c7: one reg of eight; moffs: whatever follows. */
-	assert_int_equal(agreed, 8 * 17 * (2 * (168 + 24 * 256) + (21 + 3 * 256) +
-					   2 * (232 + 24 * 256)));
+	/* 88, 89, 8b: all addresses; c6, c7: one reg of eight; moffs: whatever follows. */
+	assert_int_equal(agreed, 8 * 17 * (3 * (168 + 24 * 256) + 2 * (21 + 3 * 256) +
+					   3 * (232 + 24 * 256)));
 }
 
 static void every_opcode(void **state)
@@ -177,8 +189,9 @@ static void short_of_bytes(void **state)
 		"\x48\xc7\x05\x01\x02\x03\x04\xff\xff\xff\xff",
 		"\x66\xc7\x44\x24\x10\x34\x12", "\xa1\xb0\x00\xe0\xfe\x00\x00\x00\x00",
 		"\x67\xa3\xb0\x00\xe0\xfe", "\x65\x66\x67\x4f\x8b\x3c\x25\x00\x00\x00\x00",
+		"\x88\x08", "\xc6\x44\x24\x10\x34",
 	};
-	static const unsigned int lengths[] = { 2, 8, 11, 7, 9, 6, 11 };
+	static const unsigned int lengths[] = { 2, 8, 11, 7, 9, 6, 11, 2, 5 };
 	uint8_t *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
@@ -236,12 +249,15 @@ static void what_is_read_by_hand(void **state)
 		const char *code;
 		struct mov mov;
 	} rows[] = {
-		{ "\x89\x04\x25\xb0\xd0\x5f\xff", { 7, 4, 0, true, false, 0 } },
-		{ "\x44\x8b\xb8\x20\xd0\x5f\xff", { 7, 4, 15, false, false, 0 } },
-		{ "\xc7\x80\xb0\x01\x01\x01\xef\xcd\xab\x89", { 10, 4, 0, true, true, 0x89abcdef } },
-		{ "\x48\xc7\x40\x01\xfe\xff\xff\xff", { 8, 8, 0, true, true, 0xfffffffffffffffe } },
-		{ "\x66\xc7\x40\x01\xfe\xff", { 6, 2, 0, true, true, 0xfffe } },
-		{ "\xa3\x01\x01\xe0\xfe\x01\x01\x01\x01", { 9, 4, 0, true, false, 0 } },
+		{ "\x89\x04\x25\xb0\xd0\x5f\xff", { 7, 4, 0, true, false, 0, 0 } },
+		{ "\x44\x8b\xb8\x20\xd0\x5f\xff", { 7, 4, 15, false, false, 0, 0 } },
+		{ "\xc7\x80\xb0\x01\x01\x01\xef\xcd\xab\x89", { 10, 4, 0, true, true, 0x89abcdef, 0 } },
+		{ "\x48\xc7\x40\x01\xfe\xff\xff\xff", { 8, 8, 0, true, true, 0xfffffffffffffffe, 0 } },
+		{ "\x66\xc7\x40\x01\xfe\xff", { 6, 2, 0, true, true, 0xfffe, 0 } },
+		{ "\x88\x20", { 2, 1, 0, true, false, 0, 8 } },			/* AH */
+		{ "\x40\x88\x20", { 3, 1, 4, true, false, 0, 0 } },		/* SPL */
+		{ "\xc6\x40\x01\xfe", { 4, 1, 0, true, true, 0xfe, 0 } },
+		{ "\xa3\x01\x01\xe0\xfe\x01\x01\x01\x01", { 9, 4, 0, true, false, 0, 0 } },
 	};
 
 	(void)state;
@@ -252,6 +268,7 @@ static void what_is_read_by_hand(void **state)
 		assert_int_equal(mov.length, rows[i].mov.length);
 		assert_int_equal(mov.bytes, rows[i].mov.bytes);
 		assert_int_equal(mov.reg, rows[i].mov.reg);
+		assert_int_equal(mov.shift, rows[i].mov.shift);
 		assert_int_equal(mov.to_memory, rows[i].mov.to_memory);
 		assert_int_equal(mov.immediate, rows[i].mov.immediate);
 		assert_true(mov.value == rows[i].mov.value);
@@ -262,7 +279,7 @@ static void random_bytes(void **state)
 {
 	static const uint8_t likely[] = {
 		0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x40, 0x44, 0x48, 0x4c, 0x4f,
-		0xf0, 0xf2, 0xf3, 0x0f, 0x89, 0x8b, 0xc7, 0xa1, 0xa3, 0x88, 0xc6, 0x04, 0x05, 0x84,
+		0xf0, 0xf2, 0xf3, 0x0f, 0x89, 0x8b, 0xc7, 0xa1, 0xa2, 0xa3, 0x88, 0xc6, 0x04, 0x05, 0x84,
 	};
 	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : 20261128;
 
