@@ -8,19 +8,18 @@
 #include <hvabi/status.h>
 #include "deadline.h"
 #include "interrupt.h"
-#include "mov.h"
 #include "platform.h"
 #include "synthetic.h"
 #include "time.h"
 #include "translate.h"
 #include "vp.h"
+#include "vp_mov.h"
 
 #define MSR_X2APIC_FIRST	0x800u
 #define MSR_X2APIC_LAST		0x8ffu
 #define MSR_APIC_BASE		0x01bu
 #define MSR_TSC_DEADLINE	0x6e0u
 #define INVARIANT_EXPOSE	1ull
-#define EFER_LMA		BIT(10)
 
 /* A feature, and the privilege bit by which the child is told. */
 struct feature_row {
@@ -157,32 +156,6 @@ static enum msr_result apic_msr_write(struct cpu *cpu, struct vp *vp, u32 msr, u
 	return vp_apic_write(cpu, vp, msr - MSR_X2APIC_FIRST, value, detail);
 }
 
-/*
- * The decoder reads 64-bit code.  In 32-bit code most of MOV is the same; what is not are absolute
- * addresses, 16-bit ones, and INC and DEC in the place of REX.  16-bit code has nothing in common.
- */
-static bool decodes_as_64_bit(const struct vp_state *s, const u8 *code)
-{
-	u16 attributes = s->segment[SEG_CS].attributes;
-
-	if ((s->efer & EFER_LMA) && (attributes & HVABI_SEGMENT_LONG))
-		return true;
-	if (!(attributes & HVABI_SEGMENT_DEFAULT_BIG))
-		return false;
-	/* It was decoded: it is not prefixes alone. */
-	while (is_segment_prefix(*code))
-		code++;
-	switch (*code) {
-	case 0x40 ... 0x4f:
-	case 0x67:
-	case 0xa1:
-	case 0xa3:
-		return false;
-	default:
-		return true;
-	}
-}
-
 enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, bool write, u64 *detail)
 {
 	u32 reg = (u32)(gpa & (PAGE_SIZE - 1)) >> 4;
@@ -190,32 +163,31 @@ enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, boo
 	enum msr_result result = MSR_DONE;
 	struct mov mov;
 	u64 value = 0;
-	u32 available;
-	u8 code[16];
 
 	*detail = 0;
 	if (!partition_has_apic(vp->partition) || !(a->base & APIC_BASE_ENABLE) || apic_is_x2apic(a) ||
 	    align_down(gpa, PAGE_SIZE) != align_down(a->base & APIC_BASE_ADDRESS, PAGE_SIZE))
 		return MSR_UNKNOWN;
-	available = fetch_instruction(vp, code);
-	/* The page of the code has gone meanwhile: the child finds that out itself when it repeats. */
-	if (!available)
+	switch (vp_decode_mov(vp, &mov)) {
+	case VP_MOV_GONE:
 		return MSR_DONE;
-	if (!mov_decode(code, available, &mov) || mov.to_memory != write ||
-	    mov.bytes != 4 || !decodes_as_64_bit(&vp->state, code))
+	case VP_MOV_OTHER:
+		return MSR_UNKNOWN;
+	case VP_MOV:
+		break;
+	}
+	if (mov.to_memory != write || mov.bytes != 4)
 		return MSR_UNKNOWN;
 	apic_set_cr8(a, vp->state.cr8);
 	/* Registers stand at multiples of 16 and are 32 bits wide; in between is nothing. */
 	if (write && aligned(gpa, 16))
-		result = vp_apic_write(cpu, vp, reg, (u32)(mov.immediate ? mov.value :
-							   vp->state.gpr[mov.reg]), detail);
+		result = vp_apic_write(cpu, vp, reg, mov_value(vp, &mov), detail);
 	if (!write) {
 		if (aligned(gpa, 16))
 			apic_read(a, reg, platform_tsc(), &value);
 		vp->state.gpr[mov.reg] = (u32)value;
 	}
-	vp->state.rip += mov.length;
-	vp->state.interrupt_shadow = false;
+	vp_skip_mov(vp, &mov);
 	return result == MSR_EOI ? MSR_EOI : MSR_DONE;
 }
 
