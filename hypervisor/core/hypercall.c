@@ -9,6 +9,7 @@
 #include "lie.h"
 #include "options.h"
 #include "platform.h"
+#include "port.h"
 
 #define BLOCK_MAX 4096u
 
@@ -68,6 +69,11 @@ static const struct call_handler handlers[] = {
 	CALL(UNMAP_VP_STATE_PAGE, hc_unmap_vp_state_page),
 	CALL(ASSERT_VIRTUAL_INTERRUPT, hc_assert_virtual_interrupt),
 	CALL(CLEAR_VIRTUAL_INTERRUPT, hc_clear_virtual_interrupt),
+	CALL(CREATE_PORT, hc_create_port),
+	CALL(CONNECT_PORT, hc_connect_port),
+	CALL(DISCONNECT_PORT, hc_disconnect_port),
+	CALL(DELETE_PORT, hc_delete_port),
+	CALL(NOTIFY_PORT_RING_EMPTY, hc_notify_port_ring_empty),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),
@@ -209,6 +215,11 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 		status = h->handler(&c);
 	reported = lie_about(&c, start, &status);
 	give_output(&c, shape, start, (u16)min_u64(reported, c.reps), status, r8);
+	/*
+	 * The parent's reading of "full" may overtake its emptying of the ring: then it does not
+	 * call for what waits.
+	 */
+	ports_retry(cpu);
 	return finish(&c, h, start, reported, status);
 }
 

@@ -60,6 +60,8 @@ hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_part
 	hc_unmap_vp_state_page,
 	hc_assert_virtual_interrupt, hc_clear_virtual_interrupt,
 	hc_acquire_host_access, hc_release_host_access,
+	hc_create_port, hc_connect_port, hc_disconnect_port, hc_delete_port,
+	hc_notify_port_ring_empty,
 	hc_debug_get_counters, hc_debug_who_can_reach, hc_debug_set_option,
 	hc_debug_get_option;
 

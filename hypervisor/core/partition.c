@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "partition.h"
 #include "platform.h"
+#include "port.h"
 #include "shootdown.h"
 #include "time.h"
 #include "vp.h"
@@ -111,6 +112,7 @@ void partition_finalize(struct cpu *cpu, struct partition *p)
 	for (u32 i = 0; i < MAX_VPS; i++)
 		if (p->vps[i])
 			vp_destroy(p->vps[i]);
+	ports_forget(p);
 	npt_destroy(&p->npt);
 	if (p->counters)
 		pool_put(&p->pool, p->counters_page);

@@ -8,7 +8,7 @@
  *
  * A partition's structure lives in one page of the parent's own pool ("self"
  * deposits); everything else of it in its own pool.  FINALIZE evicts all
- * processors, drops VPs, mappings and state pages and gives their memory back
+ * processors, drops VPs, ports, mappings and state pages and gives their memory back
  * to the pool, so that WITHDRAW can return every page.
  *
  * Lock: hypervisor lock for everything.
@@ -19,6 +19,7 @@
 #include "counters.h"
 #include "npt.h"
 #include "pool.h"
+#include "slots.h"
 #include "types.h"
 
 #define MAX_PARTITIONS	256u
@@ -63,6 +64,7 @@ struct intercept {
  * @created: TSC when it was made: reference time 0
  * @guest_os_id, @hypercall_msr, @reference_tsc_msr, @tsc_invariant, @crash: synthetic MSRs
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
+ * @ports: the parent's, @connections: a child's (port.h)
  * @counters: a page of the pool, or static for the parent; NULL before that
  */
 struct partition {
@@ -83,6 +85,7 @@ struct partition {
 	u32 exceptions;
 	u64 property[PROPERTY_SLOTS];
 	struct intercept intercepts[MAX_INTERCEPTS];
+	struct slots ports, connections;
 	struct counters *counters;
 	struct vp *vps[MAX_VPS];
 };

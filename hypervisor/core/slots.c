@@ -40,7 +40,7 @@ static struct page *page_with_room(struct slots *s, u32 bytes, struct pool *pool
 	u64 spa;
 
 	for (page = page_at(s->first); page; page = page_at(page->next))
-		if ((u32)__builtin_popcountll(page->used) < page->count)
+		if (~page->used & (~0ull >> (64 - page->count)))
 			return page;
 	spa = pool_get(pool, cpu);
 	if (!spa)

@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "frame.h"
 #include "platform.h"
+#include "port.h"
 #include "synic.h"
 #include "vp.h"
 
@@ -76,18 +77,22 @@ static bool slot_free(struct hvabi_message *slot)
 	return !__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE);
 }
 
-static void deliver(struct cpu *cpu)
+/* One message for each ring: Linux takes no list. */
+static u32 fill_notification(struct synic *s, struct hvabi_message *slot)
 {
-	struct synic *s = &cpu->synic;
-	struct hvabi_scheduler_vp_signal_pair *m;
-	struct hvabi_message *slot;
+	struct hvabi_synic_sint_intercept *m = (void *)slot->payload;
 
-	if (!s->signals || !can_take(s))
-		return;
-	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
-	if (!slot_free(slot))
-		return;
-	m = (void *)slot->payload;
+	m->sint_index = (u32)__builtin_ctz(s->notify);
+	s->notify &= (u16)(s->notify - 1);
+	slot->header.payload_size = sizeof(*m);
+	return HVABI_MSG_SYNIC_SINT_INTERCEPT;
+}
+
+static u32 fill_signals(struct cpu *cpu, struct hvabi_message *slot)
+{
+	struct hvabi_scheduler_vp_signal_pair *m = (void *)slot->payload;
+	struct synic *s = &cpu->synic;
+
 	memset(m, 0, sizeof(*m));
 	while (s->signals && m->vp_count < HVABI_SIGNAL_PAIRS) {
 		struct vp *vp = s->signals;
@@ -99,10 +104,24 @@ static void deliver(struct cpu *cpu)
 		synic_forget(vp);
 	}
 	slot->header.payload_size = sizeof(*m);
-	slot->header.message_flags = s->signals ? HVABI_MESSAGE_FLAG_PENDING : 0;
+	return HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR;
+}
+
+static void deliver(struct cpu *cpu)
+{
+	struct synic *s = &cpu->synic;
+	struct hvabi_message *slot;
+	u32 type;
+
+	if ((!s->signals && !s->notify) || !can_take(s))
+		return;
+	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
+	if (!slot_free(slot))
+		return;
+	type = s->notify ? fill_notification(s, slot) : fill_signals(cpu, slot);
+	slot->header.message_flags = s->signals || s->notify ? HVABI_MESSAGE_FLAG_PENDING : 0;
 	slot->header.sender = 0;
-	__atomic_store_n(&slot->header.message_type, HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR,
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->header.message_type, type, __ATOMIC_RELEASE);
 	platform_raise(cpu, (u8)(s->sint[SINT_MESSAGES] & HVABI_SINT_VECTOR_MASK));
 }
 
@@ -150,6 +169,26 @@ void synic_signal(struct cpu *cpu, struct vp *vp)
 	deliver(to);
 }
 
+bool synic_can_notify(const struct cpu *cpu, u32 sint)
+{
+	const struct synic *s = &cpu->synic;
+
+	return !(s->sint[sint] & HVABI_SINT_MASKED) &&
+	       (!(s->sint[sint] & HVABI_SINT_AS_INTERCEPT) || can_take(s));
+}
+
+void synic_notify(struct cpu *cpu, u32 sint)
+{
+	struct synic *s = &cpu->synic;
+
+	if (!(s->sint[sint] & HVABI_SINT_AS_INTERCEPT)) {
+		platform_raise(cpu, (u8)(s->sint[sint] & HVABI_SINT_VECTOR_MASK));
+		return;
+	}
+	s->notify |= (u16)BIT(sint);
+	deliver(cpu);
+}
+
 /* A register has changed: what waits may go, or has to go elsewhere. */
 static void settle(struct cpu *cpu)
 {
@@ -169,6 +208,7 @@ static void settle(struct cpu *cpu)
 			enqueue(&cpu->synic, vp);
 		}
 	deliver(to);
+	ports_retry(cpu);
 }
 
 /* A page of the parent's cannot be deposited while messages may be written to it; the preset ones never can. */
@@ -184,6 +224,21 @@ static bool change_page(struct synic *s, u64 *reg, u64 value)
 	if (on && !preset)
 		frame_get(pfn, 1);
 	*reg = value;
+	return true;
+}
+
+/* What stands in the rings of a page that goes is remembered, and goes elsewhere. */
+static bool change_ring_page(struct cpu *cpu, u64 value)
+{
+	struct synic *s = &cpu->synic;
+	u64 old = s->sirbp;
+
+	if (!change_page(s, &s->sirbp, value))
+		return false;
+	if (!(old & HVABI_MSR_PAGE_ENABLE) || old == value)
+		return true;
+	s->notify = 0;
+	ports_take_back(cpu, old);
 	return true;
 }
 
@@ -218,7 +273,7 @@ bool synic_write(struct cpu *cpu, u32 msr, u64 value)
 	case HVABI_MSR_EOM:
 		break;
 	case HVABI_MSR_SIRBP:
-		ok = change_page(s, &s->sirbp, value);
+		ok = change_ring_page(cpu, value);
 		break;
 	default:
 		ok = change_sint(&s->sint[msr - HVABI_MSR_SINT0], value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The parent's synthetic interrupt controllers, one a processor (TLFS 11): registers, the
- * message slot, and scheduler signals, which are the only messages that there are yet.
+ * message slot, scheduler signals, and what tells of event rings (event_ring.h).
  *
  * Laws
  *  - A signal is queued by linking its VP, so nothing is allocated and none is dropped; a VP
@@ -13,6 +13,7 @@
  *    can, it waits.
  *  - VP_ROOT_SIGNAL_COUNT counts what was written into a slot, and nothing after
  *    DISPATCH_SUSPEND.
+ *  - A notification is of a ring of this very processor, and stays with it.
  *
  * The pages of messages and event flags are preset: they lie in memory that Linux has been
  * told is reserved, as an L1VH parent expects.  Lock: hypervisor lock.
@@ -30,6 +31,8 @@ struct vp;
  * struct synic - of one processor of the parent
  * @preset: page number of the message page that it starts with; the event flags page follows
  * @signals: VPs to be named in scheduler signals, linked by vp->signal_next; @signals_end: where the next goes
+ * @ring_head: of each event ring: where the next entry goes; never reset
+ * @notify: bit n: a message is to tell that ring n has something
  */
 struct synic {
 	u64 scontrol, siefp, simp, sirbp;
@@ -37,6 +40,8 @@ struct synic {
 	u64 preset;
 	struct vp *signals;
 	struct vp **signals_end;
+	u8 ring_head[HVABI_SINTS];
+	u16 notify;
 };
 
 /* Registers at reset, with @pages (SPA of two pages) as message and event flags page. */
@@ -51,6 +56,12 @@ bool synic_write(struct cpu *cpu, u32 msr, u64 value);
 
 /* Tell the parent that @vp could run again; preferably on @cpu. */
 void synic_signal(struct cpu *cpu, struct vp *vp);
+
+/* True if something would come of synic_notify() at once. */
+bool synic_can_notify(const struct cpu *cpu, u32 sint);
+
+/* Tell @cpu that its event ring of @sint has something: as that SINT says, by a message or its vector. */
+void synic_notify(struct cpu *cpu, u32 sint);
 
 /* Take back a signal that was not delivered yet. */
 void synic_forget(struct vp *vp);

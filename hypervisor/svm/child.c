@@ -17,6 +17,7 @@
 #include "../core/message.h"
 #include "../core/mov.h"
 #include "../core/platform.h"
+#include "../core/port.h"
 #include "../core/synthetic.h"
 #include "../core/translate.h"
 #include "cpu.h"
@@ -336,6 +337,11 @@ static enum step exit_npf(struct stay *stay)
 			return level_eoi(stay, (u8)detail);
 		if (result == MSR_DONE)
 			return STEP_CONTINUE;
+	}
+	if (!entry && (info & NPF_WRITE) && !(info & NPF_IN_GUEST_WALK) &&
+	    port_doorbell(&stay->cpu->core, stay->vp, gpa)) {
+		count_exit(stay, HVABI_COUNT_EXIT_DOORBELL);
+		return STEP_CONTINUE;
 	}
 	count_exit(stay, entry ? HVABI_COUNT_EXIT_NPF_ACCESS : HVABI_COUNT_EXIT_NPF_UNMAPPED);
 	return memory_fault(stay, gpa, access);

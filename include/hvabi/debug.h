@@ -49,6 +49,7 @@
 	X(IRET,		"iret") \
 	X(APIC_EOI,	"apic_eoi") \
 	X(APIC_PAGE,	"apic_page") \
+	X(DOORBELL,	"doorbell") \
 	X(TIMER,	"timer") \
 	X(OTHER,	"other")
 
@@ -80,6 +81,11 @@
 	X(GET_PARTITION_PROPERTY_EX,	"get_partition_property_ex") \
 	X(ASSERT_VIRTUAL_INTERRUPT,	"assert_virtual_interrupt") \
 	X(CLEAR_VIRTUAL_INTERRUPT,	"clear_virtual_interrupt") \
+	X(CREATE_PORT,			"create_port") \
+	X(CONNECT_PORT,			"connect_port") \
+	X(DISCONNECT_PORT,		"disconnect_port") \
+	X(DELETE_PORT,			"delete_port") \
+	X(NOTIFY_PORT_RING_EMPTY,	"notify_port_ring_empty") \
 	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
 	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
 	X(DEBUG_SET_OPTION,		"debug_set_option") \

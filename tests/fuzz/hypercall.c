@@ -7,7 +7,7 @@
  * what exists, so that the fuzzer gets past the first check.  Between the calls
  * time passes and the parent's interrupt controllers are switched and read; a
  * dispatched processor does what the input says next: it reads and writes
- * registers of the hypervisor's, touches its APIC, halts.
+ * registers of the hypervisor's, touches its APIC, rings doorbells, halts.
  *
  * After each input the books must balance: every deposited page is either free
  * in its pool, in use, or with the parent again, and after teardown no reference
@@ -24,17 +24,21 @@
 #include <hvabi/hypercall.h>
 #include <hvabi/memory.h>
 #include <hvabi/partition.h>
+#include <hvabi/port.h>
 #include <hvabi/status.h>
 #include <hypervisor/core/deadline.h>
 #include <hypervisor/core/frame.h>
 #include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/partition.h>
+#include <hypervisor/core/port.h>
 #include <hypervisor/core/synthetic.h>
 #include <hypervisor/core/time.h>
 #include <tests/unit/mock.h>
 
 #define IN_PAGE		3ull
 #define OUT_PAGE	4ull
+#define RING_PAGE	5ull		/* and the next one */
+#define DOORBELLS	0xd0000000ull
 #define CHILD_MEMORY	3000ull		/* 16 pages of the child that has an APIC */
 #define RFLAGS_IF	0x200u
 
@@ -147,6 +151,16 @@ static void touch_apic_page(struct cpu *cpu, struct vp *vp)
 	synthetic_apic_page(cpu, vp, 0xfee00000 | (uint64_t)(reg & 0x3f) << 4, reg & 0x80, &detail);
 }
 
+/* MOV of EAX to memory, or what else stands there. */
+static void ring_doorbell(struct cpu *cpu, struct vp *vp)
+{
+	uint8_t which = take8(input);
+
+	vp->state.rip = (uint64_t)(which & 3) << 12;
+	vp->state.gpr[RAX] = which >> 2 & 3;
+	port_doorbell(cpu, vp, DOORBELLS + (which >> 4 & 3));
+}
+
 static void one_register(struct cpu *cpu, struct vp *vp)
 {
 	uint32_t msr = msrs[take8(input) % (sizeof(msrs) / sizeof(msrs[0]))];
@@ -184,8 +198,10 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 			vp->state.cr8 = what >> 5;
 		apic_set_cr8(&vp->apic, vp->state.cr8);
 		switch (what & 7) {
-		case 0:
 		case 7:
+			ring_doorbell(cpu, vp);
+			break;
+		case 0:
 			vp->halted = partition_has_apic(vp->partition);
 			break;
 		case 1:
@@ -210,14 +226,32 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 
 /* ---- the parent ---- */
 
+/* What the driver does with a ring; where it reads is of no matter here. */
+static void drain_rings(const struct cpu *cpu)
+{
+	struct hvabi_event_ring *ring = platform_phys((RING_PAGE + cpu->index) << 12);
+	uint32_t emptied = take8(input);
+
+	for (unsigned int i = 0; i < HVABI_SINTS; i++, ring++) {
+		for (unsigned int k = 0; k < HVABI_EVENT_RING_ENTRIES; k++)
+			if (ring->data[k] > HVABI_PORT_ID_MAX)
+				die("no port's id in a ring");
+		for (unsigned int k = 0; k < emptied && k < HVABI_EVENT_RING_ENTRIES; k++)
+			ring->data[k] = 0;
+		ring->signal_masked = emptied & 1;
+		ring->ring_full = 0;
+	}
+}
+
 static void read_slot(struct cpu *cpu)
 {
 	struct hvabi_message *slot = platform_phys(cpu->synic.simp & ~0xfffull);
 	struct hvabi_scheduler_vp_signal_pair *pairs = (void *)slot->payload;
 
-	if (slot->header.message_type != HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR)
+	if (slot->header.message_type == HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR)
+		pairs_read += pairs->vp_count;
+	else if (slot->header.message_type != HVABI_MSG_SYNIC_SINT_INTERCEPT)
 		return;
-	pairs_read += pairs->vp_count;
 	slot->header.message_type = 0;
 	if (slot->header.message_flags & HVABI_MESSAGE_FLAG_PENDING)
 		synic_write(cpu, HVABI_MSR_EOM, 0);
@@ -313,7 +347,17 @@ static void parent_step(uint8_t which)
 		if (vp)
 			set_register(vp);
 		break;
-	case 8 ... 11:
+	case 8:
+		synic_write(cpu, HVABI_MSR_SIRBP, (RING_PAGE + cpu->index) << 12 | (take8(input) & 1));
+		break;
+	case 9:
+		synic_write(cpu, HVABI_MSR_SINT0 + (take8(input) & 7),
+			    0xf4 | (take8(input) & 1 ? HVABI_SINT_AS_INTERCEPT : HVABI_SINT_MASKED));
+		break;
+	case 10:
+		drain_rings(cpu);
+		break;
+	case 11:
 		if (vp)
 			assert_interrupt(vp);
 		break;
@@ -365,6 +409,30 @@ static void make_plausible(uint16_t code, uint64_t *block)
 		block[1] &= 0x30000000full;
 		block[2] &= block[3] & 0x100 ? 0xff : 3;
 		block[3] &= 0xff;
+		break;
+	case HVABI_CALL_CREATE_PORT:
+		block[2] = block[0];
+		block[0] = HVABI_PARTITION_ID_SELF;
+		block[1] &= 7;
+		block[3] = HVABI_PORT_TYPE_DOORBELL;
+		block[4] = block[4] & 1 ? (block[4] & 7) | (uint64_t)HVABI_PORT_ANY_VP << 32 :
+					  block[4] & 0x100000007ull;
+		block[5] = 0;
+		break;
+	case HVABI_CALL_CONNECT_PORT:
+		block[1] &= 7;
+		block[2] = HVABI_PARTITION_ID_SELF;
+		block[3] &= 7;
+		block[4] = HVABI_PORT_TYPE_DOORBELL;
+		block[5] = DOORBELLS + (block[5] & 3);
+		block[6] &= 3;
+		block[7] &= 3 | HVABI_DOORBELL_ANY_VALUE;
+		break;
+	case HVABI_CALL_DELETE_PORT:
+	case HVABI_CALL_DISCONNECT_PORT:
+		if (code == HVABI_CALL_DELETE_PORT)
+			block[0] = HVABI_PARTITION_ID_SELF;
+		block[1] = (block[1] & 7) | (code == HVABI_CALL_DELETE_PORT ? 0 : 1ull << 32);
 		break;
 	case HVABI_CALL_CREATE_VP:
 		block[1] &= 3;
@@ -495,9 +563,13 @@ static void teardown(void)
 			abort();
 		}
 	}
-	for (unsigned int i = 0; i < MOCK_CPUS; i++)
+	if (parent.ports.first)
+		die("a port outlives its child");
+	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
 		if (mock_cpus[i].synic.signals)
 			die("a signal outlives its processor");
+		synic_write(&mock_cpus[i], HVABI_MSR_SIRBP, 0);
+	}
 	if (mock_timer != TIME_NEVER)
 		die("a deadline outlives its processor");
 	for (unsigned int i = 0; i < 2 * MOCK_CPUS; i++)
