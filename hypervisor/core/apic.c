@@ -21,6 +21,7 @@
 #define ESR_SEND_ILLEGAL	0x20u
 #define ESR_RECEIVE_ILLEGAL	0x40u
 #define ESR_ILLEGAL_REGISTER	0x80u
+#define ESR_DEFINED		0xe0u
 
 #define LVT_MASKED	0x10000u
 #define LVT_LEVEL	0x8000u
@@ -286,7 +287,7 @@ bool apic_timer(struct apic *a, u64 now)
 	return !(entry & LVT_MASKED) && request(a, (u8)entry, false);
 }
 
-static u64 current_count(const struct apic *a, u64 now)
+static u32 current_count(const struct apic *a, u64 now)
 {
 	u64 elapsed = now - a->timer_start, period = timer_period(a);
 
@@ -297,7 +298,7 @@ static u64 current_count(const struct apic *a, u64 now)
 		elapsed = 0;
 	if (timer_mode(a) == TIMER_PERIODIC)
 		elapsed %= period;
-	return elapsed < period ? a->timer_initial - (elapsed >> divide_shift(a)) : 0;
+	return elapsed < period ? a->timer_initial - (u32)(elapsed >> divide_shift(a)) : 0;
 }
 
 static void write_initial(struct apic *a, u32 value, u64 now)
@@ -724,4 +725,75 @@ bool apic_is_target(const struct apic *a, const struct apic_ipi *ipi)
 		return ipi->dest == a->id;
 	return apic_is_x2apic(a) ? matches_x2apic_logical(a, ipi->dest) :
 				   matches_xapic_logical(a, ipi->dest);
+}
+
+/* ---- as it travels ---- */
+
+void apic_get_state(const struct apic *a, u64 now, struct hvabi_local_apic_state *s)
+{
+	*s = (struct hvabi_local_apic_state){
+		.id = apic_is_x2apic(a) ? a->id : a->id << 24, .version = APIC_VERSION,
+		.ldr = a->ldr, .dfr = a->dfr, .spurious = a->svr, .esr = a->esr,
+		.icr_high = (u32)(a->icr >> 32), .icr_low = (u32)a->icr,
+		.lvt_timer = a->lvt[LVT_TIMER], .lvt_thermal = a->lvt[LVT_THERMAL],
+		.lvt_perfmon = a->lvt[LVT_PERF], .lvt_lint0 = a->lvt[LVT_LINT0],
+		.lvt_lint1 = a->lvt[LVT_LINT1], .lvt_error = a->lvt[LVT_ERROR],
+		.lvt_cmci = LVT_MASKED, .error_status = a->esr_pending,
+		.initial_count = a->timer_initial,
+		.counter_value = counts_down(a) ? current_count(a, now) : 0,
+		.divide_configuration = a->timer_divide,
+	};
+	memcpy(s->isr, a->isr, sizeof(s->isr));
+	memcpy(s->tmr, a->tmr, sizeof(s->tmr));
+	memcpy(s->irr, a->irr, sizeof(s->irr));
+}
+
+static void set_vectors(u32 *set, const u32 *value)
+{
+	memcpy(set, value, 8 * sizeof(*set));
+	set[0] &= ~0u << FIRST_VECTOR;
+}
+
+static void set_timer(struct apic *a, u64 now, u32 initial, u32 current)
+{
+	if (!counts_down(a))
+		return;
+	a->timer_initial = initial;
+	a->timer_start = now;
+	a->deadline = APIC_NEVER;
+	current = (u32)min_u64(current, initial);
+	if (current || (initial && timer_mode(a) == TIMER_PERIODIC))
+		arm(a, now, (u64)(initial - current) << divide_shift(a));
+}
+
+void apic_set_state(struct apic *a, u64 now, const struct hvabi_local_apic_state *s)
+{
+	const u32 lvt[LVTS] = {
+		[LVT_TIMER] = s->lvt_timer, [LVT_THERMAL] = s->lvt_thermal,
+		[LVT_PERF] = s->lvt_perfmon, [LVT_LINT0] = s->lvt_lint0,
+		[LVT_LINT1] = s->lvt_lint1, [LVT_ERROR] = s->lvt_error,
+	};
+
+	if (!apic_is_x2apic(a)) {
+		a->ldr = s->ldr & (u32)register_bits(a, APIC_LDR);
+		a->dfr = s->dfr | 0x0fffffff;
+	}
+	a->svr = s->spurious & (u32)register_bits(a, APIC_SVR);
+	set_vectors(a->isr, s->isr);
+	set_vectors(a->tmr, s->tmr);
+	set_vectors(a->irr, s->irr);
+	a->esr = s->esr & ESR_DEFINED;
+	a->esr_pending = s->error_status & ESR_DEFINED;
+	a->error_raised = a->esr_pending != 0;
+	a->icr = s->icr_low & ICR_LOW_BITS;
+	a->icr |= (u64)(apic_is_x2apic(a) ? s->icr_high : s->icr_high & 0xff000000) << 32;
+	a->timer_divide = s->divide_configuration & (u32)register_bits(a, APIC_TIMER_DIVIDE);
+	for (u32 i = 0; i < LVTS; i++) {
+		u32 value = lvt[i] & lvt_bits[i];
+
+		if (i == LVT_TIMER && (value >> 17 & 3) == TIMER_RESERVED)
+			value &= ~(3u << 17);
+		write_lvt(a, i, value);
+	}
+	set_timer(a, now, s->initial_count, s->counter_value);
 }

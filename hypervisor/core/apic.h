@@ -19,6 +19,7 @@
 #ifndef CORE_APIC_H
 #define CORE_APIC_H
 
+#include <hvabi/vp.h>
 #include "types.h"
 
 #define APIC_VERSION	0x00050014u	/* integrated, 6 LVT entries, no EOI suppression */
@@ -160,6 +161,15 @@ int apic_requested(const struct apic *a);
 void apic_take(struct apic *a, u8 vector);
 
 u32 apic_ppr(const struct apic *a);
+
+/*
+ * The registers as they travel, at time @now; the timer has expired if it is due.  What is set is
+ * first made what registers can hold; id, version and mode stay, and TPR, which travels as CR8.
+ * The timer counts on from the current count.  A TSC deadline has no place there: it stays too,
+ * unless the timer's mode changes.
+ */
+void apic_get_state(const struct apic *a, u64 now, struct hvabi_local_apic_state *s);
+void apic_set_state(struct apic *a, u64 now, const struct hvabi_local_apic_state *s);
 
 /* CR8 and TPR are one. */
 static inline u64 apic_cr8(const struct apic *a)

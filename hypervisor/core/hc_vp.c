@@ -12,7 +12,7 @@
 #include "translate.h"
 #include "vp.h"
 
-static u16 active_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
+u16 hc_active_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
 {
 	struct partition *p;
 	u16 status = hc_active_child(c, id, &p);
@@ -23,10 +23,9 @@ static u16 active_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
 	return *vp ? HVABI_STATUS_SUCCESS : HVABI_STATUS_INVALID_VP_INDEX;
 }
 
-/* The same for calls that need the VP to stand still. */
-static u16 stopped_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
+u16 hc_stopped_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp)
 {
-	u16 status = active_vp(c, id, index, vp);
+	u16 status = hc_active_vp(c, id, index, vp);
 
 	if (!status && (*vp)->running)
 		status = HVABI_STATUS_INVALID_VP_STATE;
@@ -52,7 +51,7 @@ u16 hc_delete_vp(struct hypercall *c)
 {
 	const struct hvabi_input_delete_vp *in = c->in;
 	struct vp *vp;
-	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
 		vp_destroy(vp);
@@ -65,7 +64,7 @@ u16 hc_get_vp_registers(struct hypercall *c)
 	const struct hvabi_input_get_vp_registers *in = c->in;
 	union hvabi_register_value *out = c->out;
 	struct vp *vp;
-	u16 status = active_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_active_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (status)
 		return status;
@@ -87,7 +86,7 @@ u16 hc_set_vp_registers(struct hypercall *c)
 {
 	const struct hvabi_input_set_vp_registers *in = c->in;
 	struct vp *vp;
-	u16 status = active_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_active_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (status)
 		return status;
@@ -116,7 +115,7 @@ u16 hc_translate_virtual_address(struct hypercall *c)
 	const u64 known = 0x3ff;
 	struct vp *vp;
 	u64 gpa = 0;
-	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (status)
 		return status;
@@ -145,7 +144,7 @@ u16 hc_map_vp_state_page(struct hypercall *c)
 	struct hvabi_output_map_vp_state_page *out = c->out;
 	enum vp_page which;
 	struct vp *vp;
-	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
 		status = state_page_type(in->type, in->input_vtl, &which);
@@ -164,7 +163,7 @@ u16 hc_unmap_vp_state_page(struct hypercall *c)
 	const struct hvabi_input_unmap_vp_state_page *in = c->in;
 	enum vp_page which;
 	struct vp *vp;
-	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
 		status = state_page_type(in->type, in->input_vtl, &which);
@@ -193,7 +192,7 @@ u16 hc_dispatch_vp(struct hypercall *c)
 	const struct hvabi_input_dispatch_vp *in = c->in;
 	struct hvabi_output_dispatch_vp *out = c->out;
 	struct vp *vp;
-	u16 status = stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
 		status = dispatch_flags(in->flags);

@@ -4,6 +4,7 @@
  */
 #include <hvabi/debug.h>
 #include <hvabi/status.h>
+#include <hvabi/vp.h>
 #include "frame.h"
 #include "hypercall.h"
 #include "lie.h"
@@ -74,6 +75,8 @@ static const struct call_handler handlers[] = {
 	CALL(DISCONNECT_PORT, hc_disconnect_port),
 	CALL(DELETE_PORT, hc_delete_port),
 	CALL(NOTIFY_PORT_RING_EMPTY, hc_notify_port_ring_empty),
+	CALL(GET_VP_STATE, hc_get_vp_state),
+	CALL(SET_VP_STATE, hc_set_vp_state),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),
@@ -116,7 +119,7 @@ static u16 check_control(const struct call_shape *shape, u64 control)
 
 	if (control & (HVABI_CONTROL_RESERVED | HVABI_CONTROL_NESTED))
 		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
-	if (hvabi_control_varhead(control))
+	if (hvabi_control_varhead(control) && shape->kind != HVABI_KIND_VARHEAD)
 		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
 	if ((control & HVABI_CONTROL_FAST) && !may_be_fast)
 		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
@@ -125,15 +128,29 @@ static u16 check_control(const struct call_shape *shape, u64 control)
 	return HVABI_STATUS_SUCCESS;
 }
 
+/*
+ * Whether a state goes to the output block or to pages that are listed says its type.  In the
+ * second case Linux names no block.
+ */
+static u16 output_header(const struct hypercall *c, const struct call_shape *shape)
+{
+	const struct hvabi_input_vp_state *state = c->in;
+
+	if (c->code == HVABI_CALL_GET_VP_STATE && (state->type & HVABI_VP_STATE_BY_PAGES))
+		return 0;
+	return shape->out_header;
+}
+
 /* Check both blocks and copy the input. */
 static u16 take_input(struct hypercall *c, const struct call_shape *shape, u64 control,
 		      u64 rdx, u64 r8)
 {
-	u32 in = shape->in_header + (u32)c->reps * shape->in_element;
-	u32 out = shape->out_header + (u32)c->reps * shape->out_element;
+	u32 in = shape->in_header + (u32)(c->reps + c->varhead) * shape->in_element;
+	u32 out = (u32)c->reps * shape->out_element;
 	u16 status;
 
-	if (in > BLOCK_MAX || out > BLOCK_MAX)
+	c->out_header = shape->out_header;
+	if (in > BLOCK_MAX || out + shape->out_header > BLOCK_MAX)
 		return HVABI_STATUS_INVALID_HYPERCALL_INPUT;
 	if (control & HVABI_CONTROL_FAST) {
 		memcpy(c->in, &rdx, 8);
@@ -141,25 +158,26 @@ static u16 take_input(struct hypercall *c, const struct call_shape *shape, u64 c
 		return HVABI_STATUS_SUCCESS;
 	}
 	status = check_block(rdx, in);
-	if (status == HVABI_STATUS_SUCCESS)
-		status = check_block(r8, out);
-	if (status == HVABI_STATUS_SUCCESS && in)
+	if (status)
+		return status;
+	if (in)
 		memcpy(c->in, platform_phys(rdx), in);
-	return status;
+	c->out_header = output_header(c, shape);
+	return check_block(r8, c->out_header + out);
 }
 
 /* Output that the parent may see: what was done, and a header only on success. */
 static void give_output(const struct hypercall *c, const struct call_shape *shape,
 			u16 start, u16 done, u16 status, u64 r8)
 {
-	u32 first = shape->out_header + (u32)start * shape->out_element;
-	u32 end = shape->out_header + (u32)done * shape->out_element;
+	u32 first = c->out_header + (u32)start * shape->out_element;
+	u32 end = c->out_header + (u32)done * shape->out_element;
 
 	/* DISPATCH_VP let others run: the page may have been deposited since. */
-	if ((!shape->out_header && !shape->out_element) || !frame_is_parents(r8 >> PAGE_SHIFT))
+	if ((!c->out_header && !shape->out_element) || !frame_is_parents(r8 >> PAGE_SHIFT))
 		return;
 	if (status == HVABI_STATUS_SUCCESS)
-		memcpy(platform_phys(r8), c->out, shape->out_header);
+		memcpy(platform_phys(r8), c->out, c->out_header);
 	memcpy((u8 *)platform_phys(r8) + first, (u8 *)c->out + first, end - first);
 }
 
@@ -192,6 +210,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	struct hypercall c = {
 		.cpu = cpu, .target = &parent, .code = code,
 		.reps = hvabi_control_reps(control), .done = start,
+		.varhead = hvabi_control_varhead(control),
 		.in = cpu->hc_input, .out = cpu->hc_output,
 	};
 	u16 status, reported;

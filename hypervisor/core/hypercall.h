@@ -21,11 +21,15 @@
 #include "partition.h"
 #include "types.h"
 
+struct vp;
+
 /**
  * struct hypercall - one call in hand
  * @target: partition that the call is about, for the counters
  * @limit: do repetitions @done .. @limit - 1 in this go (@limit <= reps)
  * @done: repetitions completed, counted from the start of the list
+ * @varhead: words of variable header, behind the header of the input
+ * @out_header: bytes of output that are no repetitions; 0 also if this call has no use for them
  * @in: copy of the input block; @out: output block, zeroed
  */
 struct hypercall {
@@ -35,6 +39,8 @@ struct hypercall {
 	u16 reps;
 	u16 limit;
 	u16 done;
+	u16 varhead;
+	u16 out_header;
 	void *in;
 	void *out;
 };
@@ -61,11 +67,15 @@ hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_part
 	hc_assert_virtual_interrupt, hc_clear_virtual_interrupt,
 	hc_acquire_host_access, hc_release_host_access,
 	hc_create_port, hc_connect_port, hc_disconnect_port, hc_delete_port,
-	hc_notify_port_ring_empty,
+	hc_notify_port_ring_empty, hc_get_vp_state, hc_set_vp_state,
 	hc_debug_get_counters, hc_debug_who_can_reach, hc_debug_set_option,
 	hc_debug_get_option;
 
 /* Find the child @id in state ACTIVE and note it as the target. */
 u16 hc_active_child(struct hypercall *c, u64 id, struct partition **p);
+
+/* Find a VP of such a child; hc_stopped_vp(): for calls that need it to stand still. */
+u16 hc_active_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp);
+u16 hc_stopped_vp(struct hypercall *c, u64 id, u32 index, struct vp **vp);
 
 #endif

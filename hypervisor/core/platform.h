@@ -80,6 +80,11 @@ struct platform_info {
 	u64 apic_hz;
 	u64 xcr0_mask;		/* components a child may enable in XCR0 */
 	u32 xsave_bytes;	/* room that these need */
+	/* Of each component from 2 on: place in the standard format, size, and whether it is aligned to 64 in the compacted one. */
+	struct {
+		u16 offset, bytes;
+		bool aligned;
+	} xsave[63];
 	u32 physical_bits;
 	u64 features[2];	/* HV processor feature banks, bit set = there */
 	u64 xsave_features;	/* HV XSAVE feature bits */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access to the legacy region of an XSAVE image.
+ * Access to an XSAVE image.
  */
+#include "platform.h"
 #include "xsave.h"
 
 struct legacy {
@@ -14,12 +15,17 @@ struct legacy {
 	struct hvabi_u128 xmm[16];
 	u8 reserved1[96];
 	u64 xstate_bv, xcomp_bv;
+	u64 reserved2[6];
 };
 _Static_assert(offsetof(struct legacy, xmm) == 160, "xmm");
 _Static_assert(offsetof(struct legacy, xstate_bv) == 512, "header");
 
 #define XSTATE_X87	BIT(0)
 #define XSTATE_SSE	BIT(1)
+#define XSTATE_AVX	BIT(2)
+#define COMPACTED	BIT(63)
+#define FIRST_OFFSET	576u
+#define COMPONENTS	63u
 #define MXCSR_RESET	0x1f80u
 #define MXCSR_DEFINED	0xffffu
 
@@ -113,5 +119,94 @@ bool xsave_set_xmm_control(void *area, const struct hvabi_x64_xmm_control_status
 		return false;
 	l->fdp = value->last_fp_rdp;
 	l->mxcsr = value->xmm_status_control;
+	return true;
+}
+
+/* Room that component @i takes in the compacted format, from @offset on, which moves behind it. */
+static u32 place(u32 i, u32 *offset)
+{
+	u32 at = platform_info.xsave[i].aligned ? (u32)align_up(*offset, 64) : *offset;
+
+	*offset = at + platform_info.xsave[i].bytes;
+	return at;
+}
+
+void xsave_get_image(const void *area, u64 states, void *page)
+{
+	const struct legacy *from = real(area);
+	struct legacy *to = page;
+	u32 offset = FIRST_OFFSET;
+
+	if (states & XSTATE_X87) {
+		memcpy(to, from, offsetof(struct legacy, mxcsr));
+		memcpy(to->st, from->st, sizeof(to->st));
+	}
+	if (states & XSTATE_SSE)
+		memcpy(to->xmm, from->xmm, sizeof(to->xmm));
+	if (states & (XSTATE_SSE | XSTATE_AVX)) {
+		to->mxcsr = from->mxcsr;
+		to->mxcsr_mask = MXCSR_DEFINED;
+	}
+	to->xstate_bv = from->xstate_bv & states;
+	to->xcomp_bv = COMPACTED | states;
+	for (u32 i = 2; i < COMPONENTS; i++) {
+		u32 at;
+
+		if (!(states & BIT(i)))
+			continue;
+		at = place(i, &offset);
+		if (to->xstate_bv & BIT(i))
+			memcpy((u8 *)page + at, (const u8 *)area + platform_info.xsave[i].offset,
+			       platform_info.xsave[i].bytes);
+	}
+}
+
+/* What is refused is what XRSTOR would refuse, and what does not belong to @states. */
+static bool is_image(const struct legacy *from, u64 states)
+{
+	u64 held = from->xcomp_bv & ~COMPACTED;
+
+	for (u32 i = 0; i < ARRAY_SIZE(from->reserved2); i++)
+		if (from->reserved2[i])
+			return false;
+	if (from->xstate_bv & ~states)
+		return false;
+	if (from->xcomp_bv &&
+	    (!(from->xcomp_bv & COMPACTED) || (held & ~platform_info.xcr0_mask) ||
+	     (from->xstate_bv & ~held)))
+		return false;
+	return !(states & (XSTATE_SSE | XSTATE_AVX)) || !(from->mxcsr & ~MXCSR_DEFINED);
+}
+
+bool xsave_set_image(void *area, u64 states, const void *page)
+{
+	const struct legacy *from = page;
+	struct legacy *to = real(area);
+	u32 offset = FIRST_OFFSET;
+
+	if (!is_image(from, states))
+		return false;
+	/* real() gives what is left out its initial value. */
+	to->xstate_bv &= ~states;
+	real(area);
+	if (from->xstate_bv & XSTATE_X87) {
+		memcpy(to, from, offsetof(struct legacy, mxcsr));
+		memcpy(to->st, from->st, sizeof(to->st));
+	}
+	if (from->xstate_bv & XSTATE_SSE)
+		memcpy(to->xmm, from->xmm, sizeof(to->xmm));
+	if (states & (XSTATE_SSE | XSTATE_AVX))
+		to->mxcsr = from->mxcsr;
+	for (u32 i = 2; i < COMPONENTS; i++) {
+		u32 at = platform_info.xsave[i].offset;
+
+		if (from->xcomp_bv & BIT(i))
+			at = place(i, &offset);
+		if (!(from->xstate_bv & BIT(i)))
+			continue;
+		memcpy((u8 *)area + platform_info.xsave[i].offset, (const u8 *)page + at,
+		       platform_info.xsave[i].bytes);
+		to->xstate_bv |= BIT(i);
+	}
 	return true;
 }

@@ -145,6 +145,9 @@ static void probe_xsave(void)
 		if (!(supported & ~XCR0_TILE & BIT(i)) || part.ebx + part.eax > PAGE_SIZE)
 			continue;
 		mask |= BIT(i);
+		platform_info.xsave[i].offset = (u16)part.ebx;
+		platform_info.xsave[i].bytes = (u16)part.eax;
+		platform_info.xsave[i].aligned = part.ecx & BIT(1);
 		bytes = (u32)max_u64(bytes, part.ebx + part.eax);
 	}
 	/* AVX-512 is three components that only work together. */

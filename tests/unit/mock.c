@@ -158,6 +158,7 @@ void mock_reset(void)
 	platform_info = (struct platform_info){
 		.tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0_mask = 7,
 		.xsave_bytes = 832, .physical_bits = 40,
+		.xsave[2] = { .offset = 576, .bytes = 256 },
 	};
 	time_init(platform_info.tsc_hz);
 	frame_init(frames, MOCK_PAGES);
