@@ -77,6 +77,8 @@ static const struct call_handler handlers[] = {
 	CALL(NOTIFY_PORT_RING_EMPTY, hc_notify_port_ring_empty),
 	CALL(GET_VP_STATE, hc_get_vp_state),
 	CALL(SET_VP_STATE, hc_set_vp_state),
+	CALL(REGISTER_INTERCEPT_RESULT, hc_register_intercept_result),
+	CALL(GET_VP_CPUID_VALUES, hc_get_vp_cpuid_values),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),

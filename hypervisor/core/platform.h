@@ -71,6 +71,12 @@ enum run_result {
  */
 enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp);
 
+/*
+ * What @vp's CPUID answers for @leaf and @subleaf, if XCR0 were @xfem: EAX, EBX, ECX, EDX.  Results
+ * that its parent registered are not applied.  It does not run.
+ */
+void platform_cpuid(const struct vp *vp, u32 leaf, u32 subleaf, u64 xfem, u32 out[4]);
+
 /* True if a child's access to @msr can be intercepted: it is not switched with the VP. */
 bool platform_msr_exits(u32 msr);
 

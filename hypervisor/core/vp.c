@@ -3,6 +3,7 @@
  * Life and state pages of virtual processors.  Rules: vp.h.
  */
 #include <hvabi/status.h>
+#include "cpuid_result.h"
 #include "deadline.h"
 #include "frame.h"
 #include "platform.h"
@@ -105,6 +106,7 @@ void vp_destroy(struct vp *vp)
 
 	synic_forget(vp);
 	deadline_forget(vp);
+	cpuid_results_forget(vp);
 	for (u32 i = 0; i < VP_PAGES; i++)
 		if (vp->overlay[i])
 			frame_put(vp->overlay[i], 1);

@@ -20,6 +20,7 @@
 #include <hvabi/vp.h>
 #include "apic.h"
 #include "partition.h"
+#include "slots.h"
 #include "stimer.h"
 #include "types.h"
 
@@ -66,6 +67,7 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @stimer: its synthetic timers
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
  * @vp_assist: synthetic MSR
+ * @cpuid_results: registered for it (cpuid_result.h), and how many
  * @message: the message of the current intercept
  */
 struct synic;
@@ -89,6 +91,8 @@ struct vp {
 	u64 deadline;
 	struct vp *deadline_prev, *deadline_next;
 	u64 vp_assist;
+	struct slots cpuid_results;
+	u32 cpuid_result_count;
 	struct cpu *cpu;		/* where it runs, or ran last */
 	u64 page, vmcb, xsave;
 	u64 overlay[VP_PAGES];

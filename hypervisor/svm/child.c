@@ -10,6 +10,7 @@
  */
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include "../core/cpuid_result.h"
 #include "../core/deadline.h"
 #include "../core/guest_call.h"
 #include "../core/interrupt.h"
@@ -352,20 +353,20 @@ static enum step exit_cpuid(struct stay *stay)
 	struct vp_state *s = &stay->vp->state;
 	u8 length = instruction_length(stay, 2);
 	struct cpuid c = cpuid_child(stay->vp, (u32)s->gpr[RAX], (u32)s->gpr[RCX]);
+	u32 result[4] = { c.eax, c.ebx, c.ecx, c.edx };
 
 	count_exit(stay, HVABI_COUNT_EXIT_CPUID);
+	cpuid_result_apply(stay->vp, (u32)s->gpr[RAX], (u32)s->gpr[RCX], result);
 	if (intercept_wanted(stay->partition, HVABI_INTERCEPT_TYPE_CPUID, (u32)s->gpr[RAX],
 			     HVABI_INTERCEPT_ACCESS_MASK_EXECUTE)) {
-		const u32 result[4] = { c.eax, c.ebx, c.ecx, c.edx };
-
 		registers_out(stay, true);
 		message_cpuid(stay->vp, result, length);
 		return STEP_INTERCEPT;
 	}
-	s->gpr[RAX] = c.eax;
-	s->gpr[RBX] = c.ebx;
-	s->gpr[RCX] = c.ecx;
-	s->gpr[RDX] = c.edx;
+	s->gpr[RAX] = result[0];
+	s->gpr[RBX] = result[1];
+	s->gpr[RCX] = result[2];
+	s->gpr[RDX] = result[3];
 	advance(stay, length);
 	return STEP_CONTINUE;
 }

@@ -121,6 +121,30 @@ static void xsave_leaf(struct cpuid *c, u32 subleaf)
 	}
 }
 
+/* Room that components @xfem of the standard format need: EBX of leaf 0xd. */
+static u32 xsave_room(u64 xfem)
+{
+	u32 bytes = 576;
+
+	for (u32 i = 2; i < ARRAY_SIZE(platform_info.xsave); i++)
+		if (xfem & BIT(i))
+			bytes = (u32)max_u64(bytes, (u32)platform_info.xsave[i].offset +
+						    platform_info.xsave[i].bytes);
+	return bytes;
+}
+
+void platform_cpuid(const struct vp *vp, u32 leaf, u32 subleaf, u64 xfem, u32 out[4])
+{
+	struct cpuid c = cpuid_child(vp, leaf, subleaf);
+
+	if (leaf == 0xd && !subleaf)
+		c.ebx = xsave_room(xfem);
+	out[0] = c.eax;
+	out[1] = c.ebx;
+	out[2] = c.ecx;
+	out[3] = c.edx;
+}
+
 /* Called while the child's XCR0 is loaded: leaf 0xd depends on it. */
 struct cpuid cpuid_child(const struct vp *vp, u32 leaf, u32 subleaf)
 {

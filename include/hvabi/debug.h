@@ -88,6 +88,8 @@
 	X(NOTIFY_PORT_RING_EMPTY,	"notify_port_ring_empty") \
 	X(GET_VP_STATE,			"get_vp_state") \
 	X(SET_VP_STATE,			"set_vp_state") \
+	X(REGISTER_INTERCEPT_RESULT,	"register_intercept_result") \
+	X(GET_VP_CPUID_VALUES,		"get_vp_cpuid_values") \
 	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
 	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
 	X(DEBUG_SET_OPTION,		"debug_set_option") \

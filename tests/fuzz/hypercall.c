@@ -444,6 +444,13 @@ static void make_plausible(uint16_t code, uint64_t *block)
 		for (unsigned int i = 0; !(block[2] & HVABI_VP_STATE_BY_PAGES) && i < 4; i++)
 			block[6 + 5 * i] &= 0x100f | (block[6 + 5 * i] & 0x800 ? 0xff0 : 0);
 		break;
+	case HVABI_CALL_REGISTER_INTERCEPT_RESULT:
+		block[1] = (block[1] & 3) | (uint64_t)HVABI_INTERCEPT_TYPE_CPUID << 32;
+		block[3] &= 0xffffffff00000101ull;
+		break;
+	case HVABI_CALL_GET_VP_CPUID_VALUES:
+		block[1] &= 0x300000003ull;
+		break;
 	case HVABI_CALL_CREATE_VP:
 		block[1] &= 3;
 		block[4] = 0;

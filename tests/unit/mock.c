@@ -101,6 +101,18 @@ void platform_panic(const char *format, ...)
 	abort();
 }
 
+/* Leaf 0 answers nothing; EBX of the others tells the XCR0 it was asked with. */
+void platform_cpuid(const struct vp *vp, u32 leaf, u32 subleaf, u64 xfem, u32 out[4])
+{
+	memset(out, 0, 4 * sizeof(out[0]));
+	if (!leaf)
+		return;
+	out[0] = leaf;
+	out[1] = (u32)xfem;
+	out[2] = subleaf;
+	out[3] = vp->index;
+}
+
 bool platform_msr_exits(u32 msr)
 {
 	return msr != 0xc0000100;
