@@ -9,6 +9,7 @@
 #include "hypercall.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "stats.h"
 #include "translate.h"
 #include "vp.h"
 
@@ -53,9 +54,11 @@ u16 hc_delete_vp(struct hypercall *c)
 	struct vp *vp;
 	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
-	if (!status)
-		vp_destroy(vp);
-	return status;
+	if (status)
+		return status;
+	stats_forget_vp(c->cpu, vp);
+	vp_destroy(vp);
+	return HVABI_STATUS_SUCCESS;
 }
 
 /* GET_VP_REGISTERS (0x0050): what the register page holds counts as written. */
@@ -191,7 +194,9 @@ u16 hc_dispatch_vp(struct hypercall *c)
 {
 	const struct hvabi_input_dispatch_vp *in = c->in;
 	struct hvabi_output_dispatch_vp *out = c->out;
+	enum run_result result;
 	struct vp *vp;
+	u64 entered;
 	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
@@ -213,7 +218,13 @@ u16 hc_dispatch_vp(struct hypercall *c)
 	vp->blocked = false;
 	vp_load_register_page(vp);
 	vp_invalidate_register_page(vp);
-	switch (platform_run_vp(c->cpu, vp)) {
+	entered = platform_tsc();
+	result = platform_run_vp(c->cpu, vp);
+	if (result != RUN_GONE) {
+		vp->run_ticks += platform_tsc() - entered;
+		vp->dispatches++;
+	}
+	switch (result) {
 	case RUN_INTERCEPT:
 		*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
 							  HVABI_DISPATCH_EVENT_INTERCEPT };

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "platform.h"
 #include "port.h"
+#include "stats.h"
 
 #define BLOCK_MAX 4096u
 
@@ -79,6 +80,10 @@ static const struct call_handler handlers[] = {
 	CALL(SET_VP_STATE, hc_set_vp_state),
 	CALL(REGISTER_INTERCEPT_RESULT, hc_register_intercept_result),
 	CALL(GET_VP_CPUID_VALUES, hc_get_vp_cpuid_values),
+	CALL(MAP_STATS_PAGE, hc_map_stats_page),
+	CALL(MAP_STATS_PAGE2, hc_map_stats_page2),
+	CALL(UNMAP_STATS_PAGE, hc_unmap_stats_page),
+	CALL(GET_SYSTEM_PROPERTY, hc_get_system_property),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),
@@ -241,6 +246,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	 * call for what waits.
 	 */
 	ports_retry(cpu);
+	stats_refresh(platform_tsc());
 	return finish(&c, h, start, reported, status);
 }
 

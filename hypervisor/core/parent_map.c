@@ -34,6 +34,7 @@ void parent_init(u64 base, u64 bytes)
 	parent.is_parent = true;
 	parent.state = PARTITION_ACTIVE;
 	parent.counters = &parent_counters;
+	parent.stats = parent.ports = (struct slots){ 0 };
 	parent.npt = (struct npt){ .pool = &heap, .owner = &parent };
 }
 

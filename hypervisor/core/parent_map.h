@@ -26,7 +26,7 @@ void parent_map(struct cpu *cpu, u64 base, u64 end, bool huge);
 /* Take pages [@base, @end) away (boot only, before the parent runs). */
 void parent_hide(struct cpu *cpu, u64 base, u64 end);
 
-/* Let the page at @gpa read as the one at @spa, and take no writes (boot only). */
+/* Let the page at @gpa read as the one at @spa, and take no writes. */
 void parent_show(struct cpu *cpu, u64 gpa, u64 spa);
 
 /*

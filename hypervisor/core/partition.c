@@ -10,6 +10,7 @@
 #include "platform.h"
 #include "port.h"
 #include "shootdown.h"
+#include "stats.h"
 #include "time.h"
 #include "vp.h"
 
@@ -109,6 +110,7 @@ void partition_finalize(struct cpu *cpu, struct partition *p)
 {
 	p->tlb_generation++;
 	evict(cpu, p);
+	stats_forget(cpu, p);
 	for (u32 i = 0; i < MAX_VPS; i++)
 		if (p->vps[i])
 			vp_destroy(p->vps[i]);

@@ -64,6 +64,7 @@ struct intercept {
  * @created: TSC when it was made: reference time 0
  * @guest_os_id, @hypercall_msr, @reference_tsc_msr, @tsc_invariant, @crash: synthetic MSRs
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
+ * @stats: the parent's mapped pages (stats.h)
  * @ports: the parent's, @connections: a child's (port.h)
  * @counters: a page of the pool, or static for the parent; NULL before that
  */
@@ -85,7 +86,7 @@ struct partition {
 	u32 exceptions;
 	u64 property[PROPERTY_SLOTS];
 	struct intercept intercepts[MAX_INTERCEPTS];
-	struct slots ports, connections;
+	struct slots stats, ports, connections;
 	struct counters *counters;
 	struct vp *vps[MAX_VPS];
 };

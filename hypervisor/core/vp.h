@@ -66,6 +66,7 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @apic: its local APIC; without LAPIC_ENABLED only apic.base means something
  * @stimer: its synthetic timers
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
+ * @run_ticks, @dispatches, @hypercalls: time in DISPATCH_VP, its calls, calls of the child's
  * @vp_assist: synthetic MSR
  * @cpuid_results: registered for it (cpuid_result.h), and how many
  * @message: the message of the current intercept
@@ -90,6 +91,7 @@ struct vp {
 	struct stimer stimer[HVABI_STIMERS];
 	u64 deadline;
 	struct vp *deadline_prev, *deadline_next;
+	u64 run_ticks, dispatches, hypercalls;
 	u64 vp_assist;
 	struct slots cpuid_results;
 	u32 cpuid_result_count;

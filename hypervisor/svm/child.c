@@ -550,6 +550,7 @@ static enum step exit_vmmcall(struct stay *stay)
 	if (!synthetic_has_hypercalls(stay->partition) || vmcb_of(stay)->cpl)
 		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
 	count_exit(stay, HVABI_COUNT_EXIT_HYPERCALL);
+	stay->vp->hypercalls++;
 	if (!guest_call(&stay->cpu->core, stay->vp, &call, &s->gpr[RAX], &fault))
 		return memory_fault(stay, fault, HVABI_INTERCEPT_ACCESS_READ);
 	advance(stay, instruction_length(stay, 3));

@@ -90,6 +90,10 @@
 	X(SET_VP_STATE,			"set_vp_state") \
 	X(REGISTER_INTERCEPT_RESULT,	"register_intercept_result") \
 	X(GET_VP_CPUID_VALUES,		"get_vp_cpuid_values") \
+	X(MAP_STATS_PAGE,		"map_stats_page") \
+	X(MAP_STATS_PAGE2,		"map_stats_page2") \
+	X(UNMAP_STATS_PAGE,		"unmap_stats_page") \
+	X(GET_SYSTEM_PROPERTY,		"get_system_property") \
 	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
 	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
 	X(DEBUG_SET_OPTION,		"debug_set_option") \

@@ -169,6 +169,7 @@ HVABI_ASSERT_AT(struct hvabi_input_set_partition_property, property_value, 16);
 
 /* GET_SYSTEM_PROPERTY; output: u64, of a scheduler type the low 32 bits count. */
 #define HVABI_SYSTEM_PROPERTY_SCHEDULER_TYPE	15u
+#define HVABI_SCHEDULER_CORE_SMT		3u
 #define HVABI_SCHEDULER_ROOT			4u
 
 struct hvabi_input_get_system_property {

@@ -32,6 +32,7 @@
 #include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/partition.h>
 #include <hypervisor/core/port.h>
+#include <hypervisor/core/stats.h>
 #include <hypervisor/core/synthetic.h>
 #include <hypervisor/core/time.h>
 #include <tests/unit/mock.h>
@@ -451,6 +452,17 @@ static void make_plausible(uint16_t code, uint64_t *block)
 	case HVABI_CALL_GET_VP_CPUID_VALUES:
 		block[1] &= 0x300000003ull;
 		break;
+	case HVABI_CALL_MAP_STATS_PAGE:
+	case HVABI_CALL_MAP_STATS_PAGE2:
+	case HVABI_CALL_UNMAP_STATS_PAGE:
+		block[1] = block[0];
+		block[0] = block[3] & 0x1000 ? HVABI_STATS_VP :
+			   block[3] & 0x2000 ? HVABI_STATS_PARTITION : HVABI_STATS_HYPERVISOR;
+		if (block[0] == HVABI_STATS_HYPERVISOR)
+			block[1] = 0;
+		block[2] &= block[0] == HVABI_STATS_VP ? 0x0100000000000003ull : 0x0100000000000000ull;
+		block[3] &= 0xfff;
+		break;
 	case HVABI_CALL_CREATE_VP:
 		block[1] &= 3;
 		block[4] = 0;
@@ -583,6 +595,14 @@ static void teardown(void)
 			abort();
 		}
 	}
+	for (uint64_t area = 0; area < 2; area++) {
+		const struct hvabi_stats_identity hv = { .area = (uint8_t)area };
+
+		stats_unmap(&mock_cpus[0], HVABI_STATS_HYPERVISOR, &hv);
+	}
+	stats_forget(&mock_cpus[0], &parent);
+	if (parent.stats.first)
+		die("a page of counters outlives its object");
 	if (parent.ports.first)
 		die("a port outlives its child");
 	for (unsigned int i = 0; i < MOCK_CPUS; i++) {
