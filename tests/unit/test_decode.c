@@ -96,7 +96,8 @@ static void every_call_refuses_bad_control_words(void **state)
 			assert_status(raw(good | reserved[bit], 4096, 8192),
 				      INVALID_HYPERCALL_INPUT);
 		/* A variable header that nobody asked for. */
-		assert_status(raw(good | 1ull << 17, 4096, 8192), INVALID_HYPERCALL_INPUT);
+		if (shapes[i].kind != HVABI_KIND_VARHEAD)
+			assert_status(raw(good | 1ull << 17, 4096, 8192), INVALID_HYPERCALL_INPUT);
 		/* Repetitions of a simple call; none, or a start behind the end, of a rep call. */
 		if (rep) {
 			assert_status(raw(hvabi_control(shapes[i].code, 0, 0), 4096, 8192),
@@ -125,6 +126,8 @@ static void every_call_refuses_bad_blocks(void **state)
 
 	(void)state;
 	mock_child(20);
+	/* The type of a state says whether there is a block for output: 0 does not say no. */
+	memset(platform_phys(4096), 0, 4096);
 	before = take_books();
 	for (unsigned int i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		bool rep = shapes[i].kind == HVABI_KIND_REP;
@@ -164,6 +167,24 @@ static void too_many_repetitions(void **state)
 		      INVALID_HYPERCALL_INPUT);
 }
 
+/* Taking host access back names pages; others name an object, a property, a ring. */
+static bool names_no_partition(uint16_t code)
+{
+	switch (code) {
+	case HVABI_CALL_CREATE_PARTITION:
+	case HVABI_CALL_GET_PARTITION_ID:
+	case HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS:
+	case HVABI_CALL_MAP_STATS_PAGE:
+	case HVABI_CALL_MAP_STATS_PAGE2:
+	case HVABI_CALL_UNMAP_STATS_PAGE:
+	case HVABI_CALL_GET_SYSTEM_PROPERTY:
+	case HVABI_CALL_NOTIFY_PORT_RING_EMPTY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void every_call_refuses_unknown_partitions(void **state)
 {
 	uint64_t id = mock_child(20), block[16] = { 0 };
@@ -174,10 +195,7 @@ static void every_call_refuses_unknown_partitions(void **state)
 		uint16_t code = shapes[i].code, reps = shapes[i].kind == HVABI_KIND_REP;
 		const uint64_t wrong[] = { 0, id + 1, id + 256, id ^ (1ull << 63) };
 
-		/* Taking host access back names pages, not a partition. */
-		if (!answered(code) || code == HVABI_CALL_CREATE_PARTITION ||
-		    code == HVABI_CALL_GET_PARTITION_ID ||
-		    code == HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS)
+		if (!answered(code) || names_no_partition(code))
 			continue;
 		for (unsigned int k = 0; k < 4; k++) {
 			block[0] = wrong[k];
