@@ -12,6 +12,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <hvabi/vp.h>
+#include <uapi/mshv.h>
+
 #include "probe.h"
 
 #define BOOT_SIZE	(256u << 10)
@@ -90,6 +93,53 @@ int probe_open_with_apic(struct probe *probe)
 	return open_vm(probe, MSHV_VM_LAPIC);
 }
 
+static union {
+	struct hvabi_local_apic_state apic;
+	uint8_t page[PAGE];
+} apic_page __attribute__((aligned(4096)));
+
+static int get_apic(struct probe *probe)
+{
+	size_t size = sizeof(apic_page);
+
+	return mshv_vcpu_get_state(probe->vcpu, MSHV_VP_STATE_LAPIC, &apic_page, &size);
+}
+
+static int set_apic(struct probe *probe)
+{
+	return mshv_vcpu_set_state(probe->vcpu, MSHV_VP_STATE_LAPIC, &apic_page, sizeof(apic_page));
+}
+
+int probe_enable_apic(struct probe *probe)
+{
+	if (get_apic(probe))
+		return -1;
+	apic_page.apic.spurious |= 0x1ff;
+	return set_apic(probe);
+}
+
+int probe_take_interrupts(struct probe *probe, unsigned int *highest)
+{
+	uint32_t *irr = apic_page.apic.irr;
+	unsigned int vector;
+	int count = 0;
+
+	*highest = 0;
+	if (get_apic(probe))
+		return -1;
+	for (vector = 0; vector < 256; vector++) {
+		if (!(irr[vector / 32] >> vector % 32 & 1))
+			continue;
+		count++;
+		*highest = vector;
+	}
+	/* One that comes now must not be forgotten with those that were seen. */
+	if (!count)
+		return 0;
+	memset(irr, 0, sizeof(apic_page.apic.irr));
+	return set_apic(probe) ? -1 : count;
+}
+
 static void *memory_aligned(uint64_t size, bool huge)
 {
 	uint8_t *raw = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
@@ -132,7 +182,10 @@ int probe_second(struct probe *second, const struct probe *first)
 {
 	memset(second, 0, sizeof(*second));
 	second->vm = first->vm;
-	return boot_vcpu(second, 1);
+	if (boot_vcpu(second, 1))
+		return -1;
+	/* One that has an APIC waits to be started. */
+	return mshv_set_register(second->vcpu, HVABI_REG_INTERNAL_ACTIVITY_STATE, 0);
 }
 
 void probe_keep(struct probe *probe, void *memory, uint64_t size)

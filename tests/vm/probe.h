@@ -40,6 +40,13 @@ enum probe_outcome {
 int probe_open(struct probe *probe);
 /* The same, and its processors have local APICs. */
 int probe_open_with_apic(struct probe *probe);
+/* Software-enables the local APIC of a processor: from now on it takes interrupts. Returns 0, or -1 with mshv_error(). */
+int probe_enable_apic(struct probe *probe);
+/*
+ * How many interrupts a processor that does not run was asked for, and the highest vector; afterwards it is as if they had never
+ * been. -1 with mshv_error(): it does not say.
+ */
+int probe_take_interrupts(struct probe *probe, unsigned int *highest);
 /* With memory of its own; the boot memory is the caller's to unmap, in probe->boot. */
 int probe_open_isolated(struct probe *probe);
 /* With one movable region at @gpa: its memory, see probe_memory(), or NULL with mshv_error() set. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ static struct edu edu;
 static struct probe probe;
 static uint8_t *memory;
 static bool mapped;
+static int event = -1;
 
 static enum ktap_result map(void)
 {
@@ -68,19 +70,29 @@ static void *disturb(void *arg)
 	return NULL;
 }
 
-static enum ktap_result setup(void)
+static enum ktap_result setup_vm(bool apic)
 {
-	CHECK(!probe_open(&probe), "%s", mshv_error());
+	CHECK(!(apic ? probe_open_with_apic(&probe) : probe_open(&probe)), "%s", mshv_error());
 	memory = probe_memory(PAGES * PAGE, false);
 	CHECK(memory, "memory");
 	CHECK(!mshv_region_add(probe.vm, PROBE_FREE, memory, PAGES * PAGE, 0), "%s", mshv_error());
 	return PASS;
 }
 
+static enum ktap_result setup(void)
+{
+	return setup_vm(false);
+}
+
 static void teardown(void)
 {
 	if (mapped)
 		unmap();
+	if (event >= 0) {
+		mshv_vfio_msi(edu.vfio, -1);
+		close(event);
+		event = -1;
+	}
 	probe_close(&probe);
 	if (memory)
 		munmap(memory, PAGES * PAGE);
@@ -198,7 +210,41 @@ static enum ktap_result nothing_without_a_pin(void)
 	return PASS;
 }
 
+/* From the device's interrupt in Linux into the guest's APIC, while Linux takes the guest's memory: one each, none lost. */
+static enum ktap_result interrupts(void)
+{
+	struct mshv_msi route = { .gsi = 5, .address = 0xfee00000, .data = 0x61 };
+	unsigned int i, highest;
+	bool stop = false;
+	pthread_t thread;
+	double deadline;
+	int count = 0;
+
+	CHECK_PASS(setup_vm(true));
+	CHECK(!probe_enable_apic(&probe), "%s", mshv_error());
+	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CHECK(!mshv_msi_routes(probe.vm, &route, 1) && !mshv_irqfd_add(probe.vm, event, 5), "%s", mshv_error());
+	CHECK(!mshv_vfio_msi(edu.vfio, event), "%s", mshv_error());
+	CHECK(!pthread_create(&thread, NULL, disturb, &stop), "thread");
+	for (i = 0; i < 100; i++) {
+		probe_write(&probe, gpa(i % PAGES), i);
+		edu_interrupt(&edu);
+		deadline = host_seconds() + 60;
+		do {
+			count = probe_take_interrupts(&probe, &highest);
+		} while (!count && host_seconds() < deadline);
+		if (count != 1 || highest != 0x61)
+			break;
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(i == 100, "number %u: %d interrupts, the highest 0x%x", i, count, highest);
+	CHECK(!probe_take_interrupts(&probe, &highest), "one too many");
+	return PASS;
+}
+
 static const struct ktap_test tests[] = {
+	{ "interrupts of a device reach the guest", interrupts },
 	{ "a device and a guest share memory while Linux tries to move it", through_the_device },
 	{ "memory is pinned while VFIO has it, and moves again after", pinned_while_mapped },
 	{ "a device attached to a running guest, and detached", hot_attach },

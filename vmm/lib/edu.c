@@ -15,6 +15,8 @@
 #define DEVICE		"0x11e8"
 
 #define BUFFER		0x40000u
+#define RAISE		0x60u
+#define ACKNOWLEDGE	0x64u
 #define SOURCE		0x80u
 #define TARGET		0x88u
 #define COUNT		0x90u
@@ -112,4 +114,10 @@ int edu_read_memory(struct edu *edu, uint64_t iova, uint64_t bytes)
 int edu_write_memory(struct edu *edu, uint64_t iova, uint64_t bytes)
 {
 	return transfer(edu, BUFFER, iova, bytes, COMMAND_TO_MEMORY);
+}
+
+void edu_interrupt(struct edu *edu)
+{
+	*(volatile uint32_t *)(edu->bar + RAISE) = 1;
+	*(volatile uint32_t *)(edu->bar + ACKNOWLEDGE) = 1;
 }

@@ -32,4 +32,7 @@ void edu_close(struct edu *edu);
 int edu_read_memory(struct edu *edu, uint64_t iova, uint64_t bytes);
 int edu_write_memory(struct edu *edu, uint64_t iova, uint64_t bytes);
 
+/* One interrupt (mshv_vfio_msi()), acknowledged already. */
+void edu_interrupt(struct edu *edu);
+
 #endif

@@ -261,3 +261,23 @@ int mshv_vfio_dma_unmap(struct mshv_vfio *vfio, uint64_t iova, uint64_t size)
 					 (unsigned long long)unmap.size, (unsigned long long)size);
 	return 0;
 }
+
+int mshv_vfio_msi(struct mshv_vfio *vfio, int event)
+{
+	uint8_t buffer[sizeof(struct vfio_irq_set) + sizeof(int32_t)]
+		__attribute__((aligned(__alignof__(struct vfio_irq_set))));
+	struct vfio_irq_set *set = (void *)buffer;
+	int32_t fd = event;
+
+	*set = (struct vfio_irq_set){
+		.argsz = event < 0 ? sizeof(*set) : sizeof(buffer),
+		.flags = VFIO_IRQ_SET_ACTION_TRIGGER |
+			 (event < 0 ? VFIO_IRQ_SET_DATA_NONE : VFIO_IRQ_SET_DATA_EVENTFD),
+		.index = VFIO_PCI_MSI_IRQ_INDEX,
+		.count = event < 0 ? 0 : 1,
+	};
+	memcpy(buffer + sizeof(*set), &fd, sizeof(fd));
+	if (ioctl(vfio->device, VFIO_DEVICE_SET_IRQS, set))
+		return mshv_fail("%s: interrupts", vfio->bdf);
+	return 0;
+}

@@ -36,4 +36,7 @@ int mshv_vfio_dma_map(struct mshv_vfio *vfio, void *address, uint64_t iova, uint
 /* The same range as it was mapped. Returns 0, or -1 with errno: ENOENT if nothing was mapped there. */
 int mshv_vfio_dma_unmap(struct mshv_vfio *vfio, uint64_t iova, uint64_t size);
 
+/* The device's first MSI signals the eventfd @event from now on, or nothing any more (-1). */
+int mshv_vfio_msi(struct mshv_vfio *vfio, int event);
+
 #endif

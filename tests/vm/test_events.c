@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events of a VMM that are interrupts of its guest, writes of the guest that are events, and the state of processors that
+ * is more than registers. What an interrupt came to is seen in the local APIC's request register: the guest never takes it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <hvabi/vp.h>
+#include <uapi/mshv.h>
+
+#include "ktap.h"
+#include "probe.h"
+
+#define DOORBELL	0xfe000000ull
+#define EVENTS		8
+
+typedef unsigned long long ull;
+
+static struct probe probe, second;
+static int event[EVENTS] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+static uint8_t state[2][4 * PAGE] __attribute__((aligned(4096)));
+
+static void tear_down(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < EVENTS; i++) {
+		if (event[i] >= 0)
+			close(event[i]);
+		event[i] = -1;
+	}
+	if (second.vcpu)
+		mshv_vcpu_destroy(second.vcpu);
+	second.vcpu = NULL;
+	probe_close(&probe);
+}
+
+#define REFUSED(error, call) \
+	do { \
+		int got = (call); \
+		CHECK(got == -1 && errno == (error), "%d, %s", got, strerror(errno)); \
+	} while (0)
+
+static enum ktap_result set_up(void)
+{
+	unsigned int i;
+
+	CHECK(!probe_open_with_apic(&probe), "%s", mshv_error());
+	CHECK(!probe_second(&second, &probe), "%s", mshv_error());
+	for (i = 0; i < EVENTS; i++) {
+		event[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		CHECK(event[i] >= 0, "%s", strerror(errno));
+	}
+	return PASS;
+}
+
+static enum ktap_result set_up_interrupts(void)
+{
+	CHECK_PASS(set_up());
+	CHECK(!probe_enable_apic(&probe) && !probe_enable_apic(&second), "%s", mshv_error());
+	return PASS;
+}
+
+static void signal_event(unsigned int i)
+{
+	eventfd_write(event[i], 1);
+}
+
+/* How often it was signalled since the last time. */
+static uint64_t count_event(unsigned int i)
+{
+	eventfd_t count;
+
+	return eventfd_read(event[i], &count) ? 0 : count;
+}
+
+#define REQUESTED(p, wanted) \
+	do { \
+		unsigned int last_; \
+		int count_ = probe_take_interrupts(p, &last_); \
+		CHECK(count_ == 1 && last_ == (wanted), "%d interrupts, the last 0x%x; %s", count_, last_, \
+		      count_ < 0 ? mshv_error() : ""); \
+	} while (0)
+
+#define NOT_REQUESTED(p) \
+	do { \
+		unsigned int last_; \
+		int count_ = probe_take_interrupts(p, &last_); \
+		CHECK(!count_, "%d interrupts, the last 0x%x", count_, last_); \
+	} while (0)
+
+/* To APIC @dest, edge. */
+static struct mshv_msi route(uint32_t gsi, unsigned int dest, unsigned int vector)
+{
+	return (struct mshv_msi){ .gsi = gsi, .address = 0xfee00000u | dest << 12, .data = vector };
+}
+
+static enum ktap_result routes(void)
+{
+	struct mshv_msi one[] = { route(3, 0, 0x41), route(4, 1, 0x42) };
+	struct mshv_msi other[] = { route(3, 1, 0x51) };
+
+	CHECK_PASS(set_up_interrupts());
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], 3), "%s", mshv_error());
+	CHECK(!mshv_irqfd_add(probe.vm, event[1], 4), "%s", mshv_error());
+	/* No route: no interrupt, and none later. */
+	signal_event(0);
+	NOT_REQUESTED(&probe);
+	CHECK(!mshv_msi_routes(probe.vm, one, 2), "%s", mshv_error());
+	NOT_REQUESTED(&probe);
+	signal_event(0);
+	REQUESTED(&probe, 0x41);
+	NOT_REQUESTED(&second);
+	signal_event(1);
+	REQUESTED(&second, 0x42);
+	NOT_REQUESTED(&probe);
+	/* The table is replaced as a whole. */
+	CHECK(!mshv_msi_routes(probe.vm, other, 1), "%s", mshv_error());
+	signal_event(0);
+	signal_event(1);
+	REQUESTED(&second, 0x51);
+	NOT_REQUESTED(&probe);
+	CHECK(!mshv_msi_routes(probe.vm, NULL, 0), "%s", mshv_error());
+	signal_event(0);
+	NOT_REQUESTED(&second);
+	/* Nobody else has taken the events. */
+	CHECK(!count_event(0) && !count_event(1));
+	return PASS;
+}
+
+static enum ktap_result come_and_go(void)
+{
+	struct mshv_msi table[] = { route(3, 0, 0x41), route(5, 0, 0x43) };
+
+	CHECK_PASS(set_up_interrupts());
+	CHECK(!mshv_msi_routes(probe.vm, table, 2), "%s", mshv_error());
+	/* What was signalled before is an interrupt. */
+	signal_event(0);
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], 3), "%s", mshv_error());
+	REQUESTED(&probe, 0x41);
+	REFUSED(EBUSY, mshv_irqfd_add(probe.vm, event[0], 5));
+	/* What is not there is no error, and takes nothing along. */
+	CHECK(!mshv_irqfd_remove(probe.vm, event[0], 5), "%s", mshv_error());
+	signal_event(0);
+	REQUESTED(&probe, 0x41);
+	CHECK(!mshv_irqfd_remove(probe.vm, event[0], 3), "%s", mshv_error());
+	signal_event(0);
+	NOT_REQUESTED(&probe);
+	CHECK(count_event(0) == 1, "an event that is none of the driver's any more");
+	/* Closed while it is assigned; another one comes in its place. */
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], 3), "%s", mshv_error());
+	close(event[0]);
+	event[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], 5), "%s", mshv_error());
+	signal_event(0);
+	REQUESTED(&probe, 0x43);
+	/* And a guest goes with all of them. */
+	CHECK(!mshv_irqfd_add(probe.vm, event[1], 3), "%s", mshv_error());
+	mshv_vcpu_destroy(second.vcpu);
+	second.vcpu = NULL;
+	probe_close(&probe);
+	signal_event(0);
+	signal_event(1);
+	CHECK(count_event(0) == 1 && count_event(1) == 1);
+	return PASS;
+}
+
+static enum ktap_result bad_interrupts(void)
+{
+	struct mshv_msi twice[] = { route(3, 0, 0x41), route(3, 0, 0x42) };
+	struct mshv_msi high[] = { { .gsi = 3, .address = 1ull << 32, .data = 0x41 } };
+	struct mshv_msi large[] = { route(MSHV_GSI_MAX, 0, 0x41) };
+	struct mshv_msi good[] = { route(MSHV_GSI_MAX - 1, 0, 0x41) };
+	struct mshv_user_irqfd args;
+	struct mshv_user_irq_table table = { .rsvd = 1 };
+	int fd, pipes[2];
+
+	CHECK_PASS(set_up_interrupts());
+	fd = mshv_vm_fd(probe.vm);
+	CHECK(!mshv_msi_routes(probe.vm, good, 1), "%s", mshv_error());
+	REFUSED(EINVAL, mshv_msi_routes(probe.vm, twice, 2));
+	REFUSED(EINVAL, mshv_msi_routes(probe.vm, high, 1));
+	REFUSED(EINVAL, mshv_msi_routes(probe.vm, large, 1));
+	REFUSED(EINVAL, ioctl(fd, MSHV_SET_MSI_ROUTING, &table));
+	table = (struct mshv_user_irq_table){ .nr = MSHV_GSI_MAX + 1 };
+	REFUSED(EINVAL, ioctl(fd, MSHV_SET_MSI_ROUTING, &table));
+	REFUSED(EFAULT, ioctl(fd, MSHV_SET_MSI_ROUTING, NULL));
+
+	args = (struct mshv_user_irqfd){ .fd = event[0], .gsi = MSHV_GSI_MAX };
+	REFUSED(EINVAL, ioctl(fd, MSHV_IRQFD, &args));
+	args = (struct mshv_user_irqfd){ .fd = event[0], .flags = 4 };
+	REFUSED(EINVAL, ioctl(fd, MSHV_IRQFD, &args));
+	args = (struct mshv_user_irqfd){ .fd = -1 };
+	REFUSED(EBADF, ioctl(fd, MSHV_IRQFD, &args));
+	CHECK(!pipe(pipes));
+	args = (struct mshv_user_irqfd){ .fd = pipes[0] };
+	REFUSED(EINVAL, ioctl(fd, MSHV_IRQFD, &args));
+	close(pipes[0]);
+	close(pipes[1]);
+	/* To be resampled, but routed as an edge. */
+	REFUSED(EINVAL, mshv_irqfd_add_level(probe.vm, event[0], event[1], MSHV_GSI_MAX - 1));
+	/* What was there is still there. */
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], MSHV_GSI_MAX - 1), "%s", mshv_error());
+	signal_event(0);
+	REQUESTED(&probe, 0x41);
+	return PASS;
+}
+
+static volatile bool stop;
+static volatile uint64_t signals;
+
+static void *signaller(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		signal_event(0);
+		signals++;
+	}
+	return NULL;
+}
+
+/* One thread signals, another replaces routes, takes the irqfd away and puts it back. */
+static enum ktap_result while_they_change(void)
+{
+	struct mshv_msi one[] = { route(3, 0, 0x41) }, other[] = { route(3, 1, 0x51), route(4000, 1, 0x52) };
+	unsigned int i, vector;
+	pthread_t thread;
+	int requests;
+
+	CHECK_PASS(set_up_interrupts());
+	CHECK(!mshv_msi_routes(probe.vm, one, 1), "%s", mshv_error());
+	stop = false;
+	signals = 0;
+	CHECK(!pthread_create(&thread, NULL, signaller, NULL));
+	for (i = 0; i < 300 || signals < 1000; i++) {
+		if (mshv_irqfd_add(probe.vm, event[0], 3) || mshv_msi_routes(probe.vm, other, 2) ||
+		    mshv_msi_routes(probe.vm, one, 1) || mshv_irqfd_remove(probe.vm, event[0], 3))
+			break;
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(i >= 300, "%s", mshv_error());
+	/* It is gone: what was asked for up to now is all. */
+	requests = probe_take_interrupts(&probe, &vector);
+	CHECK(requests == 1 && vector == 0x41, "%d, 0x%x", requests, vector);
+	requests = probe_take_interrupts(&second, &vector);
+	CHECK(requests == 0 || (requests == 1 && vector == 0x51), "%d, 0x%x", requests, vector);
+	signal_event(0);
+	NOT_REQUESTED(&probe);
+	NOT_REQUESTED(&second);
+	return PASS;
+}
+
+/* ---- doorbells: the guest writes 8 bytes ---- */
+
+static enum ktap_result rings(void)
+{
+	const uint64_t seven = 7;
+
+	CHECK_PASS(set_up());
+	CHECK(probe_write(&probe, DOORBELL, 1) == PROBE_VMM, "a write that nobody asked for");
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[0], DOORBELL, 0, NULL), "%s", mshv_error());
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[1], DOORBELL + 8, 8, &seven), "%s", mshv_error());
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[2], DOORBELL + 16, 4, NULL), "%s", mshv_error());
+
+	CHECK(probe_write(&probe, DOORBELL, 1) == PROBE_DONE, "%d, message 0x%x", probe.error,
+	      probe.message.header.message_type);
+	CHECK(count_event(0) == 1);
+	CHECK(probe_write(&second, DOORBELL, 2) == PROBE_DONE);
+	CHECK(probe_write(&probe, DOORBELL, 3) == PROBE_DONE);
+	CHECK(count_event(0) == 2);
+	/* This value and no other. */
+	CHECK(probe_write(&probe, DOORBELL + 8, 7) == PROBE_DONE);
+	CHECK(probe_write(&probe, DOORBELL + 8, 8) == PROBE_VMM);
+	CHECK(count_event(1) == 1);
+	/* Not of this size. */
+	CHECK(probe_write(&probe, DOORBELL + 16, 7) == PROBE_VMM);
+	CHECK(!count_event(2));
+	/* Reads are none. */
+	{
+		uint64_t value;
+
+		CHECK(probe_read(&probe, DOORBELL, &value) == PROBE_VMM);
+	}
+	CHECK(!count_event(0));
+
+	CHECK(!mshv_ioeventfd_remove(probe.vm, event[0], DOORBELL, 0, NULL), "%s", mshv_error());
+	CHECK(probe_write(&probe, DOORBELL, 1) == PROBE_VMM);
+	CHECK(!count_event(0));
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[3], DOORBELL, 8, NULL), "%s", mshv_error());
+	CHECK(probe_write(&probe, DOORBELL, 1) == PROBE_DONE);
+	CHECK(count_event(3) == 1 && !count_event(0));
+	return PASS;
+}
+
+static enum ktap_result bad_doorbells(void)
+{
+	const uint64_t one = 1, two = 2;
+	struct mshv_user_ioeventfd args;
+	int fd;
+
+	CHECK_PASS(set_up());
+	fd = mshv_vm_fd(probe.vm);
+	args = (struct mshv_user_ioeventfd){ .addr = DOORBELL, .fd = event[0],
+					     .flags = 1u << MSHV_IOEVENTFD_BIT_PIO };
+	REFUSED(EOPNOTSUPP, ioctl(fd, MSHV_IOEVENTFD, &args));
+	args.flags = 1u << MSHV_IOEVENTFD_BIT_COUNT;
+	REFUSED(EINVAL, ioctl(fd, MSHV_IOEVENTFD, &args));
+	args = (struct mshv_user_ioeventfd){ .addr = DOORBELL, .fd = event[0], .rsvd = { 1 } };
+	REFUSED(EINVAL, ioctl(fd, MSHV_IOEVENTFD, &args));
+	REFUSED(EINVAL, mshv_ioeventfd_add(probe.vm, event[0], DOORBELL, 3, NULL));
+	REFUSED(EINVAL, mshv_ioeventfd_add(probe.vm, event[0], DOORBELL, 16, NULL));
+	REFUSED(EINVAL, mshv_ioeventfd_add(probe.vm, event[0], DOORBELL, 0, &one));
+	REFUSED(EINVAL, mshv_ioeventfd_add(probe.vm, event[0], ~0ull, 8, NULL));
+	REFUSED(EBADF, mshv_ioeventfd_add(probe.vm, -1, DOORBELL, 8, NULL));
+	REFUSED(EFAULT, ioctl(fd, MSHV_IOEVENTFD, NULL));
+	REFUSED(ENOENT, mshv_ioeventfd_remove(probe.vm, event[0], DOORBELL, 8, NULL));
+
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[0], DOORBELL, 8, &one), "%s", mshv_error());
+	REFUSED(EEXIST, mshv_ioeventfd_add(probe.vm, event[1], DOORBELL, 8, &one));
+	REFUSED(EEXIST, mshv_ioeventfd_add(probe.vm, event[1], DOORBELL, 8, NULL));
+	REFUSED(EEXIST, mshv_ioeventfd_add(probe.vm, event[1], DOORBELL, 0, NULL));
+	CHECK(!mshv_ioeventfd_add(probe.vm, event[1], DOORBELL, 8, &two), "%s", mshv_error());
+	REFUSED(ENOENT, mshv_ioeventfd_remove(probe.vm, event[0], DOORBELL, 8, &two));
+	REFUSED(ENOENT, mshv_ioeventfd_remove(probe.vm, event[0], DOORBELL, 4, &one));
+	CHECK(probe_write(&probe, DOORBELL, 1) == PROBE_DONE && probe_write(&probe, DOORBELL, 2) == PROBE_DONE);
+	CHECK(count_event(0) == 1 && count_event(1) == 1);
+	return PASS;
+}
+
+/* More of them than a ring has places, each rung as often as it was written. */
+static enum ktap_result many_doorbells(void)
+{
+	const unsigned int count = 200;
+	int64_t lent = probe_lent();
+	int fds[200];
+	unsigned int i, round;
+	eventfd_t rung;
+
+	CHECK_PASS(set_up());
+	for (i = 0; i < count; i++) {
+		fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		CHECK(fds[i] >= 0, "%s", strerror(errno));
+		CHECK(!mshv_ioeventfd_add(probe.vm, fds[i], DOORBELL + 8 * i, 8, NULL), "%u: %s", i,
+		      mshv_error());
+	}
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < count; i++)
+			CHECK(probe_write(&probe, DOORBELL + 8 * i, i) == PROBE_DONE, "%u", i);
+	for (i = 0; i < count; i++) {
+		CHECK(!eventfd_read(fds[i], &rung) && rung == 3, "%u: %llu", i, (ull)rung);
+		close(fds[i]);
+	}
+	mshv_vcpu_destroy(second.vcpu);
+	second.vcpu = NULL;
+	probe_close(&probe);
+	CHECK(probe_lent() == lent, "%lld pages lent, before %lld", (long long)probe_lent(), (long long)lent);
+	return PASS;
+}
+
+/* ---- state ---- */
+
+static enum ktap_result state_comes_back(void)
+{
+	static const unsigned int types[] = {
+		MSHV_VP_STATE_LAPIC, MSHV_VP_STATE_XSAVE, MSHV_VP_STATE_SYNTHETIC_TIMERS,
+	};
+	unsigned int i;
+	size_t size;
+
+	CHECK_PASS(set_up());
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		size = sizeof(state[0]);
+		memset(state, 0xee, sizeof(state));
+		CHECK(!mshv_vcpu_get_state(probe.vcpu, types[i], state[0], &size), "%u: %s", types[i],
+		      mshv_error());
+		CHECK(size > 100 && size <= sizeof(state[0]), "%u: %zu bytes", types[i], size);
+		CHECK(size == sizeof(state[0]) || state[0][size] == 0xee, "%u: more than %zu bytes", types[i],
+		      size);
+		CHECK(!mshv_vcpu_set_state(probe.vcpu, types[i], state[0], sizeof(state[0])), "%u: %s",
+		      types[i], mshv_error());
+		size = sizeof(state[1]);
+		CHECK(!mshv_vcpu_get_state(probe.vcpu, types[i], state[1], &size), "%s", mshv_error());
+		CHECK(!memcmp(state[0], state[1], size), "%u: not what was set", types[i]);
+	}
+	return PASS;
+}
+
+static enum ktap_result bad_state(void)
+{
+	struct mshv_get_set_vp_state args;
+	size_t size;
+	int fd;
+
+	CHECK_PASS(set_up());
+	fd = mshv_vcpu_fd(probe.vcpu);
+	size = PAGE;
+	REFUSED(EINVAL, mshv_vcpu_get_state(probe.vcpu, MSHV_VP_STATE_COUNT, state[0], &size));
+	size = 0;
+	REFUSED(EINVAL, mshv_vcpu_get_state(probe.vcpu, MSHV_VP_STATE_LAPIC, state[0], &size));
+	size = PAGE - 1;
+	REFUSED(EINVAL, mshv_vcpu_get_state(probe.vcpu, MSHV_VP_STATE_LAPIC, state[0], &size));
+	size = PAGE;
+	REFUSED(EINVAL, mshv_vcpu_get_state(probe.vcpu, MSHV_VP_STATE_LAPIC, state[0] + 8, &size));
+	args = (struct mshv_get_set_vp_state){ .type = MSHV_VP_STATE_LAPIC, .rsvd = { 1 }, .buf_sz = PAGE,
+					       .buf_ptr = (uintptr_t)state[0] };
+	REFUSED(EINVAL, ioctl(fd, MSHV_GET_VP_STATE, &args));
+	args = (struct mshv_get_set_vp_state){ .type = MSHV_VP_STATE_LAPIC, .buf_sz = PAGE };
+	REFUSED(EFAULT, ioctl(fd, MSHV_SET_VP_STATE, &args));
+	REFUSED(EFAULT, ioctl(fd, MSHV_GET_VP_STATE, NULL));
+	return PASS;
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		{ "interrupts go where their routes say", routes },
+		{ "interrupts come and go", come_and_go },
+		{ "bad interrupts change nothing", bad_interrupts },
+		{ "interrupts while routes change", while_they_change },
+		{ "doorbells: address, size and value", rings },
+		{ "bad doorbells change nothing", bad_doorbells },
+		{ "more doorbells than a ring holds", many_doorbells },
+		{ "state of a processor comes back", state_comes_back },
+		{ "bad requests for state", bad_state },
+	};
+
+	ktap_cleanup = tear_down;
+	return KTAP_RUN(tests);
+}
