@@ -280,10 +280,13 @@ bool apic_timer(struct apic *a, u64 now)
 
 	if (now < a->deadline || a->deadline == APIC_NEVER)
 		return false;
-	if (timer_mode(a) == TIMER_PERIODIC)
+	if (timer_mode(a) == TIMER_PERIODIC) {
 		arm(a, now, (now - a->timer_start) % timer_period(a));
-	else
+		if (a->deadline - now < a->period_min)
+			a->deadline = a->period_min < APIC_NEVER - now ? now + a->period_min : APIC_NEVER - 1;
+	} else {
 		a->deadline = APIC_NEVER;
+	}
 	return !(entry & LVT_MASKED) && request(a, (u8)entry, false);
 }
 

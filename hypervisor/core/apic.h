@@ -58,6 +58,7 @@ enum apic_shorthand { APIC_TO_DEST, APIC_TO_SELF, APIC_TO_ALL, APIC_TO_OTHERS };
  * @irr, @isr, @tmr: bit v % 32 of word v / 32 is vector v
  * @timer_start: TSC when the count was written, or the period began
  * @deadline: TSC at which the timer fires, or APIC_NEVER
+ * @period_min: TSC ticks that pass at least between two periods' ends; the count is not changed by it
  * @nmi, @init, @sipi: requests that the processor has not taken yet; they are edges
  * @sipi_vector: start-up page of the last SIPI
  * @wait_for_sipi: after INIT (and at the start, for all but the boot processor)
@@ -73,7 +74,7 @@ struct apic {
 	u64 icr;
 	u32 lvt[LVTS];
 	u32 timer_initial, timer_divide;
-	u64 timer_start, deadline;
+	u64 timer_start, deadline, period_min;
 	bool nmi, init, sipi, wait_for_sipi;
 	u8 sipi_vector;
 	s16 extint;

@@ -22,6 +22,11 @@ static u8 vector(const struct stimer *t)
 	return (u8)(t->config >> HVABI_STIMER_VECTOR_SHIFT);
 }
 
+static u64 period(const struct stimer *t)
+{
+	return t->count < STIMER_PERIOD_MIN ? STIMER_PERIOD_MIN : t->count;
+}
+
 static void arm(struct stimer *t, u64 now)
 {
 	t->expiry = TIME_NEVER;
@@ -29,7 +34,7 @@ static void arm(struct stimer *t, u64 now)
 		return;
 	t->expiry = t->count;
 	if (t->config & HVABI_STIMER_PERIODIC)
-		t->expiry = now + t->count < now ? TIME_NEVER : now + t->count;
+		t->expiry = now + period(t) < now ? TIME_NEVER : now + period(t);
 }
 
 bool stimer_write_config(struct stimer *t, u64 value, u64 now)
@@ -63,7 +68,7 @@ u8 stimer_expire(struct stimer *t, u64 now)
 		return 0;
 	if (t->config & HVABI_STIMER_PERIODIC) {
 		/* Periods that were missed are one interrupt. */
-		t->expiry += (now - t->expiry) / t->count * t->count + t->count;
+		t->expiry += (now - t->expiry) / period(t) * period(t) + period(t);
 	} else {
 		t->config &= ~HVABI_STIMER_ENABLE;
 		t->expiry = TIME_NEVER;

@@ -11,6 +11,12 @@
 
 #include "types.h"
 
+/*
+ * Periods are at least this long, 200 us: as far apart as two alarms are.  Shorter ones, on two processors
+ * that run, would expire with each other's exits and leave no time for the guest in between.
+ */
+#define STIMER_PERIOD_MIN	2000u
+
 /**
  * struct stimer - one timer
  * @config, @count: the registers

@@ -68,6 +68,7 @@ static void reset(struct vp *vp)
 	vp_init(vp);
 	xsave_reset(vp_xsave_area(vp));
 	apic_reset(&vp->apic, vp->index);
+	vp->apic.period_min = time_tsc(STIMER_PERIOD_MIN);
 	stimers_reset(vp->stimer);
 	vp->deadline = TIME_NEVER;
 }

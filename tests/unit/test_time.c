@@ -203,27 +203,42 @@ static void periodic(void **state)
 {
 	(void)state;
 	fresh();
-	stimer_write_count(&t, 10, 1000);
+	stimer_write_count(&t, 10000, 1000);
 	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000));
-	assert_int_equal(t.expiry, 1010);
-	assert_int_equal(stimer_expire(&t, 1009), 0);
-	assert_int_equal(stimer_expire(&t, 1010), VECTOR);
-	assert_int_equal(t.expiry, 1020);
+	assert_int_equal(t.expiry, 11000);
+	assert_int_equal(stimer_expire(&t, 10999), 0);
+	assert_int_equal(stimer_expire(&t, 11000), VECTOR);
+	assert_int_equal(t.expiry, 21000);
 	assert_int_equal(t.config, ON | HVABI_STIMER_PERIODIC);
 	/* Three and a half periods late: one interrupt, and in step. */
-	assert_int_equal(stimer_expire(&t, 1055), VECTOR);
-	assert_int_equal(t.expiry, 1060);
-	assert_int_equal(stimer_expire(&t, 1055), 0);
+	assert_int_equal(stimer_expire(&t, 56000), VECTOR);
+	assert_int_equal(t.expiry, 61000);
+	assert_int_equal(stimer_expire(&t, 56000), 0);
 	/* Late by exactly a period: the next is a full one away. */
-	assert_int_equal(stimer_expire(&t, 1070), VECTOR);
-	assert_int_equal(t.expiry, 1080);
+	assert_int_equal(stimer_expire(&t, 71000), VECTOR);
+	assert_int_equal(t.expiry, 81000);
 	/* A new period begins when it is written. */
-	stimer_write_count(&t, 100, 1075);
-	assert_int_equal(t.expiry, 1175);
+	stimer_write_count(&t, 100000, 1075);
+	assert_int_equal(t.expiry, 101075);
 	stimer_write_count(&t, UINT64_MAX, 1075);
 	assert_true(t.expiry == TIME_NEVER);
 	stimer_write_count(&t, UINT64_MAX - 1076, 1075);
 	assert_true(t.expiry == UINT64_MAX - 1);
+}
+
+static void periods_have_a_floor(void **state)
+{
+	(void)state;
+	fresh();
+	stimer_write_count(&t, 1, 1000);
+	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000));
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.expiry, 1000 + STIMER_PERIOD_MIN);
+	assert_int_equal(stimer_expire(&t, 1000 + STIMER_PERIOD_MIN), VECTOR);
+	assert_int_equal(t.expiry, 1000 + 2 * STIMER_PERIOD_MIN);
+	/* One-shot, a guest has to set it each time: no floor. */
+	assert_true(stimer_write_config(&t, ON, 1000));
+	assert_int_equal(t.expiry, 1);
 }
 
 /* ---- deadlines ---- */
@@ -354,6 +369,24 @@ static void expiry_wakes_who_waits_for_it(void **state)
 	assert_int_equal(mock_dispatch(vps[1]), HVABI_DISPATCH_STATE_BLOCKED);
 }
 
+/* Two processors with the shortest of periods: each one's exit must not be the other's next expiry. */
+static void short_periods_leave_time_for_the_guest(void **state)
+{
+	const uint64_t floor = STIMER_PERIOD_MIN * 200;	/* TSC ticks */
+	uint64_t detail, expired;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(vp_apic_write(&mock_cpus[0], vps[i], APIC_LVT_TIMER, 0x20000 | VECTOR, &detail),
+				 MSR_DONE);
+		assert_int_equal(vp_apic_write(&mock_cpus[0], vps[i], APIC_TIMER_INITIAL, 1, &detail), MSR_DONE);
+	}
+	for (uint64_t now = mock_tsc; now < mock_tsc + 100 * floor; now += 100)
+		deadline_expire(&mock_cpus[0], now);
+	expired = counter(vps[0]->partition->id, HVABI_COUNT_TIMER_EXPIRED);
+	assert_true(expired >= 2 * 95 && expired <= 2 * 101);
+}
+
 static void wr(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	uint64_t detail;
@@ -365,10 +398,10 @@ static void wr(struct vp *vp, uint32_t msr, uint64_t value)
 static void synthetic_timers_have_deadlines(void **state)
 {
 	struct vp *vp = vps[2];
-	uint64_t second, first = partition_tsc(vp->partition, 1000);
+	uint64_t second, first = partition_tsc(vp->partition, 10000);
 
 	(void)state;
-	wr(vp, HVABI_MSR_STIMER0_COUNT + 2 * 3, 1000);
+	wr(vp, HVABI_MSR_STIMER0_COUNT + 2 * 3, 10000);
 	wr(vp, HVABI_MSR_STIMER0_CONFIG + 2 * 3, ON);
 	assert_int_equal(mock_timer, first);
 	/* The earliest of a processor's timers, of either kind. */
@@ -378,17 +411,17 @@ static void synthetic_timers_have_deadlines(void **state)
 	assert_int_equal(mock_timer, first);
 	mock_tsc = partition_tsc(vp->partition, 500);
 	wr(vp, HVABI_MSR_STIMER0_CONFIG, DIRECT | HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE);
-	wr(vp, HVABI_MSR_STIMER0_COUNT, 300);
-	assert_int_equal(mock_timer, partition_tsc(vp->partition, 800));
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 800) - 1);
+	wr(vp, HVABI_MSR_STIMER0_COUNT, 6000);
+	assert_int_equal(mock_timer, partition_tsc(vp->partition, 6500));
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 6500) - 1);
 	assert_false(requested(vp));
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 800));
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 6500));
 	assert_true(requested(vp));
 	assert_int_equal(mock_timer, first);
 	/* Both at once, the periodic one late. */
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 1200));
+	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 10600));
 	assert_int_equal(vp->stimer[3].config, DIRECT);
-	second = partition_tsc(vp->partition, 1400);
+	second = partition_tsc(vp->partition, 12500);
 	assert_int_equal(mock_timer, second);
 	/* A timer in the past is due at the next exit. */
 	wr(vps[0], HVABI_MSR_STIMER0_COUNT, 1);
@@ -428,10 +461,12 @@ int main(void)
 		TEST(one_shot),
 		TEST(auto_enable),
 		TEST(periodic),
+		TEST(periods_have_a_floor),
 		CHILD_TEST(the_earliest_is_awaited),
 		CHILD_TEST(the_alarm_is_set_again),
 		CHILD_TEST(what_is_due_expires),
 		CHILD_TEST(expiry_wakes_who_waits_for_it),
+		CHILD_TEST(short_periods_leave_time_for_the_guest),
 		CHILD_TEST(synthetic_timers_have_deadlines),
 		CHILD_TEST(processors_that_go_are_forgotten),
 	};
