@@ -89,7 +89,7 @@ static bool expire(struct vp *vp, u64 now)
 		if (vector && apic_accept(&vp->apic, APIC_MODE_FIXED, vector, false))
 			requested = true;
 	}
-	return requested;
+	return requested || vp_synic_pending(vp);
 }
 
 void deadline_expire(struct cpu *cpu, u64 now)

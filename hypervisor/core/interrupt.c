@@ -43,7 +43,7 @@ void vp_wake(struct cpu *cpu, struct vp *vp)
 {
 	if (vp->running && vp->cpu != cpu)
 		cpu_kick(vp->cpu);
-	else if (!vp->running && wanted(vp))
+	else if (!vp->running && (wanted(vp) || vp_synic_pending(vp)))
 		vp_signal(cpu, vp);
 }
 
@@ -165,10 +165,14 @@ void vp_taken(struct vp *vp, u8 vector)
 {
 	struct apic *a = &vp->apic;
 
-	if (a->extint == vector)
+	if (a->extint == vector) {
 		a->extint = APIC_NO_VECTOR;
-	else if (a->irr[vector / 32] & 1u << vector % 32)
+	} else if (a->irr[vector / 32] & 1u << vector % 32) {
 		apic_take(a, vector);
+		/* A message's is an edge, so nobody wants to hear of its end. */
+		if (vp_synic_auto_eoi(&vp->synic, vector))
+			apic_eoi(a, &vector);
+	}
 }
 
 static int in_service(const struct apic *a)

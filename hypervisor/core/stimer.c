@@ -14,12 +14,17 @@
 void stimers_reset(struct stimer timers[])
 {
 	for (u32 i = 0; i < HVABI_STIMERS; i++)
-		timers[i] = (struct stimer){ .expiry = TIME_NEVER };
+		timers[i] = (struct stimer){ .expiry = TIME_NEVER, .message = TIME_NEVER };
 }
 
 static u8 vector(const struct stimer *t)
 {
 	return (u8)(t->config >> HVABI_STIMER_VECTOR_SHIFT);
+}
+
+u32 stimer_sint(const struct stimer *t)
+{
+	return (u32)(t->config >> HVABI_STIMER_SINT_SHIFT & 0xf);
 }
 
 static u64 period(const struct stimer *t)
@@ -30,6 +35,7 @@ static u64 period(const struct stimer *t)
 static void arm(struct stimer *t, u64 now)
 {
 	t->expiry = TIME_NEVER;
+	t->message = TIME_NEVER;
 	if (!(t->config & HVABI_STIMER_ENABLE) || !t->count)
 		return;
 	t->expiry = t->count;
@@ -37,27 +43,35 @@ static void arm(struct stimer *t, u64 now)
 		t->expiry = now + period(t) < now ? TIME_NEVER : now + period(t);
 }
 
-bool stimer_write_config(struct stimer *t, u64 value, u64 now)
+/* Would it have somebody to tell? */
+static bool can_run(const struct stimer *t, bool synic)
+{
+	return t->config & HVABI_STIMER_DIRECT ? vector(t) >= LOWEST_VECTOR : synic && stimer_sint(t);
+}
+
+bool stimer_write_config(struct stimer *t, u64 value, u64 now, bool synic)
 {
 	struct stimer new = { .config = value, .count = t->count };
 
 	if (value & ~CONFIG_DEFINED)
 		return false;
-	if ((value & HVABI_STIMER_ENABLE) &&
-	    (!(value & HVABI_STIMER_DIRECT) || vector(&new) < LOWEST_VECTOR))
-		return false;
+	if ((value & HVABI_STIMER_ENABLE) && !can_run(&new, synic)) {
+		if ((value & HVABI_STIMER_DIRECT) || !synic)
+			return false;
+		/* SINT 0 is for nobody's timer: it is off at once (TLFS 12.3.2.1). */
+		new.config &= ~HVABI_STIMER_ENABLE;
+	}
 	arm(&new, now);
 	*t = new;
 	return true;
 }
 
-void stimer_write_count(struct stimer *t, u64 value, u64 now)
+void stimer_write_count(struct stimer *t, u64 value, u64 now, bool synic)
 {
 	t->count = value;
 	if (!value)
 		t->config &= ~HVABI_STIMER_ENABLE;
-	else if ((t->config & HVABI_STIMER_AUTO_ENABLE) && (t->config & HVABI_STIMER_DIRECT) &&
-		 vector(t) >= LOWEST_VECTOR)
+	else if ((t->config & HVABI_STIMER_AUTO_ENABLE) && can_run(t, synic))
 		t->config |= HVABI_STIMER_ENABLE;
 	arm(t, now);
 }
@@ -66,6 +80,8 @@ u8 stimer_expire(struct stimer *t, u64 now)
 {
 	if (now < t->expiry)
 		return 0;
+	if (!(t->config & HVABI_STIMER_DIRECT))
+		t->message = t->expiry;
 	if (t->config & HVABI_STIMER_PERIODIC) {
 		/* Periods that were missed are one interrupt. */
 		t->expiry += (now - t->expiry) / period(t) * period(t) + period(t);
@@ -73,5 +89,5 @@ u8 stimer_expire(struct stimer *t, u64 now)
 		t->config &= ~HVABI_STIMER_ENABLE;
 		t->expiry = TIME_NEVER;
 	}
-	return vector(t);
+	return t->config & HVABI_STIMER_DIRECT ? vector(t) : 0;
 }

@@ -67,8 +67,7 @@ static bool can_take(const struct synic *s)
 	       !(s->sint[SINT_MESSAGES] & HVABI_SINT_MASKED);
 }
 
-/* The slot is free, or its reader will write EOM. */
-static bool slot_free(struct hvabi_message *slot)
+bool synic_slot_free(struct hvabi_message *slot)
 {
 	if (!__atomic_load_n(&slot->header.message_type, __ATOMIC_ACQUIRE))
 		return true;
@@ -116,7 +115,7 @@ static void deliver(struct cpu *cpu)
 	if ((!s->signals && !s->notify) || !can_take(s))
 		return;
 	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
-	if (!slot_free(slot))
+	if (!synic_slot_free(slot))
 		return;
 	type = s->notify ? fill_notification(s, slot) : fill_signals(cpu, slot);
 	slot->header.message_flags = s->signals || s->notify ? HVABI_MESSAGE_FLAG_PENDING : 0;

@@ -25,6 +25,7 @@
 #include "types.h"
 
 struct cpu;
+struct hvabi_message;
 struct vp;
 
 /**
@@ -65,5 +66,11 @@ void synic_notify(struct cpu *cpu, u32 sint);
 
 /* Take back a signal that was not delivered yet. */
 void synic_forget(struct vp *vp);
+
+/*
+ * The slot is free, or its reader will write EOM: its "pending" flag has been set.  Also for children, whose
+ * slots have the same form.
+ */
+bool synic_slot_free(struct hvabi_message *slot);
 
 #endif

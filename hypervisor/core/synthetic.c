@@ -30,6 +30,7 @@ struct feature_row {
 
 static const struct feature_row rows[] = {
 	{ HVABI_SYNTHETIC_REFERENCE_COUNTER, HVABI_PRIV_TIME_REF_COUNT, 0 },
+	{ HVABI_SYNTHETIC_SYNIC, HVABI_PRIV_SYNIC, 0 },
 	{ HVABI_SYNTHETIC_TIMERS, HVABI_PRIV_SYNTIMER, 0 },
 	{ HVABI_SYNTHETIC_APIC_ACCESS, HVABI_PRIV_APIC_ACCESS, 0 },
 	{ HVABI_SYNTHETIC_HYPERCALL, HVABI_PRIV_HYPERCALL, HVABI_FEATURE_CRASH_MSRS },
@@ -272,6 +273,9 @@ static u64 feature_of(u32 msr)
 		return HVABI_SYNTHETIC_HV1;
 	case HVABI_MSR_STIMER0_CONFIG ... HVABI_MSR_STIMER0_CONFIG + 2 * HVABI_STIMERS - 1:
 		return HVABI_SYNTHETIC_TIMERS;
+	case HVABI_MSR_SCONTROL ... HVABI_MSR_EOM:
+	case HVABI_MSR_SINT0 ... HVABI_MSR_SINT0 + HVABI_SINTS - 1:
+		return HVABI_SYNTHETIC_SYNIC;
 	default:
 		return 0;
 	}
@@ -281,7 +285,8 @@ static bool synthetic_known(const struct vp *vp, u32 msr)
 {
 	u64 feature = feature_of(msr);
 
-	if (feature == HVABI_SYNTHETIC_APIC_ACCESS && !partition_has_apic(vp->partition))
+	if ((feature & (HVABI_SYNTHETIC_APIC_ACCESS | HVABI_SYNTHETIC_SYNIC)) &&
+	    !partition_has_apic(vp->partition))
 		return false;
 	return feature && has(vp->partition, feature);
 }
@@ -343,6 +348,10 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 	}
 	if (!synthetic_known(vp, msr))
 		return MSR_UNKNOWN;
+	if (vp_synic_has_msr(msr)) {
+		*value = vp_synic_read(&vp->synic, msr);
+		return MSR_DONE;
+	}
 	switch (msr) {
 	case HVABI_MSR_GUEST_OS_ID:
 		*value = p->guest_os_id;
@@ -391,15 +400,31 @@ static enum msr_result write_stimer(struct vp *vp, u32 msr, u64 value)
 {
 	struct stimer *t = &vp->stimer[(msr - HVABI_MSR_STIMER0_CONFIG) / 2];
 	u64 now = partition_reference(vp->partition, platform_tsc());
+	bool synic = has(vp->partition, HVABI_SYNTHETIC_SYNIC);
 
 	if (!partition_has_apic(vp->partition))
 		return MSR_REFUSED;
 	if (msr & 1)
-		stimer_write_count(t, value, now);
-	else if (!stimer_write_config(t, value, now))
+		stimer_write_count(t, value, now, synic);
+	else if (!stimer_write_config(t, value, now, synic))
 		return MSR_REFUSED;
 	deadline_update(vp);
 	return MSR_DONE;
+}
+
+static enum msr_result write_synic(struct vp *vp, u32 msr, u64 value, u64 *detail)
+{
+	u64 gpa;
+
+	switch (vp_synic_write(vp, msr, value, &gpa)) {
+	case VP_SYNIC_REFUSED:
+		return MSR_REFUSED;
+	case VP_SYNIC_FAULT:
+		*detail = gpa;
+		return MSR_FAULT;
+	default:
+		return MSR_DONE;
+	}
 }
 
 enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 value, u64 *detail)
@@ -420,6 +445,8 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 		return vp_write_apic_base(vp, value) ? MSR_DONE : MSR_REFUSED;
 	if (!synthetic_known(vp, msr))
 		return MSR_UNKNOWN;
+	if (vp_synic_has_msr(msr))
+		return write_synic(vp, msr, value, detail);
 	switch (msr) {
 	case HVABI_MSR_GUEST_OS_ID:
 		p->guest_os_id = value;

@@ -77,16 +77,33 @@ u32 read_guest(struct partition *p, u64 gpa, void *to, u32 length)
 	return result;
 }
 
-u32 write_guest(struct partition *p, u64 gpa, const void *from, u32 length)
+static void mark_written(struct partition *p, u64 gpa)
 {
 	struct npt_iter it;
+
+	npt_iter_begin(&it, &p->npt, gpa >> PAGE_SHIFT);
+	__atomic_fetch_or(it.slot, NPTE_ACCESSED | NPTE_DIRTY, __ATOMIC_RELAXED);
+}
+
+void *guest_memory(struct partition *p, u64 gpa, bool write)
+{
+	u64 spa;
+
+	if (guest_spa(p, gpa, write, &spa) != HVABI_TRANSLATE_SUCCESS)
+		return NULL;
+	if (write)
+		mark_written(p, gpa);
+	return platform_phys(spa);
+}
+
+u32 write_guest(struct partition *p, u64 gpa, const void *from, u32 length)
+{
 	u64 spa;
 	u32 result = guest_spa(p, gpa, true, &spa);
 
 	if (result != HVABI_TRANSLATE_SUCCESS)
 		return result;
-	npt_iter_begin(&it, &p->npt, gpa >> PAGE_SHIFT);
-	__atomic_fetch_or(it.slot, NPTE_ACCESSED | NPTE_DIRTY, __ATOMIC_RELAXED);
+	mark_written(p, gpa);
 	memcpy(platform_phys(spa), from, length);
 	return HVABI_TRANSLATE_SUCCESS;
 }

@@ -25,6 +25,12 @@ u32 translate(struct vp *vp, u64 gva, u64 flags, u64 *gpa);
 /* Bytes from RIP on, up to 15, in @bytes; returns how many could be read. */
 u32 fetch_instruction(struct vp *vp, u8 bytes[16]);
 
+/*
+ * Guest physical memory at @gpa, to the end of its page, as long as the lock is held; NULL if the child
+ * cannot read (@write: write) there now.  For writing the entry becomes accessed and dirty, as below.
+ */
+void *guest_memory(struct partition *p, u64 gpa, bool write);
+
 /* Read @length bytes inside one page of guest physical memory.  HVABI_TRANSLATE_*. */
 u32 read_guest(struct partition *p, u64 gpa, void *to, u32 length);
 

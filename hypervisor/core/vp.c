@@ -70,6 +70,7 @@ static void reset(struct vp *vp)
 	apic_reset(&vp->apic, vp->index);
 	vp->apic.period_min = time_tsc(STIMER_PERIOD_MIN);
 	stimers_reset(vp->stimer);
+	vp_synic_reset(&vp->synic);
 	vp->deadline = TIME_NEVER;
 }
 

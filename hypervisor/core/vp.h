@@ -23,6 +23,7 @@
 #include "slots.h"
 #include "stimer.h"
 #include "types.h"
+#include "vp_synic.h"
 
 enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
 
@@ -64,7 +65,7 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @halted: stands behind a HLT
  * @nmi_masked: between an NMI and its IRET; @iret_rip: where that IRET is, if it was announced
  * @apic: its local APIC; without LAPIC_ENABLED only apic.base means something
- * @stimer: its synthetic timers
+ * @stimer: its synthetic timers; @synic: its synthetic interrupt controller
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
  * @run_ticks, @dispatches, @hypercalls: time in DISPATCH_VP, its calls, calls of the child's
  * @vp_assist: synthetic MSR
@@ -89,6 +90,7 @@ struct vp {
 	u64 iret_rip;
 	struct apic apic;
 	struct stimer stimer[HVABI_STIMERS];
+	struct vp_synic synic;
 	u64 deadline;
 	struct vp *deadline_prev, *deadline_next;
 	u64 run_ticks, dispatches, hypercalls;

@@ -662,6 +662,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		.partition = vp->partition, .id = vp->partition->id,
 	};
 	enum step step;
+	u64 gpa;
 
 	vp->running = true;
 	vp->cpu = core;
@@ -669,6 +670,10 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		/* INIT changes registers that are in the processor now. */
 		if (vp->apic.init)
 			registers_out(&stay, true);
+		if (!vp_synic_deliver(vp, &gpa)) {
+			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
+			break;
+		}
 		if (!vp_ready(vp)) {
 			step = STEP_BLOCK;
 			break;

@@ -312,6 +312,19 @@ HVABI_ASSERT_SIZE(struct hvabi_x64_apic_eoi_message, 8);
 HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, vp_index, 0);
 HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, interrupt_vector, 4);
 
+/* TIMER_EXPIRED: to a guest, by its own synthetic interrupt controller. Times are reference times. */
+struct hvabi_timer_expired_message {
+	uint32_t timer_index;
+	uint32_t reserved;
+	uint64_t expiration_time;
+	uint64_t delivery_time;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_timer_expired_message, 24);
+HVABI_ASSERT_AT(struct hvabi_timer_expired_message, timer_index, 0);
+HVABI_ASSERT_AT(struct hvabi_timer_expired_message, expiration_time, 8);
+HVABI_ASSERT_AT(struct hvabi_timer_expired_message, delivery_time, 16);
+
 /*
  * Scheduler signals, for the parent's synthetic interrupt controller: the processors named could run
  * again. Naming one that runs, or has run meanwhile, means nothing.

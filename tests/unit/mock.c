@@ -14,6 +14,7 @@
 #include <hypervisor/core/frame.h>
 #include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/lock.h>
+#include <hypervisor/core/message.h>
 #include <hypervisor/core/npt.h>
 #include <hypervisor/core/options.h>
 #include <hypervisor/core/parent_map.h>
@@ -316,7 +317,16 @@ uint32_t mock_dispatch(const struct vp *vp)
 
 enum run_result mock_ready_or_blocked(struct cpu *cpu, struct vp *vp)
 {
+	uint64_t gpa;
+
 	vp->cpu = cpu;
+	if (!vp_synic_deliver(vp, &gpa)) {
+		uint32_t level;
+
+		message_memory(vp, gpa, HVABI_INTERCEPT_ACCESS_WRITE,
+			       mock_entry(vp->partition->id, gpa >> 12, &level) != 0);
+		return RUN_INTERCEPT;
+	}
 	return vp_ready(vp) ? RUN_PREEMPTED : RUN_BLOCKED;
 }
 

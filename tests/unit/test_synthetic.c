@@ -94,13 +94,13 @@ static void features_are_given_early(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(synthetic_features(), 0x7400beb);
+	assert_int_equal(synthetic_features(), 0x7400bfb);
 	assert_status(set_features(0), INVALID_PARTITION_STATE);
-	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x7400beb);
+	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x7400bfb);
 	mock_deposit(HVABI_PARTITION_ID_SELF, 4000, 1);
 	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0), SUCCESS);
 	memcpy(&id, mock_out(), 8);
-	assert_status(set_features(HVABI_SYNTHETIC_HV1 | HVABI_SYNTHETIC_SYNIC),
+	assert_status(set_features(HVABI_SYNTHETIC_HV1 | HVABI_SYNTHETIC_VP_RUNTIME),
 		      PROPERTY_VALUE_OUT_OF_RANGE);
 	assert_status(set_features(1ull << 63), PROPERTY_VALUE_OUT_OF_RANGE);
 	assert_int_equal(partition_find(id)->property[PROPERTY_SYNTHETIC_FEATURES], 0);
@@ -128,6 +128,7 @@ static void leaves(void **state)
 	} rows[] = {
 		{ HVABI_SYNTHETIC_HYPERVISOR_PRESENT, 0, 0, 0 },
 		{ HVABI_SYNTHETIC_REFERENCE_COUNTER, 1 << 1, 0, 0 }, { HVABI_SYNTHETIC_TIMERS, 1 << 3, 0, 0 },
+		{ HVABI_SYNTHETIC_SYNIC, 1 << 2, 0, 0 },
 		{ HVABI_SYNTHETIC_APIC_ACCESS, 1 << 4, 0, 0 },
 		{ HVABI_SYNTHETIC_HYPERCALL, 1 << 5, 1 << 10, 0 },
 		{ HVABI_SYNTHETIC_VP_INDEX, 1 << 6, 0, 0 }, { HVABI_SYNTHETIC_REFERENCE_TSC, 1 << 9, 0, 0 },
@@ -183,12 +184,15 @@ static void registers_go_by_feature(void **state)
 		{ HVABI_MSR_ICR, HVABI_SYNTHETIC_APIC_ACCESS },
 		{ HVABI_MSR_TPR, HVABI_SYNTHETIC_APIC_ACCESS },
 		{ HVABI_MSR_VP_ASSIST_PAGE, HVABI_SYNTHETIC_HV1 },
+		{ HVABI_MSR_SCONTROL, HVABI_SYNTHETIC_SYNIC },
+		{ HVABI_MSR_SIEFP, HVABI_SYNTHETIC_SYNIC },
+		{ HVABI_MSR_SINT0 + 15, HVABI_SYNTHETIC_SYNIC },
 		{ HVABI_MSR_STIMER0_CONFIG, HVABI_SYNTHETIC_TIMERS },
 		{ HVABI_MSR_STIMER0_CONFIG + 7, HVABI_SYNTHETIC_TIMERS },
 	};
 	static const uint32_t unknown[] = {
-		HVABI_MSR_RESET, HVABI_MSR_VP_RUNTIME, HVABI_MSR_SCONTROL, HVABI_MSR_SIMP,
-		HVABI_MSR_SINT0, HVABI_MSR_STIMER0_CONFIG + 8, HVABI_MSR_STIMER0_CONFIG - 1,
+		HVABI_MSR_RESET, HVABI_MSR_VP_RUNTIME, HVABI_MSR_SIRBP, HVABI_MSR_SINT0 - 1,
+		HVABI_MSR_SINT0 + 16, HVABI_MSR_STIMER0_CONFIG + 8, HVABI_MSR_STIMER0_CONFIG - 1,
 		HVABI_MSR_GUEST_IDLE, HVABI_MSR_CRASH_P0 - 1, HVABI_MSR_REENLIGHTENMENT_CONTROL,
 		0x10, 0x1c, 0x7ff, 0x900, 0xc0000080, 0x3fffffff,
 	};
@@ -279,7 +283,7 @@ static void timers_by_register(void **state)
 		assert_true(second->stimer[i].expiry == TIME_NEVER);
 	}
 	assert_int_equal(mock_timer, partition_tsc(p, 1000));
-	assert_int_equal(wr(HVABI_MSR_STIMER0_CONFIG, HVABI_STIMER_ENABLE), MSR_REFUSED);
+	assert_int_equal(wr(HVABI_MSR_STIMER0_CONFIG, HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT), MSR_REFUSED);
 	assert_int_equal(rd(HVABI_MSR_STIMER0_CONFIG), 0x1401);
 	/* Without an APIC they have nothing to raise. */
 	plain = mock_vp(mock_apic_child(20, 0, HVABI_SYNTHETIC_TIMERS), 0);

@@ -115,7 +115,7 @@ static void assert_refused(uint64_t config)
 {
 	struct stimer before = t;
 
-	assert_false(stimer_write_config(&t, config, 7));
+	assert_false(stimer_write_config(&t, config, 7, false));
 	assert_memory_equal(&before, &t, sizeof(t));
 }
 
@@ -123,8 +123,8 @@ static void refusals(void **state)
 {
 	(void)state;
 	fresh();
-	stimer_write_count(&t, 100, 0);
-	assert_true(stimer_write_config(&t, ON, 0));
+	stimer_write_count(&t, 100, 0, false);
+	assert_true(stimer_write_config(&t, ON, 0, false));
 	assert_refused(ON | 1ull << 13);
 	assert_refused(ON | 1ull << 20);
 	assert_refused(ON | 1ull << 63);
@@ -134,10 +134,10 @@ static void refusals(void **state)
 	assert_refused(HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT | 15ull << HVABI_STIMER_VECTOR_SHIFT);
 	assert_refused(HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT);
 	assert_true(stimer_write_config(&t, HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT |
-					16ull << HVABI_STIMER_VECTOR_SHIFT, 0));
+					16ull << HVABI_STIMER_VECTOR_SHIFT, 0, false));
 	/* Not enabled, all of it can be noted down. */
 	assert_true(stimer_write_config(&t, 0xfull << HVABI_STIMER_SINT_SHIFT | HVABI_STIMER_LAZY |
-					HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE, 0));
+					HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE, 0, false));
 	assert_int_equal(t.config, 0xf000e);
 	assert_true(t.expiry == TIME_NEVER);
 }
@@ -146,9 +146,9 @@ static void one_shot(void **state)
 {
 	(void)state;
 	fresh();
-	stimer_write_count(&t, 100, 5);
+	stimer_write_count(&t, 100, 5, false);
 	assert_true(t.expiry == TIME_NEVER);		/* not enabled */
-	assert_true(stimer_write_config(&t, ON, 5));
+	assert_true(stimer_write_config(&t, ON, 5, false));
 	assert_int_equal(t.expiry, 100);
 	assert_int_equal(stimer_expire(&t, 99), 0);
 	assert_int_equal(stimer_expire(&t, 100), VECTOR);
@@ -157,17 +157,17 @@ static void one_shot(void **state)
 	assert_true(t.expiry == TIME_NEVER);
 	assert_int_equal(stimer_expire(&t, 101), 0);
 	/* The past has come already. */
-	stimer_write_count(&t, 50, 200);
-	assert_true(stimer_write_config(&t, ON, 200));
+	stimer_write_count(&t, 50, 200, false);
+	assert_true(stimer_write_config(&t, ON, 200, false));
 	assert_int_equal(stimer_expire(&t, 200), VECTOR);
 	/* Enabled without a count: it waits for one, and a count of 0 takes the enable back. */
-	stimer_write_count(&t, 0, 200);
-	assert_true(stimer_write_config(&t, ON, 200));
+	stimer_write_count(&t, 0, 200, false);
+	assert_true(stimer_write_config(&t, ON, 200, false));
 	assert_true(t.expiry == TIME_NEVER);
 	assert_int_equal(t.config, ON);
-	stimer_write_count(&t, 300, 200);
+	stimer_write_count(&t, 300, 200, false);
 	assert_int_equal(t.expiry, 300);
-	stimer_write_count(&t, 0, 200);
+	stimer_write_count(&t, 0, 200, false);
 	assert_int_equal(t.config, DIRECT);
 	assert_true(t.expiry == TIME_NEVER);
 }
@@ -176,25 +176,25 @@ static void auto_enable(void **state)
 {
 	(void)state;
 	fresh();
-	assert_true(stimer_write_config(&t, DIRECT | HVABI_STIMER_AUTO_ENABLE, 0));
-	stimer_write_count(&t, 50, 0);
+	assert_true(stimer_write_config(&t, DIRECT | HVABI_STIMER_AUTO_ENABLE, 0, false));
+	stimer_write_count(&t, 50, 0, false);
 	assert_int_equal(t.config, ON | HVABI_STIMER_AUTO_ENABLE);
 	assert_int_equal(t.expiry, 50);
 	assert_int_equal(stimer_expire(&t, 60), VECTOR);
 	assert_int_equal(t.config, DIRECT | HVABI_STIMER_AUTO_ENABLE);
-	stimer_write_count(&t, 70, 60);
+	stimer_write_count(&t, 70, 60, false);
 	assert_int_equal(t.expiry, 70);
-	stimer_write_count(&t, 0, 60);
+	stimer_write_count(&t, 0, 60, false);
 	assert_int_equal(t.config, DIRECT | HVABI_STIMER_AUTO_ENABLE);
 	assert_true(t.expiry == TIME_NEVER);
 	/* What could not be enabled by its configuration is not by its count. */
 	assert_true(stimer_write_config(&t, HVABI_STIMER_AUTO_ENABLE |
-					(uint64_t)VECTOR << HVABI_STIMER_VECTOR_SHIFT, 0));
-	stimer_write_count(&t, 50, 0);
+					(uint64_t)VECTOR << HVABI_STIMER_VECTOR_SHIFT, 0, false));
+	stimer_write_count(&t, 50, 0, false);
 	assert_false(t.config & HVABI_STIMER_ENABLE);
 	assert_true(stimer_write_config(&t, HVABI_STIMER_AUTO_ENABLE | HVABI_STIMER_DIRECT |
-					15ull << HVABI_STIMER_VECTOR_SHIFT, 0));
-	stimer_write_count(&t, 50, 0);
+					15ull << HVABI_STIMER_VECTOR_SHIFT, 0, false));
+	stimer_write_count(&t, 50, 0, false);
 	assert_false(t.config & HVABI_STIMER_ENABLE);
 	assert_true(t.expiry == TIME_NEVER);
 }
@@ -203,8 +203,8 @@ static void periodic(void **state)
 {
 	(void)state;
 	fresh();
-	stimer_write_count(&t, 10000, 1000);
-	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000));
+	stimer_write_count(&t, 10000, 1000, false);
+	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000, false));
 	assert_int_equal(t.expiry, 11000);
 	assert_int_equal(stimer_expire(&t, 10999), 0);
 	assert_int_equal(stimer_expire(&t, 11000), VECTOR);
@@ -218,11 +218,11 @@ static void periodic(void **state)
 	assert_int_equal(stimer_expire(&t, 71000), VECTOR);
 	assert_int_equal(t.expiry, 81000);
 	/* A new period begins when it is written. */
-	stimer_write_count(&t, 100000, 1075);
+	stimer_write_count(&t, 100000, 1075, false);
 	assert_int_equal(t.expiry, 101075);
-	stimer_write_count(&t, UINT64_MAX, 1075);
+	stimer_write_count(&t, UINT64_MAX, 1075, false);
 	assert_true(t.expiry == TIME_NEVER);
-	stimer_write_count(&t, UINT64_MAX - 1076, 1075);
+	stimer_write_count(&t, UINT64_MAX - 1076, 1075, false);
 	assert_true(t.expiry == UINT64_MAX - 1);
 }
 
@@ -230,14 +230,14 @@ static void periods_have_a_floor(void **state)
 {
 	(void)state;
 	fresh();
-	stimer_write_count(&t, 1, 1000);
-	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000));
+	stimer_write_count(&t, 1, 1000, false);
+	assert_true(stimer_write_config(&t, ON | HVABI_STIMER_PERIODIC, 1000, false));
 	assert_int_equal(t.count, 1);
 	assert_int_equal(t.expiry, 1000 + STIMER_PERIOD_MIN);
 	assert_int_equal(stimer_expire(&t, 1000 + STIMER_PERIOD_MIN), VECTOR);
 	assert_int_equal(t.expiry, 1000 + 2 * STIMER_PERIOD_MIN);
 	/* One-shot, a guest has to set it each time: no floor. */
-	assert_true(stimer_write_config(&t, ON, 1000));
+	assert_true(stimer_write_config(&t, ON, 1000, false));
 	assert_int_equal(t.expiry, 1);
 }
 
