@@ -35,7 +35,7 @@ static bool wanted(const struct vp *vp)
 		return a->sipi;
 	if (!vp->halted || event_pending(vp) || (a->nmi && !vp->nmi_masked))
 		return true;
-	return (vp->state.rflags & RFLAGS_IF) &&
+	return ((vp->state.rflags & RFLAGS_IF) || vp->idle) &&
 	       (a->extint >= 0 || apic_pending(a) != APIC_NO_VECTOR);
 }
 
@@ -130,6 +130,7 @@ bool vp_ready(struct vp *vp)
 	if (!wanted(vp))
 		return false;
 	vp->halted = false;
+	vp->idle = false;
 	return true;
 }
 

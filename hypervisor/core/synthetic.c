@@ -36,6 +36,7 @@ static const struct feature_row rows[] = {
 	{ HVABI_SYNTHETIC_HYPERCALL, HVABI_PRIV_HYPERCALL, HVABI_FEATURE_CRASH_MSRS },
 	{ HVABI_SYNTHETIC_VP_INDEX, HVABI_PRIV_VP_INDEX, 0 },
 	{ HVABI_SYNTHETIC_REFERENCE_TSC, HVABI_PRIV_REFERENCE_TSC, 0 },
+	{ HVABI_SYNTHETIC_GUEST_IDLE, HVABI_PRIV_GUEST_IDLE, HVABI_FEATURE_IDLE_STATE },
 	/* One TSC for all processors, at one rate: who knows the rate may rely on it. */
 	{ HVABI_SYNTHETIC_FREQUENCIES, HVABI_PRIV_FREQUENCY_MSRS | HVABI_PRIV_TSC_INVARIANT,
 	  HVABI_FEATURE_FREQUENCY_MSRS },
@@ -268,6 +269,8 @@ static u64 feature_of(u32 msr)
 	case HVABI_MSR_ICR:
 	case HVABI_MSR_TPR:
 		return HVABI_SYNTHETIC_APIC_ACCESS;
+	case HVABI_MSR_GUEST_IDLE:
+		return HVABI_SYNTHETIC_GUEST_IDLE;
 	/* Linux writes it whatever it was offered. */
 	case HVABI_MSR_VP_ASSIST_PAGE:
 		return HVABI_SYNTHETIC_HV1;
@@ -285,7 +288,7 @@ static bool synthetic_known(const struct vp *vp, u32 msr)
 {
 	u64 feature = feature_of(msr);
 
-	if ((feature & (HVABI_SYNTHETIC_APIC_ACCESS | HVABI_SYNTHETIC_SYNIC)) &&
+	if ((feature & (HVABI_SYNTHETIC_APIC_ACCESS | HVABI_SYNTHETIC_SYNIC | HVABI_SYNTHETIC_GUEST_IDLE)) &&
 	    !partition_has_apic(vp->partition))
 		return false;
 	return feature && has(vp->partition, feature);
@@ -384,6 +387,10 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 		break;
 	case HVABI_MSR_CRASH_CTL:
 		*value = HVABI_CRASH_NOTIFY | HVABI_CRASH_NOTIFY_MSG;
+		break;
+	case HVABI_MSR_GUEST_IDLE:
+		/* As HLT, which an interrupt ends that is there already. */
+		vp->halted = vp->idle = true;
 		break;
 	case HVABI_MSR_EOI:
 	case HVABI_MSR_ICR:

@@ -50,6 +50,7 @@ void vp_init(struct vp *vp)
 	s->segment[SEG_LDTR] = real_mode_segment(2);
 	s->segment[SEG_TR] = real_mode_segment(11);
 	vp->halted = false;
+	vp->idle = false;
 	vp->nmi_masked = false;
 	vp->iret_rip = VP_NO_IRET;
 }

@@ -62,7 +62,7 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @blocked: the last dispatch answered "blocked", and no signal has said since that it could go on
  * @signal_on, @signal_next: the queue of signals that it is in
  * @root_signals: how often it was named in signals
- * @halted: stands behind a HLT
+ * @halted: stands behind a HLT, or a read of GUEST_IDLE (@idle): then RFLAGS.IF does not matter
  * @nmi_masked: between an NMI and its IRET; @iret_rip: where that IRET is, if it was announced
  * @apic: its local APIC; without LAPIC_ENABLED only apic.base means something
  * @stimer: its synthetic timers; @synic: its synthetic interrupt controller
@@ -86,6 +86,7 @@ struct vp {
 	struct vp *signal_next;
 	u64 root_signals;
 	bool halted;
+	bool idle;
 	bool nmi_masked;
 	u64 iret_rip;
 	struct apic apic;

@@ -133,7 +133,8 @@ static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
 	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
 		v->reg64 = (vp->apic.wait_for_sipi && partition_has_apic(vp->partition) ?
 			    HVABI_ACTIVITY_STARTUP_SUSPEND : 0) |
-			   (vp->halted ? HVABI_ACTIVITY_HALT_SUSPEND : 0);
+			   (vp->halted && !vp->idle ? HVABI_ACTIVITY_HALT_SUSPEND : 0) |
+			   (vp->idle ? HVABI_ACTIVITY_IDLE_SUSPEND : 0);
 		break;
 	case HVABI_REG_APIC_BASE:
 		v->reg64 = vp->apic.base;
@@ -186,14 +187,16 @@ static u16 set_xfem(struct vp *vp, u64 value)
 	return HVABI_STATUS_SUCCESS;
 }
 
-/* What HLT and INIT leave can be set by whoever restores a processor. */
+/* What HLT, INIT and GUEST_IDLE leave can be set by whoever restores a processor. */
 static u16 set_activity(struct vp *vp, u64 value)
 {
 	if (!partition_has_apic(vp->partition) ||
-	    (value & ~(HVABI_ACTIVITY_STARTUP_SUSPEND | HVABI_ACTIVITY_HALT_SUSPEND)))
+	    (value & ~(HVABI_ACTIVITY_STARTUP_SUSPEND | HVABI_ACTIVITY_HALT_SUSPEND |
+		       HVABI_ACTIVITY_IDLE_SUSPEND)))
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
 	vp->apic.wait_for_sipi = value & HVABI_ACTIVITY_STARTUP_SUSPEND;
-	vp->halted = value & HVABI_ACTIVITY_HALT_SUSPEND;
+	vp->idle = value & HVABI_ACTIVITY_IDLE_SUSPEND;
+	vp->halted = vp->idle || (value & HVABI_ACTIVITY_HALT_SUSPEND);
 	return HVABI_STATUS_SUCCESS;
 }
 

@@ -125,6 +125,42 @@ static void a_halted_processor_blocks_until_there_is_something(void **state)
 	assert_int_equal(mock_dispatch(vp), BLOCKED);
 }
 
+/* A read of GUEST_IDLE: what HLT is, but for RFLAGS.IF. */
+static void guest_idle_waits_with_interrupts_off(void **state)
+{
+	struct vp *vp = vps[0];
+	uint64_t value = 0x5a5a;
+
+	(void)state;
+	assert_int_equal(synthetic_read(vp, HVABI_MSR_GUEST_IDLE, &value), MSR_UNKNOWN);
+	assert_false(vp->halted);
+	p->property[PROPERTY_SYNTHETIC_FEATURES] = HVABI_SYNTHETIC_GUEST_IDLE;
+	vp->state.rflags = 2;
+	assert_int_equal(synthetic_read(vp, HVABI_MSR_GUEST_IDLE, &value), MSR_DONE);
+	assert_int_equal(value, 0);
+	assert_int_equal(mock_dispatch(vp), BLOCKED);
+	/* What is masked by priority does not end it, as it does not end HLT. */
+	vp->apic.tpr = 0x50;
+	to(0, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(signals(vp), 0);
+	assert_int_equal(mock_dispatch(vp), BLOCKED);
+	to(0, APIC_MODE_FIXED, 0x61);
+	assert_int_equal(signals(vp), 1);
+	assert_int_equal(mock_dispatch(vp), READY);
+	assert_false(vp->halted || vp->idle);
+	assert_true(irr(vp, 0x61));
+	/* One that is there already ends it at once; a HLT then waits as ever. */
+	assert_int_equal(synthetic_read(vp, HVABI_MSR_GUEST_IDLE, &value), MSR_DONE);
+	assert_int_equal(mock_dispatch(vp), READY);
+	block(vp);
+	/* The wait can be told from HLT, and restored. */
+	assert_status(mock_set(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_ACTIVITY_IDLE_SUSPEND), SUCCESS);
+	assert_status(mock_get(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE), SUCCESS);
+	assert_int_equal(*(uint64_t *)mock_out(), HVABI_ACTIVITY_IDLE_SUSPEND);
+	assert_int_equal(mock_dispatch(vp), READY);
+	assert_int_equal(synthetic_write(cpu, vp, HVABI_MSR_GUEST_IDLE, 0, &value), MSR_REFUSED);
+}
+
 static void each_blocked_answer_gets_one_signal(void **state)
 {
 	struct vp *vp = vps[1];
@@ -679,7 +715,7 @@ static void activity(void **state)
 	vp->apic.wait_for_sipi = true;
 	assert_int_equal(get(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE),
 			 HVABI_ACTIVITY_HALT_SUSPEND | HVABI_ACTIVITY_STARTUP_SUSPEND);
-	assert_status(mock_set(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_ACTIVITY_IDLE_SUSPEND),
+	assert_status(mock_set(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_ACTIVITY_IDLE_SUSPEND << 1),
 		      INVALID_REGISTER_VALUE);
 	assert_true(vp->halted && vp->apic.wait_for_sipi);
 	assert_status(mock_set(vp, HVABI_REG_INTERNAL_ACTIVITY_STATE,
@@ -890,6 +926,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CHILD_TEST(a_halted_processor_blocks_until_there_is_something),
+		CHILD_TEST(guest_idle_waits_with_interrupts_off),
 		CHILD_TEST(each_blocked_answer_gets_one_signal),
 		CHILD_TEST(one_in_an_intercept_is_not_signalled),
 		CHILD_TEST(requests_before_the_answer_are_seen),

@@ -94,9 +94,9 @@ static void features_are_given_early(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(synthetic_features(), 0x7400bfb);
+	assert_int_equal(synthetic_features(), 0x7400ffb);
 	assert_status(set_features(0), INVALID_PARTITION_STATE);
-	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x7400bfb);
+	assert_int_equal(p->property[PROPERTY_SYNTHETIC_FEATURES], 0x7400ffb);
 	mock_deposit(HVABI_PARTITION_ID_SELF, 4000, 1);
 	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0), SUCCESS);
 	memcpy(&id, mock_out(), 8);
@@ -132,6 +132,7 @@ static void leaves(void **state)
 		{ HVABI_SYNTHETIC_APIC_ACCESS, 1 << 4, 0, 0 },
 		{ HVABI_SYNTHETIC_HYPERCALL, 1 << 5, 1 << 10, 0 },
 		{ HVABI_SYNTHETIC_VP_INDEX, 1 << 6, 0, 0 }, { HVABI_SYNTHETIC_REFERENCE_TSC, 1 << 9, 0, 0 },
+		{ HVABI_SYNTHETIC_GUEST_IDLE, 1 << 10, 1 << 5, 0 },
 		{ HVABI_SYNTHETIC_FREQUENCIES, 1 << 11 | 1 << 15, 1 << 8, 0 },
 		{ HVABI_SYNTHETIC_DIRECT_TIMERS, 0, 1 << 19, 0 },
 		{ HVABI_SYNTHETIC_TLB_FLUSH, 0, 0, 1 << 2 },
@@ -184,6 +185,7 @@ static void registers_go_by_feature(void **state)
 		{ HVABI_MSR_ICR, HVABI_SYNTHETIC_APIC_ACCESS },
 		{ HVABI_MSR_TPR, HVABI_SYNTHETIC_APIC_ACCESS },
 		{ HVABI_MSR_VP_ASSIST_PAGE, HVABI_SYNTHETIC_HV1 },
+		{ HVABI_MSR_GUEST_IDLE, HVABI_SYNTHETIC_GUEST_IDLE },
 		{ HVABI_MSR_SCONTROL, HVABI_SYNTHETIC_SYNIC },
 		{ HVABI_MSR_SIEFP, HVABI_SYNTHETIC_SYNIC },
 		{ HVABI_MSR_SINT0 + 15, HVABI_SYNTHETIC_SYNIC },
@@ -193,7 +195,7 @@ static void registers_go_by_feature(void **state)
 	static const uint32_t unknown[] = {
 		HVABI_MSR_RESET, HVABI_MSR_VP_RUNTIME, HVABI_MSR_SIRBP, HVABI_MSR_SINT0 - 1,
 		HVABI_MSR_SINT0 + 16, HVABI_MSR_STIMER0_CONFIG + 8, HVABI_MSR_STIMER0_CONFIG - 1,
-		HVABI_MSR_GUEST_IDLE, HVABI_MSR_CRASH_P0 - 1, HVABI_MSR_REENLIGHTENMENT_CONTROL,
+		HVABI_MSR_GUEST_IDLE + 1, HVABI_MSR_CRASH_P0 - 1, HVABI_MSR_REENLIGHTENMENT_CONTROL,
 		0x10, 0x1c, 0x7ff, 0x900, 0xc0000080, 0x3fffffff,
 	};
 
