@@ -24,8 +24,8 @@ static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
 	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT] [--disk FILE]\n"
 	"\n"
-	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu, apic)\n"
-	"as a guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
+	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu, apic,\n"
+	"synic) as a guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
 	"serial console (ttyS0) on the terminal; Ctrl-A x ends it.\n"
 	"\n"
 	"  -k, --kernel FILE   Linux kernel (bzImage, 64 bits)\n"
@@ -163,7 +163,8 @@ int cmd_run(int argc, char **argv)
 	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
 	if (lapic) {
 		config.vm_flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC;
-		config.synthetic_features = MSHV_SYNTHETIC_LINUX | HVABI_SYNTHETIC_APIC_ACCESS;
+		config.synthetic_features = MSHV_SYNTHETIC_LINUX | HVABI_SYNTHETIC_APIC_ACCESS |
+					    HVABI_SYNTHETIC_SYNIC | HVABI_SYNTHETIC_GUEST_IDLE;
 	}
 	if (linux_config.kernel) {
 		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
