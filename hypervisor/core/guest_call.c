@@ -4,6 +4,7 @@
  */
 #include <hvabi/guest.h>
 #include <hvabi/hypercall.h>
+#include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
 #include "guest_call.h"
@@ -161,7 +162,13 @@ static u16 check_control(const struct row *row, u64 control)
 	return HVABI_STATUS_SUCCESS;
 }
 
-bool guest_call(struct cpu *cpu, struct vp *vp, const struct guest_call *call, u64 *result, u64 *fault)
+bool guest_call_extended(const struct partition *p)
+{
+	return intercept_wanted(p, HVABI_INTERCEPT_TYPE_HYPERCALL, 0, HVABI_INTERCEPT_ACCESS_MASK_EXECUTE);
+}
+
+enum guest_call_outcome guest_call(struct cpu *cpu, struct vp *vp, const struct guest_call *call,
+				   u64 *result, u64 *fault)
 {
 	const struct row *row = find(vp->partition, hvabi_control_code(call->control));
 	struct context c = {
@@ -170,9 +177,11 @@ bool guest_call(struct cpu *cpu, struct vp *vp, const struct guest_call *call, u
 	u16 status, reps = hvabi_control_reps(call->control);
 	u32 bytes;
 
+	if (hvabi_control_code(call->control) >= HVABI_CALL_EXTENDED && guest_call_extended(vp->partition))
+		return GUEST_CALL_INTERCEPT;
 	if (!row) {
 		*result = hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
-		return true;
+		return GUEST_CALL_DONE;
 	}
 	status = check_control(row, call->control);
 	bytes = row->bytes + c.banks * 8 + (row->list ? reps * 8u : 0);
@@ -186,10 +195,10 @@ bool guest_call(struct cpu *cpu, struct vp *vp, const struct guest_call *call, u
 		} else if (read_guest(vp->partition, call->input, cpu->hc_input, bytes) !=
 			   HVABI_TRANSLATE_SUCCESS) {
 			*fault = call->input;
-			return false;
+			return GUEST_CALL_FAULT;
 		}
 		status = row->handler(&c);
 	}
 	*result = hvabi_result(status, status == HVABI_STATUS_SUCCESS ? reps : hvabi_control_start(call->control));
-	return true;
+	return GUEST_CALL_DONE;
 }

@@ -219,7 +219,7 @@ u16 hc_get_partition_id(struct hypercall *c)
 }
 
 /*
- * INSTALL_INTERCEPT (0x004d): CPUID leaves, MSRs and exceptions.  Ports always
+ * INSTALL_INTERCEPT (0x004d): CPUID leaves, MSRs, exceptions and extended hypercalls.  Ports always
  * exit; MSRs that are switched with the VP never do, and are refused.
  */
 u16 hc_install_intercept(struct hypercall *c)
@@ -249,6 +249,10 @@ u16 hc_install_intercept(struct hypercall *c)
 	case HVABI_INTERCEPT_TYPE_EXCEPTION:
 		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
 		most = 31;
+		break;
+	case HVABI_INTERCEPT_TYPE_HYPERCALL:
+		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
+		most = 0;		/* all that are extended ones */
 		break;
 	default:
 		return HVABI_STATUS_INVALID_PARAMETER;

@@ -5,6 +5,7 @@
 #include "message.h"
 #include "platform.h"
 #include "translate.h"
+#include "xsave.h"
 
 #define CR0_PE		BIT(0)
 #define CR0_AM		BIT(18)
@@ -168,6 +169,26 @@ void message_apic_eoi(struct vp *vp, u8 vector)
 
 	m->vp_index = vp->index;
 	m->interrupt_vector = vector;
+	end(vp);
+}
+
+void message_hypercall(struct vp *vp, u8 length)
+{
+	const struct vp_state *s = &vp->state;
+	struct hvabi_x64_hypercall_intercept_message *m =
+		begin(vp, HVABI_MSG_HYPERCALL_INTERCEPT, HVABI_HYPERCALL_INTERCEPT_SIZE);
+
+	fill_header(vp, &m->header, length, HVABI_INTERCEPT_ACCESS_EXECUTE);
+	m->rax = s->gpr[RAX];
+	m->rbx = s->gpr[RBX];
+	m->rcx = s->gpr[RCX];
+	m->rdx = s->gpr[RDX];
+	m->r8 = s->gpr[R8];
+	m->rsi = s->gpr[RSI];
+	m->rdi = s->gpr[RDI];
+	for (u32 i = 0; i < ARRAY_SIZE(m->xmm_registers); i++)
+		xsave_get_xmm(vp_xsave_area(vp), i, &m->xmm_registers[i]);
+	m->flags = vp->partition->isolated ? 1 : 0;
 	end(vp);
 }
 

@@ -7,6 +7,7 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include "deadline.h"
+#include "guest_call.h"
 #include "interrupt.h"
 #include "platform.h"
 #include "synthetic.h"
@@ -97,6 +98,8 @@ void synthetic_cpuid(const struct partition *p, u32 leaf, u32 out[4])
 		break;
 	case HVABI_CPUID_FEATURES:
 		features_leaf(p, out);
+		if (has(p, HVABI_SYNTHETIC_HYPERCALL) && guest_call_extended(p))
+			out[1] = HVABI_PRIV_HIGH_EXTENDED_HYPERCALLS;
 		break;
 	case HVABI_CPUID_RECOMMENDATIONS:
 		out[0] = HVABI_RECOMMEND_RELAXED_TIMING | HVABI_RECOMMEND_NO_AUTO_EOI;

@@ -551,8 +551,16 @@ static enum step exit_vmmcall(struct stay *stay)
 		return undefined(stay, HVABI_COUNT_EXIT_HYPERCALL);
 	count_exit(stay, HVABI_COUNT_EXIT_HYPERCALL);
 	stay->vp->hypercalls++;
-	if (!guest_call(&stay->cpu->core, stay->vp, &call, &s->gpr[RAX], &fault))
+	switch (guest_call(&stay->cpu->core, stay->vp, &call, &s->gpr[RAX], &fault)) {
+	case GUEST_CALL_FAULT:
 		return memory_fault(stay, fault, HVABI_INTERCEPT_ACCESS_READ);
+	case GUEST_CALL_INTERCEPT:
+		registers_out(stay, true);
+		message_hypercall(stay->vp, instruction_length(stay, 3));
+		return STEP_INTERCEPT;
+	case GUEST_CALL_DONE:
+		break;
+	}
 	advance(stay, instruction_length(stay, 3));
 	return STEP_CONTINUE;
 }

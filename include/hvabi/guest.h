@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hypercalls that guests make: TLB flushes and interrupts for many processors at once (TLFS 9.4.2, 10.5).
+ * Hypercalls that guests make: TLB flushes and interrupts for many processors at once (TLFS 9.4.2, 10.5),
+ * and extended ones, which not the hypervisor answers but the parent.
  * Layouts as in Linux's hyperv-tlfs.h / hvgdk.h and the TLFS.
  */
 #ifndef HVABI_GUEST_H
@@ -14,6 +15,11 @@
 #define HVABI_CALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX	0x0013u
 #define HVABI_CALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX	0x0014u
 #define HVABI_CALL_SEND_SYNTHETIC_CLUSTER_IPI_EX	0x0015u
+
+/* Extended calls: this code and up. */
+#define HVABI_CALL_EXTENDED				0x8000u
+#define HVABI_CALL_EXT_QUERY_CAPABILITIES		0x8001u
+#define HVABI_CALL_EXT_MEMORY_HEAT_HINT			0x8003u
 
 /* Flags of flushes. */
 #define HVABI_FLUSH_ALL_PROCESSORS			(1ull << 0)
@@ -76,5 +82,26 @@ struct hvabi_input_cluster_ipi_ex {
 
 HVABI_ASSERT_SIZE(struct hvabi_input_cluster_ipi_ex, 24);
 HVABI_ASSERT_AT(struct hvabi_input_cluster_ipi_ex, set, 8);
+
+/* EXT_QUERY_CAPABILITIES: no input; output: 8 bytes. */
+#define HVABI_EXT_CAPABILITY_COLD_DISCARD_HINT	(1ull << 8)
+
+/* EXT_MEMORY_HEAT_HINT: followed by the list, a range each. */
+#define HVABI_HEAT_COLD			0ull
+#define HVABI_HEAT_HOT			1ull
+#define HVABI_HEAT_COLD_DISCARD		2ull	/* and what stands there is not needed any more */
+
+struct hvabi_input_heat_hint {
+	uint64_t heat_type;		/* bits 0-1; the others are 0 */
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_input_heat_hint, 8);
+
+/* A range of pages. Small form: bits 12-63 are the first GFN. Large form: bits 21-63 of its address. */
+#define HVABI_RANGE_ADDITIONAL_PAGES	0x7ffull	/* pages beyond the first */
+#define HVABI_RANGE_LARGE		(1ull << 11)
+#define HVABI_RANGE_LARGE_1G		(1ull << 12)	/* large form: units of 1 GiB and not of 2 MiB */
+#define HVABI_RANGE_LARGE_RESERVED	0x1fe000ull
+#define HVABI_RANGE_LARGE_BASE		(~0ull << 21)
 
 #endif

@@ -274,6 +274,34 @@ HVABI_ASSERT_AT(struct hvabi_x64_exception_intercept_message, ds_segment, 80);
 HVABI_ASSERT_AT(struct hvabi_x64_exception_intercept_message, ss_segment, 96);
 HVABI_ASSERT_AT(struct hvabi_x64_exception_intercept_message, gp_registers, 112);
 
+/* HYPERCALL_INTERCEPT. The parent answers: result word to RAX, and RIP behind the instruction. */
+struct hvabi_x64_hypercall_intercept_message {
+	struct hvabi_x64_intercept_message_header header;
+	uint64_t rax;
+	uint64_t rbx;
+	uint64_t rcx;			/* control word */
+	uint64_t rdx;			/* GPA of the input block */
+	uint64_t r8;			/* GPA of the output block */
+	uint64_t rsi;
+	uint64_t rdi;
+	struct hvabi_u128 xmm_registers[6];
+	uint32_t flags;			/* bit 0: of an isolated guest */
+	uint32_t padding;		/* no part of the message */
+};
+
+#define HVABI_HYPERCALL_INTERCEPT_SIZE	196u
+HVABI_ASSERT_SIZE(struct hvabi_x64_hypercall_intercept_message, 200);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, padding, HVABI_HYPERCALL_INTERCEPT_SIZE);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rax, 40);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rbx, 48);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rcx, 56);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rdx, 64);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, r8, 72);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rsi, 80);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rdi, 88);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, xmm_registers, 96);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, flags, 192);
+
 /* INVALID_VP_REGISTER_VALUE: no common header. */
 struct hvabi_x64_invalid_vp_register_message {
 	uint32_t vp_index;

@@ -5,7 +5,9 @@
 #include <hvabi/guest.h>
 #include <hypervisor/core/guest_call.h>
 #include <hypervisor/core/interrupt.h>
+#include <hypervisor/core/message.h>
 #include <hypervisor/core/synthetic.h>
+#include <hypervisor/core/xsave.h>
 #include "unit.h"
 
 #define BASE		2048ull		/* of the parent's pages behind GFN 0 and on */
@@ -44,7 +46,7 @@ static bool make_at(uint64_t word, uint64_t gpa)
 	const struct guest_call call = { word, gpa, 0 };
 
 	result = 0x5a5a;
-	return guest_call(cpu, vp[0], &call, &result, &fault);
+	return guest_call(cpu, vp[0], &call, &result, &fault) == GUEST_CALL_DONE;
 }
 
 static void make(uint64_t word, const void *in, size_t bytes)
@@ -188,7 +190,7 @@ static void interrupts(void **state)
 	make(control(HVABI_CALL_SEND_SYNTHETIC_CLUSTER_IPI, 0, 0), &in, sizeof(in));
 	assert_result(SUCCESS);
 	assert_requested(5);
-	assert_true(guest_call(cpu, vp[0], &fast, &result, &fault));
+	assert_int_equal(guest_call(cpu, vp[0], &fast, &result, &fault), GUEST_CALL_DONE);
 	assert_result(SUCCESS);
 	assert_requested(7);
 }
@@ -234,6 +236,71 @@ static void input_that_is_not_there_is_faulted_in(void **state)
 	assert_int_equal(p->tlb_generation, generation);
 }
 
+static uint64_t install(uint32_t access, uint64_t parameter)
+{
+	const struct hvabi_input_install_intercept in = {
+		.partition_id = id, .access_type = access,
+		.intercept_type = HVABI_INTERCEPT_TYPE_HYPERCALL, .intercept_parameter = parameter,
+	};
+
+	return mock_call(HVABI_CALL_INSTALL_INTERCEPT, &in, sizeof(in), 0, 0);
+}
+
+static uint32_t high_privileges(void)
+{
+	uint32_t out[4];
+
+	synthetic_cpuid(p, HVABI_CPUID_FEATURES, out);
+	return out[1];
+}
+
+static void extended_calls_are_the_parents(void **state)
+{
+	const struct guest_call call = { control(HVABI_CALL_EXT_MEMORY_HEAT_HINT, 0, 3), PAGES << 12, 0x77 };
+	const struct hvabi_x64_hypercall_intercept_message *m = (const void *)vp[1]->message.payload;
+	struct hvabi_u128 xmm = { 0x1234, 0x5678 };
+
+	(void)state;
+	assert_int_equal(high_privileges(), 0);
+	assert_int_equal(guest_call(cpu, vp[1], &call, &result, &fault), GUEST_CALL_DONE);
+	assert_result(INVALID_HYPERCALL_CODE);
+	assert_status(install(HVABI_INTERCEPT_ACCESS_MASK_READ, 0), INVALID_PARAMETER);
+	assert_status(install(HVABI_INTERCEPT_ACCESS_MASK_EXECUTE, 1), INVALID_PARAMETER);
+	assert_status(install(HVABI_INTERCEPT_ACCESS_MASK_EXECUTE, 0), SUCCESS);
+	assert_int_equal(high_privileges(), HVABI_PRIV_HIGH_EXTENDED_HYPERCALLS);
+	/* The input is the parent's business, too. */
+	result = 0x5a5a;
+	assert_int_equal(guest_call(cpu, vp[1], &call, &result, &fault), GUEST_CALL_INTERCEPT);
+	assert_int_equal(result, 0x5a5a);
+	assert_false(make_at(control(0xffff, 0, 0), 0));
+	assert_true(make_at(control(0x7fff, 0, 0), 0));
+	assert_result(INVALID_HYPERCALL_CODE);
+	for (unsigned int i = 0; i < GPRS; i++)
+		vp[1]->state.gpr[i] = 0x100 + i;
+	vp[1]->state.rip = 0xabc;
+	xsave_set_xmm(vp_xsave_area(vp[1]), 5, &xmm);
+	message_hypercall(vp[1], 3);
+	assert_int_equal(vp[1]->message.header.message_type, HVABI_MSG_HYPERCALL_INTERCEPT);
+	assert_int_equal(vp[1]->message.header.payload_size, 196);
+	assert_int_equal(m->header.vp_index, 1);
+	assert_int_equal(m->header.length_cr8, 3);
+	assert_int_equal(m->header.rip, 0xabc);
+	assert_int_equal(m->rax, 0x100);
+	assert_int_equal(m->rcx, 0x101);
+	assert_int_equal(m->rdx, 0x102);
+	assert_int_equal(m->rbx, 0x103);
+	assert_int_equal(m->rsi, 0x106);
+	assert_int_equal(m->rdi, 0x107);
+	assert_int_equal(m->r8, 0x108);
+	assert_memory_equal(&m->xmm_registers[5], &xmm, sizeof(xmm));
+	assert_int_equal(m->flags, 0);
+	/* Taken back, there are none. */
+	assert_status(install(0, 0), SUCCESS);
+	assert_int_equal(high_privileges(), 0);
+	assert_true(make_at(control(HVABI_CALL_EXT_QUERY_CAPABILITIES, 0, 0), INPUT));
+	assert_result(INVALID_HYPERCALL_CODE);
+}
+
 #define CALL_TEST(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
@@ -248,6 +315,7 @@ int main(void)
 		CALL_TEST(interrupts_refused),
 		CALL_TEST(a_blocked_processor_is_signalled),
 		CALL_TEST(input_that_is_not_there_is_faulted_in),
+		CALL_TEST(extended_calls_are_the_parents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
