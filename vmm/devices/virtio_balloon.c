@@ -220,6 +220,14 @@ void virtio_balloon_set(struct virtio_balloon *balloon, uint64_t size)
 	pthread_mutex_unlock(&balloon->virtio.lock);
 }
 
+void virtio_balloon_hint(struct virtio_balloon *balloon, void *at, uint64_t size)
+{
+	pthread_mutex_lock(&balloon->virtio.lock);
+	discard(balloon, at, size);
+	balloon->hinted += size / PAGE;
+	pthread_mutex_unlock(&balloon->virtio.lock);
+}
+
 void virtio_balloon_get(struct virtio_balloon *balloon, struct balloon_state *state)
 {
 	pthread_mutex_lock(&balloon->virtio.lock);
@@ -231,6 +239,7 @@ void virtio_balloon_get(struct virtio_balloon *balloon, struct balloon_state *st
 		.inflated = balloon->inflated * PAGE,
 		.deflated = balloon->deflated * PAGE,
 		.reported = balloon->reported * PAGE,
+		.hinted = balloon->hinted * PAGE,
 		.failed = balloon->failed * PAGE,
 		.known = balloon->known,
 	};

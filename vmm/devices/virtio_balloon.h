@@ -27,6 +27,7 @@ struct virtio_balloon {
 	struct virtio_balloon_config config;
 	int discard;
 	uint64_t inflated, deflated, reported;	/* pages, ever */
+	uint64_t hinted;		/* the same by another way, virtio_balloon_hint() */
 	uint64_t failed;		/* pages that Linux would not take */
 	/* What the driver said last of its memory, by VIRTIO_BALLOON_S_*; known: a bit each. */
 	uint64_t stat[VIRTIO_BALLOON_S_NR];
@@ -40,7 +41,7 @@ struct virtio_balloon {
 struct balloon_state {
 	bool driver;			/* the guest has one, and it works */
 	uint64_t target, actual;	/* in the balloon */
-	uint64_t inflated, deflated, reported, failed;
+	uint64_t inflated, deflated, reported, hinted, failed;
 	uint64_t stat[VIRTIO_BALLOON_S_NR];
 	uint32_t known;
 };
@@ -53,6 +54,18 @@ void virtio_balloon_init(struct virtio_balloon *balloon, int advice);
 
 /* Asks the guest to have @size bytes (whole pages) in the balloon. What it does is its own matter. */
 void virtio_balloon_set(struct virtio_balloon *balloon, uint64_t size);
+
+/*
+ * The guest has said by another way that it needs [@at, @at + @size) no more: whole pages of its memory in this
+ * process. They are given back like those that it reports.
+ */
+void virtio_balloon_hint(struct virtio_balloon *balloon, void *at, uint64_t size);
+
+/* True if pages that are reported or hinted really are given back. */
+static inline bool virtio_balloon_discards(const struct virtio_balloon *balloon)
+{
+	return balloon->discard >= 0;
+}
 
 /* What is known now; the guest is asked for new statistics, which come when it has the time. */
 void virtio_balloon_get(struct virtio_balloon *balloon, struct balloon_state *state);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests of what a guest gets from the hypervisor besides interrupts: its synthetic interrupt
- * controller, timers that send messages, and waiting by GUEST_IDLE; speaks KTAP on the console.
+ * controller, timers that send messages, waiting by GUEST_IDLE, and extended hypercalls; speaks KTAP
+ * on the console.
  *
  * Every test is run by processor 0 alone and, if there are more, then by all at once, each with
  * pages, timers and counts of its own. Interrupts are off but where a test lets them in.
@@ -9,6 +10,7 @@
  * test. No test asserts how long anything takes.
  */
 #include <hvabi/cpuid.h>
+#include <hvabi/guest.h>
 #include <hvabi/message.h>
 #include <hvabi/partition.h>
 
@@ -504,6 +506,110 @@ static bool test_floor(struct own *own)
 	return true;
 }
 
+/* ---- extended hypercalls ---- */
+
+static uint8_t hypercall_page[GUEST_PAGE_SIZE] __attribute__((aligned(4096)));
+
+static uint64_t hypercall(uint64_t control, uint64_t input, uint64_t output)
+{
+	register uint64_t r8 asm("r8") = output;
+	uint64_t result;
+
+	asm volatile("call *%[page]"
+		     : "=a"(result), "+c"(control), "+d"(input), "+r"(r8)
+		     : [page] "r"(hypercall_page)
+		     : "memory", "cc", "r9", "r10", "r11");
+	return result;
+}
+
+static bool has_extended(void)
+{
+	uint32_t reg[4];
+
+	cpuid(HVABI_CPUID_FEATURES, 0, reg);
+	return reg[1] & HVABI_PRIV_HIGH_EXTENDED_HYPERCALLS;
+}
+
+static bool test_capabilities(struct own *own)
+{
+	volatile uint64_t *out = (volatile uint64_t *)own->events;
+	uint64_t result;
+
+	REQUIRE(has_extended());
+	out[0] = out[1] = ~0ull;
+	result = hypercall(HVABI_CALL_EXT_QUERY_CAPABILITIES, 0, (uint64_t)out);
+	REQUIRE(result == 0, "%lx", result);
+	REQUIRE(out[0] == HVABI_EXT_CAPABILITY_COLD_DISCARD_HINT && out[1] == ~0ull, "%lx", out[0]);
+	result = hypercall(HVABI_CALL_EXT_QUERY_CAPABILITIES, 0, (uint64_t)out + 1);
+	REQUIRE(result == 4, "crooked: %lx", result);
+	result = hypercall(HVABI_CALL_EXT_QUERY_CAPABILITIES, 0, 1ull << 40);
+	REQUIRE(result == 5, "no memory: %lx", result);
+	result = hypercall(HVABI_CALL_EXT_QUERY_CAPABILITIES | 1ull << 16, 0, (uint64_t)out);
+	REQUIRE(result == 3, "fast: %lx", result);
+	result = hypercall(0x8002, 0, (uint64_t)out);
+	REQUIRE(result == 2, "unknown: %lx", result);
+	return true;
+}
+
+/* The status of a hint at one range; its block is in the page of event flags. */
+static uint64_t discard(struct own *own, uint64_t range)
+{
+	volatile uint64_t *in = (volatile uint64_t *)own->events;
+
+	in[0] = HVABI_HEAT_COLD_DISCARD;
+	in[1] = range;
+	return hypercall(HVABI_CALL_EXT_MEMORY_HEAT_HINT | 1ull << 32, (uint64_t)in, 0);
+}
+
+/* Each processor has 4 MiB for this. */
+static bool test_hint(struct own *own)
+{
+	uint64_t area = GUEST_FREE + own->vp * (4ull << 20), pages = (4ull << 20) / GUEST_PAGE_SIZE, i;
+	uint64_t result;
+
+	/* Pages 8 to 15 in the first half, and all of the second. */
+	for (i = 0; i < pages; i++)
+		*(volatile uint64_t *)(area + i * GUEST_PAGE_SIZE) = i + 1;
+	result = discard(own, (area + 8 * GUEST_PAGE_SIZE) | 7);
+	REQUIRE(result == 1ull << 32, "%lx", result);
+	result = discard(own, (area + (2ull << 20)) | HVABI_RANGE_LARGE);
+	REQUIRE(result == 1ull << 32, "large: %lx", result);
+	for (i = 0; i < pages; i++) {
+		uint64_t found = *(volatile uint64_t *)(area + i * GUEST_PAGE_SIZE);
+		bool empty = (i >= 8 && i < 16) || i >= pages / 2;
+
+		REQUIRE(found == (empty ? 0 : i + 1), "page %lu: %lx", i, found);
+	}
+	result = discard(own, 1ull << 40);
+	REQUIRE(result == 5, "no memory: %lx", result);
+	return true;
+}
+
+/* The message page goes while a timer runs: what it brings is not lost. */
+static bool test_page_goes(struct own *own)
+{
+	unsigned int i, kept = 0;
+
+	wrmsr(HVABI_MSR_SINT0 + 12, VECTOR(12));
+	for (i = 1; i <= 100; i++) {
+		uint64_t when = reference() + REFERENCE_HZ / 2000, result;
+
+		wrmsr(COUNT(0), when);
+		wrmsr(CONFIG(0), HVABI_STIMER_ENABLE | TO_SINT(12));
+		result = discard(own, (uint64_t)own->messages);
+		REQUIRE(result == 1ull << 32, "%lx", result);
+		REQUIRE(AWAIT(own, own->count[VECTOR(12)] >= i), "%u", i);
+		REQUIRE(own->count[VECTOR(12)] == i, "%u of %u", own->count[VECTOR(12)], i);
+		/* It may have come before the page went, and gone with it. */
+		if (is_full(own, 12) && !valid(own, 12, 0, when))
+			return false;
+		kept += is_full(own, 12);
+		slot(own, 12)->header.message_type = HVABI_MSG_NONE;
+	}
+	REQUIRE(kept > 0, "each one has gone with the page");
+	return true;
+}
+
 /* ---- several processors ---- */
 
 static void on_wake(struct guest_frame *frame)
@@ -582,6 +688,9 @@ static const struct {
 	{ "messages: polling", test_polling, 0 },
 	{ "messages: auto-EOI", test_auto_eoi, 0 },
 	{ "GUEST_IDLE waits with interrupts off", test_idle, HVABI_SYNTHETIC_GUEST_IDLE },
+	{ "extended hypercalls: capabilities", test_capabilities, HVABI_SYNTHETIC_HYPERCALL },
+	{ "extended hypercalls: what is discarded is empty", test_hint, HVABI_SYNTHETIC_HYPERCALL },
+	{ "messages: the page goes meanwhile", test_page_goes, HVABI_SYNTHETIC_HYPERCALL },
 	{ "the shortest periods leave time for the guest", test_floor, 0 },
 };
 
@@ -626,6 +735,8 @@ void guest_main(unsigned int vp, const struct guest_boot *boot)
 	guest_handle(VECTOR_WAKE, on_wake);
 	guest_handle(VECTOR_WATCHDOG, on_watchdog);
 	enable_x2apic();
+	wrmsr(HVABI_MSR_GUEST_OS_ID, 0x8100000000000001ull);
+	wrmsr(HVABI_MSR_HYPERCALL, (uint64_t)hypercall_page | HVABI_MSR_PAGE_ENABLE);
 	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		test(i, false);
 	if (boot->vps > 1 && !start_others()) {

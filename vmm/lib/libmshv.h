@@ -266,6 +266,10 @@ struct mshv_handlers {
 	/* An intercepted MSR; if @value cannot be had: -ENOENT injects #GP. */
 	int (*msr)(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
 		   uint64_t *value);
+	/* A hypercall that is the parent's to answer (mshv_install_intercept() of that type);
+	 * @result is the result word. Without a handler there are no such calls. */
+	int (*hypercall)(struct mshv_vcpu *vcpu, void *arg, uint64_t control, uint64_t input,
+			 uint64_t output, uint64_t *result);
 	/* Memory that is not RAM, or a fault that was not served (@error is an errno, 0 if
 	 * the driver did not try). The handler does all that the instruction does, RIP
 	 * included. Leaves the loop with an error if there is no handler, or it says -ENOENT. */
@@ -283,6 +287,22 @@ int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 
 /* Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return. */
 void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread);
+
+/*
+ * Extended hypercalls: EXT_QUERY_CAPABILITIES, and the heat hint by which a guest says that it needs
+ * pages no more.
+ */
+struct mshv_extended {
+	void *arg;			/* of both */
+	/* Guest memory [@gpa, @gpa + @size) in this process; NULL if not all of it is some. */
+	void *(*memory)(void *arg, uint64_t gpa, uint64_t size);
+	/* The guest has no use for these pages; NULL: it is not offered to say so. */
+	void (*discard)(void *arg, void *host, uint64_t size);
+};
+
+/* Answers one; returns its result word. */
+uint64_t mshv_extended_call(const struct mshv_extended *extended, uint64_t control, uint64_t input,
+			    uint64_t output);
 
 /* ---- hypervisor ---- */
 

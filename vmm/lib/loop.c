@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <hvabi/status.h>
+
 #include "internal.h"
 
 #define RFLAGS_DF	(1u << 10)
@@ -230,6 +232,20 @@ static int do_msr(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, 
 	return apply(vcpu, &c) ? -1 : ret;
 }
 
+static int do_hypercall(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
+			const struct hvabi_x64_hypercall_intercept_message *m)
+{
+	uint64_t result = hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
+	struct changes c = { .count = 0 };
+	int ret = 0;
+
+	if (handlers->hypercall)
+		ret = handlers->hypercall(vcpu, arg, m->rcx, m->rdx, m->r8, &result);
+	change(&c, HVABI_REG_RAX, result);
+	skip_instruction(&c, &m->header);
+	return apply(vcpu, &c) ? -1 : ret;
+}
+
 static int do_halt(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg,
 		   const struct hvabi_x64_intercept_message_header *m)
 {
@@ -302,6 +318,8 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 		return do_cpuid(vcpu, handlers, arg, payload);
 	case HVABI_MSG_X64_MSR_INTERCEPT:
 		return do_msr(vcpu, handlers, arg, payload);
+	case HVABI_MSG_HYPERCALL_INTERCEPT:
+		return do_hypercall(vcpu, handlers, arg, payload);
 	}
 	if (handlers->other)
 		ret = handlers->other(vcpu, arg, message);

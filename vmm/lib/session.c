@@ -228,6 +228,35 @@ static int on_msr(struct mshv_vcpu *vcpu, void *arg, uint32_t msr, bool write,
 	return 0;
 }
 
+static void *guest_memory(void *arg, uint64_t gpa, uint64_t size)
+{
+	struct mshv_session *s = arg;
+
+	return mshv_host_address(s->vm, gpa, size);
+}
+
+/* What is pinned stays, and the guest cannot tell. */
+static void discard(void *arg, void *host, uint64_t size)
+{
+	struct mshv_session *s = arg;
+
+	if (!(s->config.memory_flags & MSHV_MEMORY_PINNED))
+		madvise(host, size, MADV_DONTNEED);
+}
+
+static int on_hypercall(struct mshv_vcpu *vcpu, void *arg, uint64_t control, uint64_t input,
+			uint64_t output, uint64_t *result)
+{
+	struct session_vp *vp = arg;
+	const struct mshv_extended extended = {
+		.arg = vp->session, .memory = guest_memory, .discard = discard,
+	};
+
+	(void)vcpu;
+	*result = mshv_extended_call(&extended, control, input, output);
+	return 0;
+}
+
 static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message)
 {
 	struct session_vp *vp = arg;
@@ -244,6 +273,7 @@ static const struct mshv_handlers handlers = {
 	.halt = on_halt,
 	.cpuid = on_cpuid,
 	.msr = on_msr,
+	.hypercall = on_hypercall,
 	.other = on_other,
 };
 
@@ -354,6 +384,8 @@ int mshv_session_boot(struct mshv_session *s, const char *payload)
 	mshv_install_intercept(s->vm, HVABI_INTERCEPT_TYPE_MSR_INDEX,
 			       HVABI_INTERCEPT_ACCESS_MASK_READ |
 			       HVABI_INTERCEPT_ACCESS_MASK_WRITE, GUEST_MSR);
+	mshv_install_intercept(s->vm, HVABI_INTERCEPT_TYPE_HYPERCALL,
+			       HVABI_INTERCEPT_ACCESS_MASK_EXECUTE, 0);
 	for (i = 0; i < s->config.vps; i++)
 		if (boot_vp(s, i, entry))
 			return -1;

@@ -205,6 +205,34 @@ static int on_memory(struct mshv_vcpu *vcpu, void *arg,
 	return mmio_handle(vcpu, &p->machine->memory, message);
 }
 
+static void *guest_memory(void *arg, uint64_t gpa, uint64_t size)
+{
+	struct machine *m = arg;
+
+	return guest_ram_at(&m->ram, gpa, size);
+}
+
+static void discard(void *arg, void *host, uint64_t size)
+{
+	struct machine *m = arg;
+
+	virtio_balloon_hint(&m->balloon, host, size);
+}
+
+static int on_hypercall(struct mshv_vcpu *vcpu, void *arg, uint64_t control, uint64_t input,
+			uint64_t output, uint64_t *result)
+{
+	struct processor *p = arg;
+	const struct mshv_extended extended = {
+		.arg = p->machine, .memory = guest_memory,
+		.discard = virtio_balloon_discards(&p->machine->balloon) ? discard : NULL,
+	};
+
+	(void)vcpu;
+	*result = mshv_extended_call(&extended, control, input, output);
+	return 0;
+}
+
 static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message)
 {
 	const struct hvabi_x64_apic_eoi_message *eoi = (const void *)message->payload;
@@ -220,6 +248,7 @@ static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_messag
 static const struct mshv_handlers handlers = {
 	.port = on_port,
 	.memory = on_memory,
+	.hypercall = on_hypercall,
 	.other = on_other,
 };
 
@@ -390,6 +419,7 @@ static int on_status(void *arg, json_t *answer, bool *paused)
 	add_number(balloon, "inflated", state.inflated);
 	add_number(balloon, "deflated", state.deflated);
 	add_number(balloon, "reported", state.reported);
+	add_number(balloon, "hinted", state.hinted);
 	add_number(balloon, "failed", state.failed);
 	json_object_set_new(answer, "balloon", balloon);
 	/* What the guest said when somebody asked last. */
@@ -560,6 +590,8 @@ static int build(struct machine *m)
 	if (!m->vm)
 		return -1;
 	tell_missing_features();
+	/* A hypervisor that keeps extended hypercalls to itself is none that the guest could ask. */
+	mshv_install_intercept(m->vm, HVABI_INTERCEPT_TYPE_HYPERCALL, HVABI_INTERCEPT_ACCESS_MASK_EXECUTE, 0);
 	return add_memory(m) || add_devices(m) || load(m) || make_processors(m) ? -1 : 0;
 }
 
