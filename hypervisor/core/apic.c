@@ -108,6 +108,8 @@ static bool request(struct apic *a, u8 vector, bool level)
 	if (vector < FIRST_VECTOR)
 		return raise_error(a, ESR_RECEIVE_ILLEGAL);
 	is_new = !has_vector(a->irr, vector);
+	if (vector == a->offered && !a->again)
+		is_new = a->again = true;
 	add_vector(a->irr, vector);
 	if (level)
 		add_vector(a->tmr, vector);
@@ -218,6 +220,29 @@ void apic_take(struct apic *a, u8 vector)
 {
 	drop_vector(a->irr, vector);
 	add_vector(a->isr, vector);
+}
+
+void apic_offer(struct apic *a, u8 vector)
+{
+	a->offered = vector;
+	a->again = false;
+}
+
+void apic_offer_end(struct apic *a, bool taken)
+{
+	bool again = a->again;
+	u8 vector;
+
+	if (a->offered == APIC_NO_VECTOR)
+		return;
+	vector = (u8)a->offered;
+	a->offered = APIC_NO_VECTOR;
+	a->again = false;
+	if (!taken)
+		return;
+	apic_take(a, vector);
+	if (again)
+		add_vector(a->irr, vector);
 }
 
 bool apic_eoi(struct apic *a, u8 *vector)
@@ -375,6 +400,8 @@ static void reset_registers(struct apic *a)
 	a->timer_start = 0;
 	stop(a);
 	a->extint = APIC_NO_VECTOR;
+	a->offered = APIC_NO_VECTOR;
+	a->again = false;
 }
 
 void apic_reset(struct apic *a, u32 id)

@@ -6,6 +6,8 @@
  * the caller's: a write of ICR returns what is to be sent.
  *
  * Laws
+ *  - An interrupt that is requested while the processor may have taken an earlier one of its vector is
+ *    another one: the processor is made to leave, to see which of them it is (@again).
  *  - An interrupt that was accepted stays in IRR until it is taken; one that was taken
  *    stays in ISR until its EOI.  Nothing else removes them but reset, INIT and disabling.
  *  - Software that asks for what cannot be gets #GP (x2APIC) or the error register, never
@@ -64,6 +66,8 @@ enum apic_shorthand { APIC_TO_DEST, APIC_TO_SELF, APIC_TO_ALL, APIC_TO_OTHERS };
  * @wait_for_sipi: after INIT (and at the start, for all but the boot processor)
  * @extint: an ExtINT request, with its vector, -1: none
  * @sipi_after_init: @sipi came while @init was waiting, and outlives apic_init()
+ * @offered: vector in IRR that stands before the processor, which may have taken it unseen; or APIC_NO_VECTOR
+ * @again: it was requested once more meanwhile
  * @error_raised: the error interrupt has been requested since the last write of ESR
  */
 struct apic {
@@ -78,6 +82,8 @@ struct apic {
 	bool nmi, init, sipi, wait_for_sipi;
 	u8 sipi_vector;
 	s16 extint;
+	s16 offered;
+	bool again;
 	bool sipi_after_init, error_raised;
 };
 
@@ -160,6 +166,13 @@ int apic_requested(const struct apic *a);
 
 /* @vector, from apic_pending(), is being delivered: IRR to ISR. */
 void apic_take(struct apic *a, u8 vector);
+
+/*
+ * @vector, from apic_pending(), is put before the processor, which takes it whenever it can; then
+ * the processor has left the guest and either had taken it or not.
+ */
+void apic_offer(struct apic *a, u8 vector);
+void apic_offer_end(struct apic *a, bool taken);
 
 u32 apic_ppr(const struct apic *a);
 

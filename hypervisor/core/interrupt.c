@@ -153,27 +153,35 @@ void vp_deliver(struct vp *vp)
 					 VECTOR_NMI << HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT;
 }
 
-int vp_offer(const struct vp *vp)
+int vp_offer(struct vp *vp)
 {
-	const struct apic *a = &vp->apic;
+	struct apic *a = &vp->apic;
+	int vector;
 
+	a->offered = APIC_NO_VECTOR;
 	if (!partition_has_apic(vp->partition))
 		return APIC_NO_VECTOR;
-	return a->extint >= 0 ? a->extint : apic_pending(a);
+	if (a->extint >= 0)
+		return a->extint;
+	vector = apic_pending(a);
+	if (vector != APIC_NO_VECTOR)
+		apic_offer(a, (u8)vector);
+	return vector;
 }
 
-void vp_taken(struct vp *vp, u8 vector)
+void vp_offer_end(struct vp *vp, u8 vector, bool taken)
 {
 	struct apic *a = &vp->apic;
 
-	if (a->extint == vector) {
-		a->extint = APIC_NO_VECTOR;
-	} else if (a->irr[vector / 32] & 1u << vector % 32) {
-		apic_take(a, vector);
-		/* A message's is an edge, so nobody wants to hear of its end. */
-		if (vp_synic_auto_eoi(&vp->synic, vector))
-			apic_eoi(a, &vector);
+	if (a->offered == APIC_NO_VECTOR) {
+		if (taken && a->extint == vector)
+			a->extint = APIC_NO_VECTOR;
+		return;
 	}
+	apic_offer_end(a, taken);
+	/* A message's is an edge, so nobody wants to hear of its end. */
+	if (taken && vp_synic_auto_eoi(&vp->synic, vector))
+		apic_eoi(a, &vector);
 }
 
 static int in_service(const struct apic *a)

@@ -49,10 +49,13 @@ bool vp_ready(struct vp *vp);
 void vp_deliver(struct vp *vp);
 
 /* The interrupt that the processor should take as soon as the guest lets it, or APIC_NO_VECTOR. */
-int vp_offer(const struct vp *vp);
+int vp_offer(struct vp *vp);
 
-/* The processor has taken what was offered; an ExtINT may have been withdrawn meanwhile. */
-void vp_taken(struct vp *vp, u8 vector);
+/*
+ * The processor has left, and had taken @vector, which was offered, or not; an ExtINT may have been
+ * withdrawn meanwhile.
+ */
+void vp_offer_end(struct vp *vp, u8 vector, bool taken);
 
 /*
  * A write of CR8 may change what is to be offered.  What waits for an EOI is not meant: that is

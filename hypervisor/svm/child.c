@@ -176,10 +176,12 @@ static void virtual_interrupt_out(struct stay *stay, const struct vmcb *v)
 
 	if (offered == APIC_NO_VECTOR)
 		return;
-	if (s->pending_interruption && event_is_interrupt(s->pending_interruption, (u8)offered))
+	if (s->pending_interruption && event_is_interrupt(s->pending_interruption, (u8)offered)) {
 		s->pending_interruption = 0;
-	else if (!(v->v_intr & V_IRQ))
-		vp_taken(stay->vp, (u8)offered);
+		vp_offer_end(stay->vp, (u8)offered, false);
+	} else {
+		vp_offer_end(stay->vp, (u8)offered, !(v->v_intr & V_IRQ));
+	}
 }
 
 static void load_state(struct vmcb *v, const struct vp *vp, int offered)

@@ -192,8 +192,8 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		vp->state.pending_interruption = 0;
 		offered = vp_offer(vp);
 		(void)vp_watches_cr8(vp);
-		if (offered != APIC_NO_VECTOR && (vp->state.rflags & RFLAGS_IF))
-			vp_taken(vp, (u8)offered);
+		if (offered != APIC_NO_VECTOR)
+			vp_offer_end(vp, (u8)offered, vp->state.rflags & RFLAGS_IF);
 		if (what & 8)
 			vp->state.rflags ^= RFLAGS_IF;
 		if (what & 16)

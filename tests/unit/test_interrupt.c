@@ -577,7 +577,7 @@ static void interrupts_are_offered(void **state)
 	assert_int_equal(vp_offer(vp), 0x52);
 	assert_int_equal(vp_offer(vp), 0x52);
 	assert_true(irr(vp, 0x52));
-	vp_taken(vp, 0x52);
+	vp_offer_end(vp, 0x52, true);
 	assert_false(irr(vp, 0x52));
 	assert_true(isr(vp, 0x52));
 	assert_int_equal(vp_offer(vp), APIC_NO_VECTOR);
@@ -585,10 +585,41 @@ static void interrupts_are_offered(void **state)
 	to(0, APIC_MODE_FIXED, 0x61);
 	to(0, APIC_MODE_EXTINT, 0x20);
 	assert_int_equal(vp_offer(vp), 0x20);
-	vp_taken(vp, 0x20);
+	vp_offer_end(vp, 0x20, true);
 	assert_int_equal(vp->apic.extint, APIC_NO_VECTOR);
 	assert_false(isr(vp, 0x20));
 	assert_int_equal(vp_offer(vp), 0x61);
+}
+
+/* The processor may have taken the first one already, and that is seen when it leaves: this is another. */
+static void what_comes_after_the_offer_is_another(void **state)
+{
+	struct vp *vp = vps[0];
+	unsigned int kicks;
+
+	(void)state;
+	vp->running = true;
+	vp->cpu = other;
+	to(0, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(vp_offer(vp), 0x41);
+	kicks = mock_kicks;
+	to(0, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(mock_kicks, kicks + 1);
+	/* Once is enough. */
+	to(0, APIC_MODE_FIXED, 0x41);
+	assert_int_equal(mock_kicks, kicks + 1);
+	vp_offer_end(vp, 0x41, true);
+	assert_true(isr(vp, 0x41) && irr(vp, 0x41));
+	/* If it had not taken it, they are one. */
+	vp->apic.isr[2] = 0;
+	assert_int_equal(vp_offer(vp), 0x41);
+	to(0, APIC_MODE_FIXED, 0x41);
+	vp_offer_end(vp, 0x41, false);
+	assert_true(!isr(vp, 0x41) && irr(vp, 0x41));
+	assert_int_equal(vp_offer(vp), 0x41);
+	vp_offer_end(vp, 0x41, true);
+	assert_true(isr(vp, 0x41) && !irr(vp, 0x41));
+	vp->running = false;
 }
 
 /* Between the offer and the answer the device has taken its ExtINT back, or sent another. */
@@ -600,10 +631,10 @@ static void what_was_withdrawn_is_not_in_service(void **state)
 	to(0, APIC_MODE_EXTINT, 0x30);
 	assert_int_equal(vp_offer(vp), 0x30);
 	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
-	vp_taken(vp, 0x30);
+	vp_offer_end(vp, 0x30, true);
 	assert_false(isr(vp, 0x30));
 	to(0, APIC_MODE_EXTINT, 0x31);
-	vp_taken(vp, 0x30);
+	vp_offer_end(vp, 0x30, true);
 	assert_false(isr(vp, 0x30));
 	assert_int_equal(vp->apic.extint, 0x31);
 	/* A processor that runs with the offer before it has to be told. */
@@ -940,6 +971,7 @@ int main(void)
 		CHILD_TEST(init_and_sipi_may_come_together),
 		CHILD_TEST(nmis_are_injected),
 		CHILD_TEST(interrupts_are_offered),
+		CHILD_TEST(what_comes_after_the_offer_is_another),
 		CHILD_TEST(what_was_withdrawn_is_not_in_service),
 		CHILD_TEST(cr8_is_watched_where_it_matters),
 		CHILD_TEST(without_apic_there_is_nothing),

@@ -265,13 +265,14 @@ static void auto_eoi(void **state)
 	deliver();
 	assert_true(requested());
 	assert_int_equal(vp_offer(vp), VECTOR);
-	vp_taken(vp, VECTOR);
+	vp_offer_end(vp, VECTOR, true);
 	assert_false(requested());
 	assert_int_equal(vp->apic.isr[VECTOR / 32], 0);
 	/* Masked, it says nothing of the vector. */
 	put(HVABI_MSR_SINT0 + SINT, VECTOR | HVABI_SINT_AUTO_EOI | HVABI_SINT_MASKED);
 	apic_accept(&vp->apic, APIC_MODE_FIXED, VECTOR, false);
-	vp_taken(vp, VECTOR);
+	assert_int_equal(vp_offer(vp), VECTOR);
+	vp_offer_end(vp, VECTOR, true);
 	assert_int_equal(vp->apic.isr[VECTOR / 32], 1u << VECTOR % 32);
 }
 

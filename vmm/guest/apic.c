@@ -1565,6 +1565,53 @@ static bool test_ping_pong(void)
 	return true;
 }
 
+/* ---- an interrupt while one of its vector is being handled ---- */
+
+static volatile unsigned int handling, sent_again;
+static uint64_t handling_limit;
+
+static void on_twice(struct guest_frame *frame)
+{
+	uint64_t limit = rdtsc() + handling_limit;
+
+	(void)frame;
+	handling++;
+	/* Without leaving: nobody outside knows yet that it has been taken. */
+	while (sent_again < handling && handling % 2 && rdtsc() < limit)
+		asm volatile("pause");
+	eoi();
+}
+
+static bool take_twice(unsigned int vp)
+{
+	(void)vp;
+	return AWAIT(handling == 40);
+}
+
+static bool test_again(void)
+{
+	uint64_t limit = reference() + 1ull * WATCHDOG_SECONDS * REFERENCE_HZ;
+	unsigned int i;
+
+	guest_handle(0x46, on_twice);
+	handling_limit = 10 * rdmsr(HVABI_MSR_TSC_FREQUENCY);
+	handling = sent_again = 0;
+	give(1, take_twice);
+	for (i = 0; i < 40; i += 2) {
+		while (handling < i && reference() < limit)
+			asm volatile("pause");
+		send(ICR_TO(1) | 0x46);
+		while (handling == i && reference() < limit)
+			asm volatile("pause");
+		send(ICR_TO(1) | 0x46);
+		sent_again = i + 2;
+	}
+	if (!all_done())
+		return false;
+	REQUIRE(handling == 40, "%u", handling);
+	return true;
+}
+
 /* An NMI wakes HLT with interrupts off. */
 #define SLEEPS	30u
 
@@ -1794,6 +1841,7 @@ static const struct {
 	{ "INIT and SIPI again", test_restart, 2 },
 	{ "IPIs: shorthands and destinations", test_shorthands, 2 },
 	{ "IPIs in a ring of halted processors, none lost", test_ping_pong, 2 },
+	{ "an interrupt while one of its vector is handled is another", test_again, 2 },
 	{ "an NMI wakes HLT with interrupts off", test_nmi_wakes, 2 },
 	{ "TLB flushes by hypercall", test_flush, 2 },
 	{ "IPIs by hypercall", test_cluster_ipi, 2 },
