@@ -245,6 +245,20 @@ void apic_offer_end(struct apic *a, bool taken)
 		add_vector(a->irr, vector);
 }
 
+bool apic_eoi_is_local(const struct apic *a, int offered)
+{
+	int in_service = highest_vector(a->isr), requested = highest_vector(a->irr);
+
+	if (offered == APIC_NO_VECTOR)
+		return in_service >= 0 && requested < 0 && !has_vector(a->tmr, (u8)in_service);
+	if (in_service >= 0 || requested != offered || has_vector(a->tmr, (u8)offered))
+		return false;
+	for (int i = 0; i < 8; i++)
+		if (a->irr[i] & ~(i == offered / 32 ? 1u << offered % 32 : 0))
+			return false;
+	return true;
+}
+
 bool apic_eoi(struct apic *a, u8 *vector)
 {
 	int in_service = highest_vector(a->isr);

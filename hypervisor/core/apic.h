@@ -174,6 +174,13 @@ void apic_take(struct apic *a, u8 vector);
 void apic_offer(struct apic *a, u8 vector);
 void apic_offer_end(struct apic *a, bool taken);
 
+/*
+ * True if one EOI more, by the interrupt in service or by @offered when it is taken, would neither let another in
+ * nor be anybody's business: nothing else is requested, and it is an edge.  With @offered nothing may be in service,
+ * or it could be the EOI of that.
+ */
+bool apic_eoi_is_local(const struct apic *a, int offered);
+
 u32 apic_ppr(const struct apic *a);
 
 /*

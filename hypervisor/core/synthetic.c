@@ -14,6 +14,7 @@
 #include "time.h"
 #include "translate.h"
 #include "vp.h"
+#include "vp_assist.h"
 #include "vp_mov.h"
 
 #define MSR_X2APIC_FIRST	0x800u
@@ -103,6 +104,8 @@ void synthetic_cpuid(const struct partition *p, u32 leaf, u32 out[4])
 		break;
 	case HVABI_CPUID_RECOMMENDATIONS:
 		out[0] = HVABI_RECOMMEND_RELAXED_TIMING | HVABI_RECOMMEND_NO_AUTO_EOI;
+		if (has(p, HVABI_SYNTHETIC_APIC_ACCESS) && partition_has_apic(p))
+			out[0] |= HVABI_RECOMMEND_APIC_ACCESS;
 		if (has(p, HVABI_SYNTHETIC_TLB_FLUSH))
 			out[0] |= HVABI_RECOMMEND_REMOTE_TLB_FLUSH;
 		if (has(p, HVABI_SYNTHETIC_CLUSTER_IPI))
@@ -383,7 +386,7 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 		*value = p->tsc_invariant;
 		break;
 	case HVABI_MSR_VP_ASSIST_PAGE:
-		*value = vp->vp_assist;
+		*value = vp->assist_msr;
 		break;
 	case HVABI_MSR_CRASH_P0 ... HVABI_MSR_CRASH_P0 + 4:
 		*value = p->crash[msr - HVABI_MSR_CRASH_P0];
@@ -473,8 +476,7 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 		p->tsc_invariant = value;
 		return MSR_DONE;
 	case HVABI_MSR_VP_ASSIST_PAGE:
-		vp->vp_assist = value;
-		return MSR_DONE;
+		return vp_assist_write(vp, value, detail) ? MSR_DONE : MSR_FAULT;
 	case HVABI_MSR_CRASH_P0 ... HVABI_MSR_CRASH_P0 + 4:
 		p->crash[msr - HVABI_MSR_CRASH_P0] = value;
 		return MSR_DONE;

@@ -51,6 +51,7 @@ void vp_init(struct vp *vp)
 	s->segment[SEG_TR] = real_mode_segment(11);
 	vp->halted = false;
 	vp->idle = false;
+	vp->assist_promised = false;
 	vp->nmi_masked = false;
 	vp->iret_rip = VP_NO_IRET;
 }

@@ -68,8 +68,8 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @stimer: its synthetic timers; @synic: its synthetic interrupt controller
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
  * @run_ticks, @dispatches, @hypercalls: time in DISPATCH_VP, its calls, calls of the child's
- * @vp_assist: synthetic MSR
  * @cpuid_results: registered for it (cpuid_result.h), and how many
+ * @assist_msr: the register VP_ASSIST_PAGE; @assist_promised: the page said "no EOI required" when it entered
  * @message: the message of the current intercept
  */
 struct synic;
@@ -95,9 +95,10 @@ struct vp {
 	u64 deadline;
 	struct vp *deadline_prev, *deadline_next;
 	u64 run_ticks, dispatches, hypercalls;
-	u64 vp_assist;
 	struct slots cpuid_results;
 	u32 cpuid_result_count;
+	u64 assist_msr;
+	bool assist_promised;
 	struct cpu *cpu;		/* where it runs, or ran last */
 	u64 page, vmcb, xsave;
 	u64 overlay[VP_PAGES];

@@ -21,6 +21,7 @@
 #include "../core/port.h"
 #include "../core/synthetic.h"
 #include "../core/translate.h"
+#include "../core/vp_assist.h"
 #include "cpu.h"
 #include "event.h"
 
@@ -632,6 +633,12 @@ static enum step handle_exit(struct stay *stay)
 	}
 }
 
+/* Instructions that find what is in service or that wait for what is not; none of them has begun. */
+static bool looks_at_apic(u64 code)
+{
+	return code == EXIT_MSR || code == EXIT_NPF || code == EXIT_HLT;
+}
+
 /* ---- the stay ---- */
 
 static void enter(struct stay *stay)
@@ -644,6 +651,7 @@ static void enter(struct stay *stay)
 
 	vp_deliver(vp);
 	stay->offered = vp_offer(vp);
+	vp_assist_enter(vp, stay->offered);
 	load_controls(v, vp);
 	load_state(v, vp, stay->offered);
 	v->tlb_control = (u8)(same ? 0 : TLB_FLUSH_ALL);
@@ -680,7 +688,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		/* INIT changes registers that are in the processor now. */
 		if (vp->apic.init)
 			registers_out(&stay, true);
-		if (!vp_synic_deliver(vp, &gpa)) {
+		if (!vp_assist_leave(vp, &gpa) || !vp_synic_deliver(vp, &gpa)) {
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 			break;
 		}
@@ -697,7 +705,11 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		store_state(vmcb_of(&stay), &vp->state);
 		virtual_interrupt_out(&stay, vmcb_of(&stay));
 		apic_set_cr8(&vp->apic, vp->state.cr8);
-		step = handle_exit(&stay);
+		/* Not known what is in service: what depends on it waits, and is repeated. */
+		if (!vp_assist_leave(vp, &gpa) && looks_at_apic(vmcb_of(&stay)->exit_code))
+			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
+		else
+			step = handle_exit(&stay);
 		deadline_expire(core, rdtsc());
 	} while (step == STEP_CONTINUE && !vp_suspended(vp));
 	registers_out(&stay, true);
