@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests of what a guest gets from the hypervisor besides interrupts: its synthetic interrupt
- * controller, timers that send messages, waiting by GUEST_IDLE, and extended hypercalls; speaks KTAP
- * on the console.
+ * controller, timers that send messages, waiting by GUEST_IDLE, extended hypercalls, and the page by
+ * which EOIs are spared; speaks KTAP on the console.
  *
  * Every test is run by processor 0 alone and, if there are more, then by all at once, each with
  * pages, timers and counts of its own. Interrupts are off but where a test lets them in.
@@ -25,6 +25,7 @@
 #define MSR_ICR		0x830u
 #define MSR_LVT_TIMER	0x832u
 #define MSR_INITIAL	0x838u
+#define MSR_SELF_IPI	0x83fu
 
 #define BASE_ENABLE	0xc00u
 #define SVR_ENABLE	0x1ffu
@@ -37,6 +38,9 @@
 
 #define VECTOR_GP	13
 #define VECTOR_AUTO_EOI	0xd0
+#define VECTOR_LOW	0x90	/* of these EOIs may be spared */
+#define VECTOR_RING	0x91
+#define VECTOR_HIGH	0xa0
 #define VECTOR_WAKE	0xe0
 #define VECTOR_WATCHDOG	0xf1
 
@@ -56,11 +60,14 @@ typedef volatile struct hvabi_message slot_t;
 static struct own {
 	uint8_t messages[GUEST_PAGE_SIZE] __attribute__((aligned(4096)));
 	uint8_t events[GUEST_PAGE_SIZE];
+	uint8_t assist[GUEST_PAGE_SIZE];
 	volatile unsigned int count[256];
 	volatile bool late;
 	volatile uint64_t in_service;		/* word of ISR that a handler has seen */
+	volatile unsigned int spared;		/* EOIs */
 	bool (*volatile work)(struct own *own);
 	volatile bool ok, started;
+	volatile unsigned int ring;		/* interrupts ever, of the ring of all processors */
 	unsigned int vp;
 } owns[GUEST_VPS_MAX];
 
@@ -147,6 +154,19 @@ static void on_auto_eoi(struct guest_frame *frame)
 
 	own->in_service = rdmsr(MSR_ISR + (uint32_t)frame->vector / 32);
 	own->count[frame->vector]++;
+}
+
+/* As Linux does it. */
+static void on_assisted(struct guest_frame *frame)
+{
+	struct own *own = &owns[guest_vp()];
+
+	own->count[frame->vector]++;
+	own->ring += frame->vector == VECTOR_RING;
+	if (__atomic_exchange_n((uint32_t *)own->assist, 0, __ATOMIC_SEQ_CST) & 1)
+		own->spared++;
+	else
+		wrmsr(HVABI_MSR_EOI, 0);
 }
 
 static void on_watchdog(struct guest_frame *frame)
@@ -610,6 +630,84 @@ static bool test_page_goes(struct own *own)
 	return true;
 }
 
+/* ---- EOIs that are spared ---- */
+
+static bool in_set(uint32_t set, unsigned int vector)
+{
+	return rdmsr(set + vector / 32) >> vector % 32 & 1;
+}
+
+static void use_assist_page(struct own *own)
+{
+	*(volatile uint32_t *)own->assist = ~0u;
+	wrmsr(HVABI_MSR_VP_ASSIST_PAGE, (uint64_t)own->assist | HVABI_MSR_PAGE_ENABLE);
+	own->spared = 0;
+}
+
+static bool test_assist(struct own *own)
+{
+	unsigned int i;
+
+	use_assist_page(own);
+	REQUIRE(*(volatile uint32_t *)own->assist == 0, "%x", *(volatile uint32_t *)own->assist);
+	for (i = 1; i <= 200; i++) {
+		wrmsr(MSR_SELF_IPI, VECTOR_LOW);
+		let_in();
+		REQUIRE(own->count[VECTOR_LOW] == i, "%u of %u", own->count[VECTOR_LOW], i);
+		REQUIRE(!in_set(MSR_ISR, VECTOR_LOW) && !in_set(MSR_IRR, VECTOR_LOW), "%u", i);
+	}
+	REQUIRE(own->spared > 100, "%u of 200", own->spared);
+	/* Who waits for the end of another's must hear of it. */
+	own->spared = 0;
+	for (i = 1; i <= 50; i++) {
+		wrmsr(MSR_SELF_IPI, VECTOR_HIGH);
+		wrmsr(MSR_SELF_IPI, VECTOR_LOW);
+		let_in();
+		let_in();
+		REQUIRE(own->count[VECTOR_HIGH] == i && own->count[VECTOR_LOW] == 200 + i, "%u, %u",
+			own->count[VECTOR_HIGH], own->count[VECTOR_LOW]);
+	}
+	REQUIRE(own->spared <= 50, "%u of 100", own->spared);
+	/* The page goes, again and again. */
+	for (i = 1; i <= 50; i++) {
+		wrmsr(MSR_SELF_IPI, VECTOR_LOW);
+		discard(own, (uint64_t)own->assist);
+		let_in();
+		REQUIRE(own->count[VECTOR_LOW] == 250 + i && !in_set(MSR_ISR, VECTOR_LOW), "%u of %u",
+			own->count[VECTOR_LOW], 250 + i);
+	}
+	wrmsr(HVABI_MSR_VP_ASSIST_PAGE, 0);
+	return true;
+}
+
+#define RING_ROUNDS	1000u
+
+static bool ring_of_all;
+
+/* Everybody interrupts the next one, who is at the same: none is lost, and none comes twice. */
+static bool test_assist_ring(struct own *own)
+{
+	struct own *next = &owns[ring_of_all ? (own->vp + 1) % machine->vps : own->vp];
+	uint64_t limit = reference() + 2ull * WATCHDOG_SECONDS * REFERENCE_HZ;
+	unsigned int i, spins = 0;
+
+	use_assist_page(own);
+	asm volatile("sti" : : : "memory");
+	for (i = 1; i <= RING_ROUNDS; i++) {
+		wrmsr(MSR_ICR, ICR_TO(next->vp) | VECTOR_RING);
+		/* Seldom leaving the guest. */
+		while (next->ring < i && (++spins % 4096 || reference() < limit))
+			asm volatile("pause");
+	}
+	while (own->ring < RING_ROUNDS && (++spins % 4096 || reference() < limit))
+		asm volatile("pause");
+	cli();
+	wrmsr(HVABI_MSR_VP_ASSIST_PAGE, 0);
+	REQUIRE(own->ring == RING_ROUNDS, "%u of %u", own->ring, RING_ROUNDS);
+	REQUIRE(own->spared > 0);
+	return true;
+}
+
 /* ---- several processors ---- */
 
 static void on_wake(struct guest_frame *frame)
@@ -691,11 +789,14 @@ static const struct {
 	{ "extended hypercalls: capabilities", test_capabilities, HVABI_SYNTHETIC_HYPERCALL },
 	{ "extended hypercalls: what is discarded is empty", test_hint, HVABI_SYNTHETIC_HYPERCALL },
 	{ "messages: the page goes meanwhile", test_page_goes, HVABI_SYNTHETIC_HYPERCALL },
+	{ "EOIs are spared", test_assist, HVABI_SYNTHETIC_APIC_ACCESS | HVABI_SYNTHETIC_HYPERCALL },
+	{ "EOIs are spared: a ring of interrupts", test_assist_ring, HVABI_SYNTHETIC_APIC_ACCESS },
 	{ "the shortest periods leave time for the guest", test_floor, 0 },
 };
 
 static void test(unsigned int i, bool all)
 {
+	unsigned int vp;
 	bool ok;
 
 	if (list[i].features & ~machine->synthetic_features) {
@@ -703,6 +804,9 @@ static void test(unsigned int i, bool all)
 		return;
 	}
 	fresh(&owns[0]);
+	ring_of_all = all;
+	for (vp = 0; vp < machine->vps; vp++)
+		owns[vp].ring = 0;
 	ok = all ? run_on_all(list[i].run) : list[i].run(&owns[0]);
 	cli();
 	unwatch();
@@ -732,6 +836,9 @@ void guest_main(unsigned int vp, const struct guest_boot *boot)
 	for (i = 32; i < 256; i++)
 		guest_handle(i, on_vector);
 	guest_handle(VECTOR_AUTO_EOI, on_auto_eoi);
+	guest_handle(VECTOR_LOW, on_assisted);
+	guest_handle(VECTOR_RING, on_assisted);
+	guest_handle(VECTOR_HIGH, on_assisted);
 	guest_handle(VECTOR_WAKE, on_wake);
 	guest_handle(VECTOR_WATCHDOG, on_watchdog);
 	enable_x2apic();
