@@ -163,8 +163,8 @@ int cmd_run(int argc, char **argv)
 	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
 	if (lapic) {
 		config.vm_flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC;
-		config.synthetic_features = MSHV_SYNTHETIC_LINUX | HVABI_SYNTHETIC_APIC_ACCESS |
-					    HVABI_SYNTHETIC_SYNIC | HVABI_SYNTHETIC_GUEST_IDLE;
+		config.synthetic_features = MSHV_SYNTHETIC_LINUX | HVABI_SYNTHETIC_SYNIC |
+					    HVABI_SYNTHETIC_GUEST_IDLE;
 	}
 	if (linux_config.kernel) {
 		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
