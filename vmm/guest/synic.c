@@ -512,7 +512,7 @@ static bool test_floor(struct own *own)
 	wrmsr(MSR_LVT_TIMER, LVT_PERIODIC | 0x56);
 	wrmsr(MSR_INITIAL, 1);
 	asm volatile("sti" : : : "memory");
-	while (!own->late && (work < 2000000 || own->count[0x55] < 20 || own->count[0x56] < 20)) {
+	while (!own->late && (work < 100000 || own->count[0x55] < 10 || own->count[0x56] < 10)) {
 		work++;
 		if (is_full(own, 11))
 			free_slot(own, 11);
@@ -680,7 +680,7 @@ static bool test_assist(struct own *own)
 	return true;
 }
 
-#define RING_ROUNDS	1000u
+#define RING_ROUNDS	400u
 
 static bool ring_of_all;
 
@@ -688,13 +688,15 @@ static bool ring_of_all;
 static bool test_assist_ring(struct own *own)
 {
 	struct own *next = &owns[ring_of_all ? (own->vp + 1) % machine->vps : own->vp];
-	uint64_t limit = reference() + 2ull * WATCHDOG_SECONDS * REFERENCE_HZ;
 	unsigned int i, spins = 0;
+	uint64_t limit = 0;
 
 	use_assist_page(own);
 	asm volatile("sti" : : : "memory");
-	for (i = 1; i <= RING_ROUNDS; i++) {
+	for (i = 1; i <= RING_ROUNDS && next->ring >= i - 1; i++) {
 		wrmsr(MSR_ICR, ICR_TO(next->vp) | VECTOR_RING);
+		/* As long as it goes on it may be slow: the host's processors are others' as well. */
+		limit = reference() + 1ull * WATCHDOG_SECONDS * REFERENCE_HZ;
 		/* Seldom leaving the guest. */
 		while (next->ring < i && (++spins % 4096 || reference() < limit))
 			asm volatile("pause");
@@ -703,7 +705,8 @@ static bool test_assist_ring(struct own *own)
 		asm volatile("pause");
 	cli();
 	wrmsr(HVABI_MSR_VP_ASSIST_PAGE, 0);
-	REQUIRE(own->ring == RING_ROUNDS, "%u of %u", own->ring, RING_ROUNDS);
+	REQUIRE(own->ring == RING_ROUNDS, "%u of %u, IRR %u, ISR %u", own->ring, RING_ROUNDS,
+		in_set(MSR_IRR, VECTOR_RING), in_set(MSR_ISR, VECTOR_RING));
 	REQUIRE(own->spared > 0);
 	return true;
 }
