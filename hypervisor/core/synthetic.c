@@ -497,3 +497,32 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 		return MSR_REFUSED;	/* read-only */
 	}
 }
+
+enum msr_result synthetic_restore(struct cpu *cpu, struct vp *vp, u32 msr, u64 value)
+{
+	u64 detail;
+
+	if (!synthetic_known(vp, msr))
+		return MSR_UNKNOWN;
+	switch (msr) {
+	case HVABI_MSR_SIMP:
+		vp->synic.simp = value;
+		vp->synic.full = 0;
+		return MSR_DONE;
+	case HVABI_MSR_SIEFP:
+		vp->synic.siefp = value;
+		return MSR_DONE;
+	case HVABI_MSR_VP_ASSIST_PAGE:
+		/* What was promised in the old one is still to be looked for there. */
+		if (vp->assist_promised)
+			return MSR_REFUSED;
+		vp->assist_msr = value;
+		return MSR_DONE;
+	case HVABI_MSR_SCONTROL:
+	case HVABI_MSR_SINT0 ... HVABI_MSR_SINT0 + HVABI_SINTS - 1:
+	case HVABI_MSR_STIMER0_CONFIG ... HVABI_MSR_STIMER0_CONFIG + 2 * HVABI_STIMERS - 1:
+		return synthetic_write(cpu, vp, msr, value, &detail);
+	default:
+		return MSR_UNKNOWN;
+	}
+}

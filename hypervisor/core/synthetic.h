@@ -38,6 +38,12 @@ enum msr_result {
 enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value);
 enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 value, u64 *detail);
 
+/*
+ * The parent sets one of a processor that does not run: of its SynIC, timers, or the VP assist page.  Pages are taken as
+ * they are: whoever restores a child has restored what stands in them.
+ */
+enum msr_result synthetic_restore(struct cpu *cpu, struct vp *vp, u32 msr, u64 value);
+
 /* A write to a register of the APIC, by MSR or by its page; results as above. */
 enum msr_result vp_apic_write(struct cpu *cpu, struct vp *vp, u32 reg, u64 value, u64 *detail);
 

@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "synthetic.h"
 #include "vp.h"
 #include "xsave.h"
 
@@ -88,6 +89,31 @@ static bool *suspend_flag(struct vp *vp, u32 name)
 		return &vp->intercept_suspend;
 	default:
 		return NULL;
+	}
+}
+
+/* The synthetic MSR behind a name, 0: there is none. */
+static u32 synthetic_msr(u32 name)
+{
+	switch (name) {
+	case HVABI_REG_GUEST_OS_ID:
+		return HVABI_MSR_GUEST_OS_ID;
+	case HVABI_REG_HYPERCALL:
+		return HVABI_MSR_HYPERCALL;
+	case HVABI_REG_TIME_REF_COUNT:
+		return HVABI_MSR_TIME_REF_COUNT;
+	case HVABI_REG_REFERENCE_TSC:
+		return HVABI_MSR_REFERENCE_TSC;
+	case HVABI_REG_VP_ASSIST_PAGE:
+		return HVABI_MSR_VP_ASSIST_PAGE;
+	case HVABI_REG_SCONTROL ... HVABI_REG_EOM:
+		return HVABI_MSR_SCONTROL + (name - HVABI_REG_SCONTROL);
+	case HVABI_REG_SINT0 ... HVABI_REG_SINT0 + HVABI_SINTS - 1:
+		return HVABI_MSR_SINT0 + (name - HVABI_REG_SINT0);
+	case HVABI_REG_STIMER0_CONFIG ... HVABI_REG_STIMER0_CONFIG + 2 * HVABI_STIMERS - 1:
+		return HVABI_MSR_STIMER0_CONFIG + (name - HVABI_REG_STIMER0_CONFIG);
+	default:
+		return 0;
 	}
 }
 
@@ -171,6 +197,9 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 	}
 	if (vp->running)
 		return HVABI_STATUS_INVALID_VP_STATE;
+	if (synthetic_msr(name))
+		return synthetic_read(vp, synthetic_msr(name), &value->reg64) == MSR_DONE ?
+		       HVABI_STATUS_SUCCESS : HVABI_STATUS_INVALID_PARAMETER;
 	scalar = find_scalar(vp, name, &settable);
 	if (!scalar)
 		return get_special(vp, name, value);
@@ -267,6 +296,18 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 	return HVABI_STATUS_SUCCESS;
 }
 
+static u16 set_synthetic(struct cpu *cpu, struct vp *vp, u32 msr, u64 value)
+{
+	switch (synthetic_restore(cpu, vp, msr, value)) {
+	case MSR_DONE:
+		return HVABI_STATUS_SUCCESS;
+	case MSR_UNKNOWN:
+		return HVABI_STATUS_INVALID_PARAMETER;
+	default:
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	}
+}
+
 u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_register_value *value)
 {
 	bool *flag = suspend_flag(vp, name);
@@ -276,6 +317,8 @@ u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_
 		return set_suspend(cpu, vp, flag, value->reg64);
 	if (vp->running)
 		return HVABI_STATUS_INVALID_VP_STATE;
+	if (synthetic_msr(name))
+		return set_synthetic(cpu, vp, synthetic_msr(name), value->reg64);
 	scalar = find_scalar(vp, name, &settable);
 	if (!scalar)
 		return set_special(vp, name, value);

@@ -325,6 +325,46 @@ static void configurations(void **state)
 	assert_int_equal(wr(HVABI_MSR_SIMP, 0), MSR_UNKNOWN);
 }
 
+static uint64_t get(uint32_t name)
+{
+	assert_status(mock_get(vp, name), SUCCESS);
+	return *(uint64_t *)mock_out();
+}
+
+/* The parent reads and sets the same registers by name. */
+static void by_name(void **state)
+{
+	(void)state;
+	enable();
+	assert_int_equal(get(HVABI_REG_SINT0 + SINT), VECTOR);
+	assert_int_equal(get(HVABI_REG_SINT0 + 15), HVABI_SINT_MASKED);
+	assert_int_equal(get(HVABI_REG_SCONTROL), 1);
+	assert_int_equal(get(HVABI_REG_SCONTROL + 1), 1);
+	assert_int_equal(get(HVABI_REG_SIMP), MESSAGES | HVABI_MSR_PAGE_ENABLE);
+	put(HVABI_MSR_STIMER0_COUNT + 6, 77);
+	assert_int_equal(get(HVABI_REG_STIMER0_COUNT + 6), 77);
+	assert_int_equal(get(HVABI_REG_STIMER0_CONFIG + 6), 0);
+	assert_status(mock_set(vp, HVABI_REG_SINT0 + 3, 0x99), SUCCESS);
+	assert_int_equal(rd(HVABI_MSR_SINT0 + 3), 0x99);
+	assert_status(mock_set(vp, HVABI_REG_SINT0 + 3, 5), INVALID_REGISTER_VALUE);
+	assert_status(mock_set(vp, HVABI_REG_SCONTROL + 1, 1), INVALID_PARAMETER);
+	assert_status(mock_set(vp, HVABI_REG_TIME_REF_COUNT, 1), INVALID_PARAMETER);
+	assert_status(mock_set(vp, HVABI_REG_STIMER0_COUNT, 5000), SUCCESS);
+	assert_status(mock_set(vp, HVABI_REG_STIMER0_CONFIG, ON), SUCCESS);
+	assert_int_equal(vp->stimer[0].expiry, 5000);
+	/* A page is taken as it is, or will be when it is needed. */
+	slot(5)->header.message_type = 7;
+	assert_status(mock_set(vp, HVABI_REG_SIMP, MESSAGES | HVABI_MSR_PAGE_ENABLE), SUCCESS);
+	assert_int_equal(slot(5)->header.message_type, 7);
+	assert_status(mock_set(vp, HVABI_REG_SIMP, ELSEWHERE | HVABI_MSR_PAGE_ENABLE), SUCCESS);
+	assert_int_equal(rd(HVABI_MSR_SIMP), ELSEWHERE | HVABI_MSR_PAGE_ENABLE);
+	assert_status(mock_set(vp, HVABI_REG_VP_ASSIST_PAGE, ELSEWHERE), SUCCESS);
+	assert_int_equal(get(HVABI_REG_VP_ASSIST_PAGE), ELSEWHERE);
+	p->property[PROPERTY_SYNTHETIC_FEATURES] = 0;
+	assert_status(mock_get(vp, HVABI_REG_SIMP), INVALID_PARAMETER);
+	assert_status(mock_set(vp, HVABI_REG_SIMP, 0), INVALID_PARAMETER);
+}
+
 static void a_blocked_processor_is_woken(void **state)
 {
 	(void)state;
@@ -394,6 +434,7 @@ int main(void)
 		CHILD_TEST(periods_that_were_missed_are_one_message),
 		CHILD_TEST(a_timer_that_is_set_anew_forgets),
 		CHILD_TEST(configurations),
+		CHILD_TEST(by_name),
 		CHILD_TEST(a_blocked_processor_is_woken),
 		CHILD_TEST(a_page_that_has_gone_is_faulted_in),
 	};
