@@ -13,7 +13,9 @@
 #include "hypercall.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "synthetic.h"
 #include "time.h"
+#include "translate.h"
 #include "vp.h"
 #include "xsave.h"
 
@@ -30,10 +32,7 @@ static bool has_pages(const struct hypercall *c)
 	return c->varhead;
 }
 
-/*
- * Which states there are, and that the caller's parameters fit.  The pages of a SynIC (SIM_PAGE,
- * SIEF_PAGE) belong here, and into get_page() and set_page().
- */
+/* Which states there are, and that the caller's parameters fit. */
 static u16 check(const struct hypercall *c, const struct vp *vp)
 {
 	const struct hvabi_input_vp_state *in = c->in;
@@ -44,6 +43,8 @@ static u16 check(const struct hypercall *c, const struct vp *vp)
 		return HVABI_STATUS_INVALID_PARAMETER;
 	switch (in->type) {
 	case HVABI_VP_STATE_LAPIC:
+	case HVABI_VP_STATE_SIM_PAGE:
+	case HVABI_VP_STATE_SIEF_PAGE:
 	case HVABI_VP_STATE_SYNTHETIC_TIMERS:
 		return partition_has_apic(vp->partition) ? HVABI_STATUS_SUCCESS :
 							  HVABI_STATUS_INVALID_PARAMETER;
@@ -51,20 +52,42 @@ static u16 check(const struct hypercall *c, const struct vp *vp)
 		if (in->xsave_flags || (in->xsave_states & ~platform_info.xcr0_mask))
 			return HVABI_STATUS_INVALID_PARAMETER;
 		return HVABI_STATUS_SUCCESS;
-	case HVABI_VP_STATE_SIM_PAGE:
-	case HVABI_VP_STATE_SIEF_PAGE:
 	default:
 		return HVABI_STATUS_INVALID_PARAMETER;
 	}
 }
 
+/*
+ * A page of the SynIC is memory of the child's, and travels with that.  So one that the parent has not
+ * mapped at the moment reads as empty, and setting it changes nothing.
+ */
+static void get_synic_page(struct vp *vp, u64 reg, void *page)
+{
+	const void *from = NULL;
+
+	if (reg & HVABI_MSR_PAGE_ENABLE)
+		from = guest_memory(vp->partition, align_down(reg, PAGE_SIZE), false);
+	if (from)
+		memcpy(page, from, PAGE_SIZE);
+}
+
 static void get_page(struct vp *vp, const struct hvabi_input_vp_state *in, void *page)
 {
 	memset(page, 0, PAGE_SIZE);
-	if (in->type == HVABI_VP_STATE_LAPIC)
+	switch (in->type) {
+	case HVABI_VP_STATE_LAPIC:
 		apic_get_state(&vp->apic, platform_tsc(), page);
-	else
+		break;
+	case HVABI_VP_STATE_XSAVE:
 		xsave_get_image(vp_xsave_area(vp), in->xsave_states, page);
+		break;
+	case HVABI_VP_STATE_SIM_PAGE:
+		get_synic_page(vp, vp->synic.simp, page);
+		break;
+	case HVABI_VP_STATE_SIEF_PAGE:
+		get_synic_page(vp, vp->synic.siefp, page);
+		break;
+	}
 }
 
 /* Of a period, "adjustment" is the part that has gone. */
@@ -79,6 +102,10 @@ static void get_timers(const struct vp *vp, struct hvabi_synthetic_timers_state 
 		s->timers[i].count = t->count;
 		if ((t->config & HVABI_STIMER_PERIODIC) && t->expiry != TIME_NEVER && t->expiry - now < t->count)
 			s->timers[i].adjustment = t->count - (t->expiry - now);
+		if (t->message == TIME_NEVER)
+			continue;
+		s->timers[i].flags = HVABI_STIMER_STATE_UNDELIVERED;
+		s->timers[i].undelivered_expiration_time = t->message;
 	}
 }
 
@@ -105,10 +132,10 @@ u16 hc_get_vp_state(struct hypercall *c)
 static u16 set_page(struct vp *vp, const struct hvabi_input_vp_state *in, void *copy)
 {
 	memcpy(copy, platform_phys(in->data[0] << PAGE_SHIFT), PAGE_SIZE);
-	if (in->type == HVABI_VP_STATE_LAPIC) {
+	if (in->type == HVABI_VP_STATE_LAPIC)
 		apic_set_state(&vp->apic, platform_tsc(), copy);
+	if (in->type != HVABI_VP_STATE_XSAVE)
 		return HVABI_STATUS_SUCCESS;
-	}
 	vp_load_register_page(vp);
 	if (!xsave_set_image(vp_xsave_area(vp), in->xsave_states, copy))
 		return HVABI_STATUS_INVALID_PARAMETER;
@@ -131,10 +158,12 @@ static u16 set_timers(struct vp *vp, const struct hypercall *c)
 		const struct hvabi_stimer_state *from = &s->timers[i];
 
 		new[i].count = from->count;
-		if (!stimer_write_config(&new[i], from->config, now))
+		if (!stimer_write_config(&new[i], from->config, now, synthetic_has_synic(vp->partition)))
 			return HVABI_STATUS_INVALID_PARAMETER;
 		if ((from->config & HVABI_STIMER_PERIODIC) && new[i].expiry != TIME_NEVER)
 			new[i].expiry -= from->adjustment % from->count;
+		if (from->flags & HVABI_STIMER_STATE_UNDELIVERED)
+			new[i].message = from->undelivered_expiration_time;
 	}
 	memcpy(vp->stimer, new, sizeof(new));
 	return HVABI_STATUS_SUCCESS;

@@ -63,6 +63,11 @@ static bool has(const struct partition *p, u64 feature)
 	return p->property[PROPERTY_SYNTHETIC_FEATURES] & feature;
 }
 
+bool synthetic_has_synic(const struct partition *p)
+{
+	return has(p, HVABI_SYNTHETIC_SYNIC);
+}
+
 bool synthetic_has_hypercalls(const struct partition *p)
 {
 	return has(p, HVABI_SYNTHETIC_HYPERCALL);
@@ -413,7 +418,7 @@ static enum msr_result write_stimer(struct vp *vp, u32 msr, u64 value)
 {
 	struct stimer *t = &vp->stimer[(msr - HVABI_MSR_STIMER0_CONFIG) / 2];
 	u64 now = partition_reference(vp->partition, platform_tsc());
-	bool synic = has(vp->partition, HVABI_SYNTHETIC_SYNIC);
+	bool synic = synthetic_has_synic(vp->partition);
 
 	if (!partition_has_apic(vp->partition))
 		return MSR_REFUSED;
@@ -518,6 +523,17 @@ enum msr_result synthetic_restore(struct cpu *cpu, struct vp *vp, u32 msr, u64 v
 			return MSR_REFUSED;
 		vp->assist_msr = value;
 		return MSR_DONE;
+	case HVABI_MSR_GUEST_OS_ID:
+		vp->partition->guest_os_id = value;
+		return MSR_DONE;
+	case HVABI_MSR_HYPERCALL:
+		vp->partition->hypercall_msr = value;
+		return MSR_DONE;
+	case HVABI_MSR_REFERENCE_TSC:
+		/* What stands in its page is this partition's time: another one's would be wrong. */
+		return value == vp->partition->reference_tsc_msr ? MSR_DONE : MSR_REFUSED;
+	case HVABI_MSR_EOM:
+		return value ? MSR_REFUSED : MSR_DONE;
 	case HVABI_MSR_SCONTROL:
 	case HVABI_MSR_SINT0 ... HVABI_MSR_SINT0 + HVABI_SINTS - 1:
 	case HVABI_MSR_STIMER0_CONFIG ... HVABI_MSR_STIMER0_CONFIG + 2 * HVABI_STIMERS - 1:

@@ -58,4 +58,7 @@ enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, boo
 /* True if the child may make hypercalls at all; else VMMCALL is #UD. */
 bool synthetic_has_hypercalls(const struct partition *p);
 
+/* Its processors have synthetic interrupt controllers. */
+bool synthetic_has_synic(const struct partition *p);
+
 #endif

@@ -117,6 +117,30 @@ static u32 synthetic_msr(u32 name)
 	}
 }
 
+/*
+ * Registers that read as 0 and can be set to that, as whoever restores a processor does: MTRRs that
+ * MTRR_CAP says are not there, events that are pending and have another register here, debugging
+ * by branches.
+ */
+static bool is_zero(u32 name)
+{
+	switch (name) {
+	case HVABI_REG_PENDING_EVENT0:
+	case HVABI_REG_PENDING_EVENT1:
+	case HVABI_REG_DEBUG_CTL:
+	case HVABI_REG_MTRR_CAP:
+	case HVABI_REG_MTRR_PHYS_BASE0 ... HVABI_REG_MTRR_PHYS_BASE0 + 15:
+	case HVABI_REG_MTRR_PHYS_MASK0 ... HVABI_REG_MTRR_PHYS_MASK0 + 15:
+	case HVABI_REG_MTRR_FIX64K_00000:
+	case HVABI_REG_MTRR_FIX16K_80000:
+	case HVABI_REG_MTRR_FIX16K_A0000:
+	case HVABI_REG_MTRR_FIX4K_C0000 ... HVABI_REG_MTRR_FIX4K_C0000 + 7:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
 {
 	struct vp_state *s = &vp->state;
@@ -175,8 +199,12 @@ static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
 	case HVABI_REG_INTERRUPT_CLOCK_FREQUENCY:
 		v->reg64 = platform_info.apic_hz;
 		break;
+	case HVABI_REG_TSC:
+		v->reg64 = platform_tsc();
+		break;
 	default:
-		return HVABI_STATUS_INVALID_PARAMETER;
+		/* The value is 0 already. */
+		return is_zero(name) ? HVABI_STATUS_SUCCESS : HVABI_STATUS_INVALID_PARAMETER;
 	}
 	return HVABI_STATUS_SUCCESS;
 }
@@ -274,7 +302,10 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 		return vp_write_apic_base(vp, v->reg64) ? HVABI_STATUS_SUCCESS :
 							 HVABI_STATUS_INVALID_REGISTER_VALUE;
 	default:
-		return HVABI_STATUS_INVALID_PARAMETER;
+		if (!is_zero(name))
+			return HVABI_STATUS_INVALID_PARAMETER;
+		return v->reg128.low || v->reg128.high ? HVABI_STATUS_INVALID_REGISTER_VALUE :
+							 HVABI_STATUS_SUCCESS;
 	}
 	return HVABI_STATUS_SUCCESS;
 }
