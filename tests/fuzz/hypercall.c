@@ -35,6 +35,8 @@
 #include <hypervisor/core/stats.h>
 #include <hypervisor/core/synthetic.h>
 #include <hypervisor/core/time.h>
+#include <hypervisor/core/translate.h>
+#include <hypervisor/core/vp_assist.h>
 #include <tests/unit/mock.h>
 
 #define IN_PAGE		3ull
@@ -102,6 +104,8 @@ static const uint32_t msrs[] = {
 	HVABI_MSR_ICR, HVABI_MSR_TPR, HVABI_MSR_VP_ASSIST_PAGE, HVABI_MSR_CRASH_P0,
 	HVABI_MSR_CRASH_CTL, HVABI_MSR_TSC_INVARIANT_CONTROL, HVABI_MSR_STIMER0_CONFIG,
 	HVABI_MSR_STIMER0_COUNT, HVABI_MSR_STIMER0_CONFIG + 6, HVABI_MSR_STIMER0_COUNT + 6,
+	HVABI_MSR_SCONTROL, HVABI_MSR_SIEFP, HVABI_MSR_SIMP, HVABI_MSR_EOM, HVABI_MSR_SINT0 + 1,
+	HVABI_MSR_SINT0 + 15, HVABI_MSR_GUEST_IDLE,
 };
 
 /* Values that mean something to many of them. */
@@ -177,23 +181,40 @@ static void one_register(struct cpu *cpu, struct vp *vp)
 		die("a fault that is no page");
 }
 
+/* What the hypervisor wants to read or write of the child's before it enters. */
+static bool pages_there(struct vp *vp)
+{
+	uint64_t gpa = 1;
+
+	if (vp_assist_leave(vp, &gpa) && vp_synic_deliver(vp, &gpa))
+		return true;
+	if (gpa & 0xff)
+		die("a fault that is no slot and no page");
+	return false;
+}
+
 static enum run_result run(struct cpu *cpu, struct vp *vp)
 {
 	unsigned int steps = take8(input) % 8;
-	bool ready;
+	bool ready = true, there;
 	int offered;
 
 	vp->running = true;
 	vp->cpu = cpu;
-	for (ready = vp_ready(vp); ready && steps--; ready = vp_ready(vp)) {
+	while ((there = pages_there(vp)) && (ready = vp_ready(vp)) && steps--) {
 		uint8_t what = take8(input);
 
 		vp_deliver(vp);
 		vp->state.pending_interruption = 0;
 		offered = vp_offer(vp);
+		vp_assist_enter(vp, offered);
 		(void)vp_watches_cr8(vp);
+		if (vp->assist_promised && (what & 1))
+			*(uint32_t *)guest_memory(vp->partition, vp->assist_msr & ~0xfffull, true) = 0;
 		if (offered != APIC_NO_VECTOR)
 			vp_offer_end(vp, (u8)offered, vp->state.rflags & RFLAGS_IF);
+		if (!pages_there(vp))
+			die("a page has gone, and nobody took it");
 		if (what & 8)
 			vp->state.rflags ^= RFLAGS_IF;
 		if (what & 16)
@@ -221,6 +242,8 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		}
 	}
 	vp->running = false;
+	if (!there)
+		return RUN_INTERCEPT;
 	if (!ready)
 		return RUN_BLOCKED;
 	return vp->index & 1 ? RUN_INTERCEPT : RUN_PREEMPTED;
@@ -563,6 +586,8 @@ static void blocked(struct partition *p)
 
 		if (vp && vp->blocked && !vp_suspended(vp) && partition_has_apic(p) && vp_ready(vp))
 			die("a blocked processor could run, and nobody was told");
+		if (vp && vp->blocked && !vp_suspended(vp) && vp_synic_pending(vp))
+			die("a message waits, and nobody was told");
 	}
 }
 
