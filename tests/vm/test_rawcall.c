@@ -21,11 +21,14 @@
 #include <hvabi/hypercall.h>
 #include <hvabi/memory.h>
 #include <hvabi/partition.h>
+#include <hvabi/port.h>
+#include <hvabi/stats.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
 
 #include "../kmod/mshv_rawcall.h"
 #include "ktap.h"
+#include "probe.h"
 
 #define SELF HVABI_PARTITION_ID_SELF
 
@@ -101,6 +104,24 @@ static enum ktap_result blocks_outside_memory(void)
 	return PASS;
 }
 
+/* What the first word names is pages, an object, a property, a ring. */
+static bool names_no_partition(uint16_t code)
+{
+	switch (code) {
+	case HVABI_CALL_CREATE_PARTITION:
+	case HVABI_CALL_GET_PARTITION_ID:
+	case HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS:
+	case HVABI_CALL_MAP_STATS_PAGE:
+	case HVABI_CALL_MAP_STATS_PAGE2:
+	case HVABI_CALL_UNMAP_STATS_PAGE:
+	case HVABI_CALL_GET_SYSTEM_PROPERTY:
+	case HVABI_CALL_NOTIFY_PORT_RING_EMPTY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum ktap_result wrong_partitions(void)
 {
 	uint64_t in[8] = { 0x123456789 };
@@ -108,9 +129,7 @@ static enum ktap_result wrong_partitions(void)
 	for (unsigned int i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		uint16_t status;
 
-		if (codes[i] == HVABI_CALL_CREATE_PARTITION ||
-		    codes[i] == HVABI_CALL_GET_PARTITION_ID ||
-		    codes[i] == HVABI_CALL_ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS)
+		if (names_no_partition(codes[i]))
 			continue;
 		status = with_input(codes[i], kind_of(codes[i]) == HVABI_KIND_REP, in, sizeof(in));
 		CHECK(status == HVABI_STATUS_INVALID_PARTITION_ID, "%x: %x", codes[i], status);
@@ -238,6 +257,34 @@ static uint64_t random_word(uint64_t id)
 	}
 }
 
+/* Pages that are written to must be ours, and what is mapped must go with the child. */
+static void keep_to_ours(uint16_t code, uint64_t id, uint64_t *words)
+{
+	switch (code) {
+	case HVABI_CALL_MAP_VP_STATE_PAGE:
+		words[2] = page(50 + random() % 10);
+		break;
+	case HVABI_CALL_GET_VP_STATE:
+	case HVABI_CALL_SET_VP_STATE:
+		for (unsigned int k = 5; k < 512; k++)
+			words[k] = page(50 + k % 10);
+		break;
+	case HVABI_CALL_MAP_STATS_PAGE:
+	case HVABI_CALL_MAP_STATS_PAGE2:
+	case HVABI_CALL_UNMAP_STATS_PAGE:
+		words[0] = random() % 2 ? HVABI_STATS_PARTITION : HVABI_STATS_VP;
+		words[1] = id;
+		words[2] = (uint64_t)(random() % 2) << 56;
+		words[3] = page(50 + random() % 10);
+		break;
+	case HVABI_CALL_CREATE_PORT:
+		words[0] = SELF;
+		words[1] = random() % 8;
+		words[2] = id;
+		break;
+	}
+}
+
 static unsigned long setting(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -261,13 +308,11 @@ static enum ktap_result random_round(unsigned int seed, unsigned long calls, uns
 		    code == HVABI_CALL_CREATE_PARTITION || code == HVABI_CALL_FINALIZE_PARTITION ||
 		    code == HVABI_CALL_DELETE_PARTITION || code == HVABI_CALL_DEBUG_SET_OPTION)
 			continue;
-		/* A state page must be one of ours: the hypervisor writes to it. */
 		for (unsigned int k = 0; k < 8 + (unsigned int)random() % 504; k++)
 			words[k] = random_word(id);
 		if (random() % 4)
 			words[0] = id;
-		if (code == HVABI_CALL_MAP_VP_STATE_PAGE)
-			words[2] = page(50 + random() % 10);
+		keep_to_ours(code, id, words);
 		control = hvabi_control(code, kind_of(code) == HVABI_KIND_REP ?
 					1 + random() % 500 : 0, 0);
 		if (random() % 16 == 0)
@@ -278,6 +323,51 @@ static enum ktap_result random_round(unsigned int seed, unsigned long calls, uns
 	back = remove_child(id);
 	take_self_back();
 	CHECK(back, "memory did not come back");
+	return PASS;
+}
+
+/* Nobody listens, so they ring for nobody; but the guest goes on. */
+static enum ktap_result doorbells(void)
+{
+	const uint64_t gpa = 1ull << 30, self[] = { SELF, page(2) };
+	struct hvabi_input_create_port port = {
+		.port_partition_id = SELF, .port_id = 7, .port_type = HVABI_PORT_TYPE_DOORBELL,
+		.target_sint = 5, .target_vp = HVABI_PORT_ANY_VP,
+	};
+	struct hvabi_input_connect_port connection = {
+		.connection_id = 7, .port_partition_id = SELF, .port_id = 7,
+		.port_type = HVABI_PORT_TYPE_DOORBELL, .gpa = gpa, .trigger_value = 0x1234,
+		.flags = HVABI_DOORBELL_SIZE_QWORD,
+	};
+	struct hvabi_input_disconnect_port disconnect = {
+		.connection_id = 7, .flags = HVABI_DISCONNECT_DOORBELL,
+	};
+	const struct hvabi_input_delete_port delete = { .port_partition_id = SELF, .port_id = 7 };
+	struct probe probe;
+	uint64_t id;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	id = probe_stat(&probe, "partition");
+	port.connection_partition_id = connection.connection_partition_id =
+		disconnect.connection_partition_id = id;
+	CHECK(!with_input(HVABI_CALL_DEPOSIT_MEMORY, 1, self, sizeof(self)), "deposit");
+	CHECK(!with_input(HVABI_CALL_CREATE_PORT, 0, &port, sizeof(port)), "port: %llx", call.result);
+	CHECK(probe_write(&probe, gpa, 0x1234) == PROBE_VMM, "it rang before it was connected");
+	CHECK(!with_input(HVABI_CALL_CONNECT_PORT, 0, &connection, sizeof(connection)),
+	      "connection: %llx", call.result);
+	CHECK(probe_write(&probe, gpa, 0x1234) == PROBE_DONE, "message 0x%x",
+	      probe.message.header.message_type);
+	CHECK(probe_counter(&probe, HVABI_COUNT_EXIT_DOORBELL) == 1, "not counted");
+	CHECK(probe_write(&probe, gpa, 0x1235) == PROBE_VMM, "another value rang");
+	CHECK(probe_write(&probe, gpa + 8, 0x1234) == PROBE_VMM, "another address rang");
+	CHECK(probe_write(&probe, gpa, 0x1234) == PROBE_DONE, "message 0x%x",
+	      probe.message.header.message_type);
+	CHECK(!with_input(HVABI_CALL_DISCONNECT_PORT, 0, &disconnect, sizeof(disconnect)),
+	      "disconnect: %llx", call.result);
+	CHECK(probe_write(&probe, gpa, 0x1234) == PROBE_VMM, "it rang without a connection");
+	CHECK(!with_input(HVABI_CALL_DELETE_PORT, 0, &delete, sizeof(delete)), "delete: %llx", call.result);
+	probe_close(&probe);
+	take_self_back();
 	return PASS;
 }
 
@@ -308,6 +398,7 @@ static const struct ktap_test tests[] = {
 	{ "unknown partitions are refused by every call", wrong_partitions },
 	{ "only the parent's own pages can be lent", deposits_that_are_not_ours },
 	{ "only the parent's own pages can be mapped", maps_that_are_not_ours },
+	{ "a guest's doorbell is no exit to the VMM", doorbells },
 	{ "random calls change nothing they should not", random_calls },
 };
 
