@@ -32,42 +32,11 @@ static void discard(struct virtio_balloon *b, void *at, uint64_t size)
 		b->failed += size / PAGE;
 }
 
-/* Copies from the readable parts, which the guest may have cut anywhere. Returns how much there was. */
-static size_t take(const struct virtio_chain *chain, size_t from, void *to, size_t size)
-{
-	size_t got = 0, part;
-	unsigned int i;
-
-	for (i = 0; i < chain->readable && got < size; i++) {
-		if (from >= chain->part[i].size) {
-			from -= chain->part[i].size;
-			continue;
-		}
-		part = chain->part[i].size - from;
-		if (part > size - got)
-			part = size - got;
-		memcpy((uint8_t *)to + got, chain->part[i].data + from, part);
-		got += part;
-		from = 0;
-	}
-	return got;
-}
-
-static uint64_t readable_size(const struct virtio_chain *chain)
-{
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < chain->readable; i++)
-		sum += chain->part[i].size;
-	return sum;
-}
-
 /* Page numbers, 32 bits each. Neighbours, up or down, are given back in one go. */
 static int64_t inflate_or_deflate(struct virtio_balloon *b, const struct virtio_chain *chain,
 				  bool inflate)
 {
-	uint64_t size = readable_size(chain), run = 0;
+	uint64_t size = virtio_readable(chain), run = 0;
 	uint8_t *start = NULL, *at;
 	uint32_t number;
 	size_t i;
@@ -75,7 +44,7 @@ static int64_t inflate_or_deflate(struct virtio_balloon *b, const struct virtio_
 	if (size % sizeof(number) || size / sizeof(number) > NUMBERS_MAX)
 		return VIRTIO_BROKEN;
 	for (i = 0; i < size / sizeof(number); i++) {
-		take(chain, i * sizeof(number), &number, sizeof(number));
+		virtio_read(chain, i * sizeof(number), &number, sizeof(number));
 		at = guest_ram_at(b->virtio.ram, number * PAGE, PAGE);
 		if (!at) {
 			discard(b, start, run);
@@ -133,7 +102,7 @@ static int64_t take_stats(struct virtio_balloon *b, const struct virtio_chain *c
 		return VIRTIO_BROKEN;
 	b->known = 0;
 	for (i = 0; i < STATS_MAX; i++) {
-		if (take(chain, i * sizeof(stat), &stat, sizeof(stat)) != sizeof(stat))
+		if (virtio_read(chain, i * sizeof(stat), &stat, sizeof(stat)) != sizeof(stat))
 			break;
 		/* Newer drivers know more. */
 		if (stat.tag >= VIRTIO_BALLOON_S_NR)

@@ -41,7 +41,7 @@ static void reset(struct virtio *v)
 		v->on_reset(v);
 }
 
-static void break_device(struct virtio *v)
+void virtio_break(struct virtio *v)
 {
 	v->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	set_interrupt(v, v->interrupt_status | VIRTIO_MMIO_INT_CONFIG);
@@ -137,40 +137,131 @@ void virtio_config_changed(struct virtio *v)
 		set_interrupt(v, v->interrupt_status | VIRTIO_MMIO_INT_CONFIG);
 }
 
+/* How many requests wait in a queue. A driver that says more than the ring has breaks the device. */
+static uint16_t waiting(struct virtio *v, const struct virtio_queue *q)
+{
+	const struct vring_avail *avail = q->avail_at;
+	uint16_t count;
+
+	if (!q->ready || !is_live(v))
+		return 0;
+	count = (uint16_t)(__atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) - q->next);
+	if (count <= q->size)
+		return count;
+	virtio_break(v);
+	return 0;
+}
+
+/* The next of those that wait. */
+static bool take_next(struct virtio *v, struct virtio_queue *q, struct virtio_chain *chain)
+{
+	const volatile struct vring_avail *avail = q->avail_at;
+
+	if (!take_chain(v, q, avail->ring[q->next & (q->size - 1)], chain)) {
+		virtio_break(v);
+		return false;
+	}
+	q->next++;
+	return true;
+}
+
+bool virtio_take(struct virtio *v, unsigned int queue, struct virtio_chain *chain)
+{
+	struct virtio_queue *q = &v->queue[queue];
+
+	return waiting(v, q) && take_next(v, q, chain);
+}
+
 static void serve(struct virtio *v, unsigned int index)
 {
 	struct virtio_queue *q = &v->queue[index];
-	struct vring_avail *avail = q->avail_at;
 	struct virtio_chain chain;
 	bool done = false;
 	int64_t written;
-	uint16_t end;
+	uint16_t count;
 
-	if (!q->ready || !is_live(v))
-		return;
-	/* What comes later comes with a notification of its own: nobody can keep us here. */
-	end = __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE);
-	if ((uint16_t)(end - q->next) > q->size) {
-		break_device(v);
+	if (v->taken >> index & 1) {
+		if (q->ready && is_live(v))
+			v->available(v, index);
 		return;
 	}
-	while (q->next != end) {
-		uint16_t head = *(volatile uint16_t *)&avail->ring[q->next & (q->size - 1)];
-
-		written = take_chain(v, q, head, &chain) ? v->request(v, index, &chain) :
-							   VIRTIO_BROKEN;
+	/* What comes later comes with a notification of its own: nobody can keep us here. */
+	for (count = waiting(v, q); count; count--) {
+		if (!take_next(v, q, &chain))
+			return;
+		written = v->request(v, index, &chain);
 		if (written == VIRTIO_BROKEN) {
-			break_device(v);
+			virtio_break(v);
 			return;
 		}
-		q->next++;
 		if (written == VIRTIO_KEPT)
 			continue;
-		put_used(q, head, (uint32_t)written);
+		put_used(q, chain.head, (uint32_t)written);
 		done = true;
 	}
 	if (done)
 		tell_used(v, q);
+}
+
+/* ---- what is in a chain ---- */
+
+size_t virtio_read(const struct virtio_chain *chain, size_t from, void *to, size_t size)
+{
+	size_t got = 0, part;
+	unsigned int i;
+
+	for (i = 0; i < chain->readable && got < size; i++) {
+		if (from >= chain->part[i].size) {
+			from -= chain->part[i].size;
+			continue;
+		}
+		part = chain->part[i].size - from;
+		if (part > size - got)
+			part = size - got;
+		memcpy((uint8_t *)to + got, chain->part[i].data + from, part);
+		got += part;
+		from = 0;
+	}
+	return got;
+}
+
+size_t virtio_write(const struct virtio_chain *chain, size_t at, const void *from, size_t size)
+{
+	size_t put = 0, part;
+	unsigned int i;
+
+	for (i = chain->readable; i < chain->count && put < size; i++) {
+		if (at >= chain->part[i].size) {
+			at -= chain->part[i].size;
+			continue;
+		}
+		part = chain->part[i].size - at;
+		if (part > size - put)
+			part = size - put;
+		memcpy(chain->part[i].data + at, (const uint8_t *)from + put, part);
+		put += part;
+		at = 0;
+	}
+	return put;
+}
+
+static uint64_t size_of_parts(const struct virtio_chain *chain, unsigned int i, unsigned int end)
+{
+	uint64_t sum = 0;
+
+	for (; i < end; i++)
+		sum += chain->part[i].size;
+	return sum;
+}
+
+uint64_t virtio_readable(const struct virtio_chain *chain)
+{
+	return size_of_parts(chain, 0, chain->readable);
+}
+
+uint64_t virtio_writable(const struct virtio_chain *chain)
+{
+	return size_of_parts(chain, chain->readable, chain->count);
 }
 
 /* ---- registers ---- */

@@ -3,14 +3,15 @@
  * A virtio device in memory: virtio 1.2, 4.2 (transport) and 2.7 (split queues).
  *
  * The transport knows registers, queues and descriptor chains; what a request means is the
- * device's (virtio_blk.h, virtio_balloon.h), which embeds struct virtio.
+ * device's (virtio_blk.h, virtio_balloon.h, ...), which embeds struct virtio.
  *
  * Laws:
  *   - Guest memory is believed once: each field is read once, checked, and the copy is used.
  *   - A chain that leaves memory, or has a loop, breaks the device until the driver resets it;
  *     it harms nobody else.
  *   - Requests are taken in the thread of the processor that notified, under the device's lock, and done
- *     there or, as the device has it, elsewhere and later.
+ *     there or, as the device has it, elsewhere and later. Queues whose requests wait for something from
+ *     outside are the device's to take from, whenever it has something for them.
  */
 #ifndef DEVICES_VIRTIO_MMIO_H
 #define DEVICES_VIRTIO_MMIO_H
@@ -60,6 +61,9 @@ struct virtio {
 	uint32_t config_size;
 	/* One request; returns the bytes written or VIRTIO_*. Called with the lock held. */
 	int64_t (*request)(struct virtio *v, unsigned int queue, const struct virtio_chain *chain);
+	/* Queues, a bit each, from which the device takes itself: it only hears that there is something. */
+	uint32_t taken;
+	void (*available)(struct virtio *v, unsigned int queue);
 	/* The driver writes to the configuration; NULL if there is nothing to be written. The same. */
 	void (*write_config)(struct virtio *v, uint64_t offset, unsigned int size, uint64_t value);
 	/* The driver resets the device: what was kept is gone. NULL if nothing is. The same. */
@@ -82,6 +86,18 @@ void virtio_init(struct virtio *v, const struct guest_ram *ram,
 		 void (*interrupt)(void *arg, unsigned int pin, bool level), void *arg,
 		 unsigned int pin);
 void virtio_destroy(struct virtio *v);
+
+/* The next request of a queue, if there is one; virtio_done() gives it back. With the lock held. */
+bool virtio_take(struct virtio *v, unsigned int queue, struct virtio_chain *chain);
+
+/* The driver has done what it must not: from now on it has to reset the device. With the lock held. */
+void virtio_break(struct virtio *v);
+
+/* Copy from the readable parts of a chain, and to the writable ones; what they return is how much there was. */
+size_t virtio_read(const struct virtio_chain *chain, size_t from, void *to, size_t size);
+size_t virtio_write(const struct virtio_chain *chain, size_t at, const void *from, size_t size);
+uint64_t virtio_readable(const struct virtio_chain *chain);
+uint64_t virtio_writable(const struct virtio_chain *chain);
 
 /* Gives a request back that was kept. With the lock held. */
 void virtio_done(struct virtio *v, unsigned int queue, uint16_t head, uint32_t written);
