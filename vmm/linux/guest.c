@@ -32,6 +32,7 @@
 #include "devices/serial.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_rng.h"
 #include "guest.h"
 #include "libmshv.h"
 
@@ -39,11 +40,14 @@
 #define LEAVE_POWER_OFF		(1 + LINUX_POWER_OFF)
 #define LEAVE_RESET		(1 + LINUX_RESET)
 
-/* Registers of virtio devices stand in the hole, one page each; their pins are none that ISA had. */
+/*
+ * Virtio devices have slots: their registers stand in the hole, one page each, and their pins are none
+ * that ISA had.
+ */
 #define VIRTIO_ADDRESS		0xd0000000u
 #define VIRTIO_PIN		16u
-#define BALLOON_ADDRESS		(VIRTIO_ADDRESS + VIRTIO_SIZE)
-#define BALLOON_PIN		(VIRTIO_PIN + 1)
+enum virtio_slot { SLOT_DISK, SLOT_BALLOON, SLOT_RNG, SLOTS };
+_Static_assert(SLOTS <= ACPI_VIRTIO_MAX && VIRTIO_PIN + SLOTS <= IOAPIC_PINS, "slots");
 
 /* How long processors may take to come to rest: a device may be at work for one of them. */
 #define PAUSE_SECONDS		5
@@ -58,8 +62,9 @@ struct machine {
 	struct rtc rtc;
 	struct ioapic ioapic;
 	struct virtio_disk disk;
-	bool has_disk;
 	struct virtio_balloon balloon;
+	struct virtio_rng rng;
+	struct virtio *virtio[SLOTS];	/* those that there are */
 	struct control control;
 	struct processor {
 		struct machine *machine;
@@ -165,17 +170,26 @@ static int deliver(void *arg, const struct ioapic_message *message)
 				     message->logical, message->level);
 }
 
+static void plug_in(struct machine *m, enum virtio_slot slot, struct virtio *v)
+{
+	virtio_init(v, &m->ram, virtio_interrupt, m, VIRTIO_PIN + slot);
+	m->virtio[slot] = v;
+}
+
 static int add_devices(struct machine *m)
 {
+	unsigned int i;
+
 	if (bus_add(&m->ports, ACPI_COM1_PORT, SERIAL_PORTS, serial_access, &m->com1) ||
 	    bus_add(&m->ports, RTC_PORT, RTC_PORTS, rtc_access, &m->rtc) ||
 	    bus_add(&m->ports, ACPI_PORT_SLEEP_CONTROL, 2, access_sleep, m) ||
 	    bus_add(&m->ports, ACPI_PORT_RESET, 1, access_reset, m) ||
-	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic) ||
-	    bus_add(&m->memory, BALLOON_ADDRESS, VIRTIO_SIZE, virtio_access, &m->balloon.virtio))
+	    bus_add(&m->memory, ACPI_IOAPIC_ADDRESS, IOAPIC_SIZE, ioapic_access, &m->ioapic))
 		return mshv_fail("add devices");
-	if (m->has_disk && bus_add(&m->memory, VIRTIO_ADDRESS, VIRTIO_SIZE, virtio_access, &m->disk.virtio))
-		return mshv_fail("add the disk");
+	for (i = 0; i < SLOTS; i++)
+		if (m->virtio[i] && bus_add(&m->memory, VIRTIO_ADDRESS + i * VIRTIO_SIZE, VIRTIO_SIZE,
+					    virtio_access, m->virtio[i]))
+			return mshv_fail("add virtio device %u", i);
 	return 0;
 }
 
@@ -505,33 +519,34 @@ static int open_files(struct machine *m)
 		return 0;
 	if (virtio_disk_open(&m->disk, config->disk))
 		return -1;
-	virtio_init(&m->disk.virtio, &m->ram, virtio_interrupt, m, VIRTIO_PIN);
+	plug_in(m, SLOT_DISK, &m->disk.virtio);
 	virtio_disk_start(&m->disk);
-	m->has_disk = true;
 	return 0;
 }
 
 static void close_files(struct machine *m)
 {
+	unsigned int i;
+
 	unmap_file(&m->boot.kernel);
 	unmap_file(&m->boot.initrd);
 	control_close(&m->control);
-	if (!m->has_disk)
-		return;
-	virtio_disk_close(&m->disk);
-	virtio_destroy(&m->disk.virtio);
+	if (m->virtio[SLOT_DISK])
+		virtio_disk_close(&m->disk);
+	for (i = 0; i < SLOTS; i++)
+		if (m->virtio[i])
+			virtio_destroy(m->virtio[i]);
 }
 
 static int load(struct machine *m)
 {
-	struct acpi_machine acpi = {
-		.processors = m->config->processors,
-		.virtio_count = 1,
-		.virtio = { { BALLOON_ADDRESS, BALLOON_PIN } },
-	};
+	struct acpi_machine acpi = { .processors = m->config->processors };
+	unsigned int i;
 
-	if (m->has_disk)
-		acpi.virtio[acpi.virtio_count++] = (struct acpi_virtio){ VIRTIO_ADDRESS, VIRTIO_PIN };
+	for (i = 0; i < SLOTS; i++)
+		if (m->virtio[i])
+			acpi.virtio[acpi.virtio_count++] =
+				(struct acpi_virtio){ VIRTIO_ADDRESS + i * VIRTIO_SIZE, VIRTIO_PIN + i };
 	m->boot.rsdp = acpi_make_tables(&acpi, m->ram.low + LINUX_ACPI, LINUX_ACPI, LINUX_ACPI_SIZE);
 	if (!m->boot.rsdp || linux_load(&m->boot, &m->ram))
 		return -1;
@@ -623,6 +638,10 @@ int linux_guest_run(const struct linux_config *config)
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return mshv_fail("make a machine");
+	if (virtio_rng_init(&m->rng)) {
+		free(m);
+		return -1;
+	}
 	m->config = config;
 	m->control.listener = m->control.end = -1;
 	pthread_mutex_init(&m->lock, NULL);
@@ -634,7 +653,8 @@ int linux_guest_run(const struct linux_config *config)
 	rtc_init(&m->rtc);
 	virtio_balloon_init(&m->balloon, config->memory_flags & MSHV_MEMORY_PINNED ? -1 :
 			    linux_memory_discard(config->memory.backing));
-	virtio_init(&m->balloon.virtio, &m->ram, virtio_interrupt, m, BALLOON_PIN);
+	plug_in(m, SLOT_BALLOON, &m->balloon.virtio);
+	plug_in(m, SLOT_RNG, &m->rng.virtio);
 	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
 	console_block_signals();
 	ret = build(m);
@@ -643,7 +663,7 @@ int linux_guest_run(const struct linux_config *config)
 	else
 		stop_processors(m);
 	error = errno;
-	/* The disk may still be at work on the guest's memory. */
+	/* Devices may still be at work on the guest's memory. */
 	close_files(m);
 	mshv_vm_destroy(m->vm);
 	if (m->ram.low)
@@ -652,7 +672,6 @@ int linux_guest_run(const struct linux_config *config)
 		munmap(m->ram.high, m->ram.high_size);
 	serial_destroy(&m->com1);
 	rtc_destroy(&m->rtc);
-	virtio_destroy(&m->balloon.virtio);
 	ioapic_destroy(&m->ioapic);
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->change);
