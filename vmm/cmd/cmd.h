@@ -51,7 +51,7 @@ struct cmd_option {
 #define CMD_GO_ON	(-1)
 
 /*
- * Reads the options of the verb argv[0], at most 16; operands are from getopt's optind on. Returns CMD_GO_ON, or the exit code:
+ * Reads the options of the verb argv[0], at most 24; operands are from getopt's optind on. Returns CMD_GO_ON, or the exit code:
  * after --help, or after a usage error, which it has said.
  */
 int cmd_options(int argc, char **argv, const char *usage, const struct cmd_option *options);

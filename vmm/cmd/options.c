@@ -6,7 +6,7 @@
 
 #include "cmd.h"
 
-#define OPTIONS_MAX	16
+#define OPTIONS_MAX	24
 /* What getopt_long() answers for option 0, 1, ...: out of the way of letters. */
 #define FIRST		256
 

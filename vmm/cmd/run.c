@@ -23,6 +23,7 @@ _Static_assert(GUEST_VPS_MAX == 8 && LINUX_PROCESSORS_MAX == 8, "CPUS");
 static const char usage[] =
 	"usage: mshv run [options] PAYLOAD\n"
 	"       mshv run [options] --kernel FILE [--initrd FILE] [--append TEXT] [--disk FILE]\n"
+	"                [--net user]\n"
 	"\n"
 	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu, apic,\n"
 	"synic) as a guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
@@ -32,6 +33,9 @@ static const char usage[] =
 	"  -i, --initrd FILE   its initial RAM disk\n"
 	"  -a, --append TEXT   its command line (default \"console=ttyS0\")\n"
 	"  -d, --disk FILE     its disk (/dev/vda): a file or block device\n"
+	"  -n, --net user[,PROTOCOL:PORT:GUESTPORT]...\n"
+	"                      its network (eth0): what this user may reach, by DHCP (10.0.2.15);\n"
+	"                      ports of 127.0.0.1 are forwarded to it: user,tcp:2222:22\n"
 	"      --control PATH  control socket of a Linux (default /run/mshv/PID.sock, if that can\n"
 	"                      be made)\n"
 	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M, for a Linux 512M)\n"
@@ -132,7 +136,8 @@ int cmd_run(int argc, char **argv)
 		.console = stdout,
 	};
 	struct linux_config linux_config = { .memory.node = LINUX_NODE_ANY };
-	const char *backing = NULL;
+	struct user_net_config net_config;
+	const char *backing = NULL, *net = NULL;
 	uint64_t node = NO_NODE;
 	uint64_t memory = 0, cpus = 1, timeout = 0;
 	bool pinned = false, small_pages = false, lapic = false;
@@ -141,6 +146,7 @@ int cmd_run(int argc, char **argv)
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
 		{ "append", 'a', CMD_TEXT, &linux_config.command_line, NULL, 0, 0 },
 		{ "disk", 'd', CMD_TEXT, &linux_config.disk, NULL, 0, 0 },
+		{ "net", 'n', CMD_TEXT, &net, NULL, 0, 0 },
 		{ "control", 0, CMD_TEXT, &linux_config.control, NULL, 0, 0 },
 		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
@@ -175,6 +181,10 @@ int cmd_run(int argc, char **argv)
 		if (backing && linux_backing_named(backing) < 0)
 			return cmd_usage_error("run: --backing: not private, shared, memfd or hugetlb: %s",
 					       backing);
+		if (net && user_net_parse(net, &net_config))
+			return cmd_usage_error("run: --net: %s", mshv_error());
+		if (net)
+			linux_config.net = &net_config;
 		if (backing)
 			linux_config.memory.backing = (enum linux_backing)linux_backing_named(backing);
 		linux_config.processors = config.vps;
@@ -189,10 +199,11 @@ int cmd_run(int argc, char **argv)
 	if (backing || node != NO_NODE || linux_config.memory.merge)
 		return cmd_usage_error("run: --%s: only with --kernel", backing ? "backing" :
 				       node != NO_NODE ? "node" : "merge");
-	if (linux_config.initrd || linux_config.command_line || linux_config.disk || linux_config.control)
+	if (linux_config.initrd || linux_config.command_line || linux_config.disk || net ||
+	    linux_config.control)
 		return cmd_usage_error("run: --%s: only with --kernel", linux_config.initrd ? "initrd" :
-				       linux_config.disk ? "disk" : linux_config.control ? "control" :
-				       "append");
+				       linux_config.disk ? "disk" : net ? "net" :
+				       linux_config.control ? "control" : "append");
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :
 				       "more than one payload");

@@ -30,6 +30,7 @@
 #include "devices/mmio.h"
 #include "devices/rtc.h"
 #include "devices/serial.h"
+#include "devices/user_net.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_rng.h"
@@ -46,7 +47,7 @@
  */
 #define VIRTIO_ADDRESS		0xd0000000u
 #define VIRTIO_PIN		16u
-enum virtio_slot { SLOT_DISK, SLOT_BALLOON, SLOT_RNG, SLOTS };
+enum virtio_slot { SLOT_DISK, SLOT_BALLOON, SLOT_RNG, SLOT_NET, SLOTS };
 _Static_assert(SLOTS <= ACPI_VIRTIO_MAX && VIRTIO_PIN + SLOTS <= IOAPIC_PINS, "slots");
 
 /* How long processors may take to come to rest: a device may be at work for one of them. */
@@ -64,6 +65,7 @@ struct machine {
 	struct virtio_disk disk;
 	struct virtio_balloon balloon;
 	struct virtio_rng rng;
+	struct user_net net;
 	struct virtio *virtio[SLOTS];	/* those that there are */
 	struct control control;
 	struct processor {
@@ -515,12 +517,18 @@ static int open_files(struct machine *m)
 		return -1;
 	if (control_open(&m->control, config->control))
 		return -1;
-	if (!config->disk)
-		return 0;
-	if (virtio_disk_open(&m->disk, config->disk))
-		return -1;
-	plug_in(m, SLOT_DISK, &m->disk.virtio);
-	virtio_disk_start(&m->disk);
+	if (config->disk) {
+		if (virtio_disk_open(&m->disk, config->disk))
+			return -1;
+		plug_in(m, SLOT_DISK, &m->disk.virtio);
+		virtio_disk_start(&m->disk);
+	}
+	if (config->net) {
+		if (user_net_open(&m->net, config->net))
+			return -1;
+		plug_in(m, SLOT_NET, &m->net.card.virtio);
+		return user_net_start(&m->net);
+	}
 	return 0;
 }
 
@@ -533,6 +541,8 @@ static void close_files(struct machine *m)
 	control_close(&m->control);
 	if (m->virtio[SLOT_DISK])
 		virtio_disk_close(&m->disk);
+	if (m->virtio[SLOT_NET])
+		user_net_close(&m->net);
 	for (i = 0; i < SLOTS; i++)
 		if (m->virtio[i])
 			virtio_destroy(m->virtio[i]);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "devices/user_net.h"
 #include "memory.h"
 
 #define LINUX_PROCESSORS_MAX	8u
@@ -15,6 +16,7 @@ struct linux_config {
 	const char *initrd;		/* or NULL */
 	const char *command_line;
 	const char *disk;		/* or NULL */
+	const struct user_net_config *net;	/* or NULL */
 	const char *control;		/* socket, or NULL: as control_open() says */
 	uint64_t memory_size;		/* a multiple of 4096 */
 	struct linux_memory memory;
