@@ -67,7 +67,7 @@ static void output_goes_out(void **state)
 	assert_int_equal(read(out[0], text, sizeof(text)), 5);
 	assert_string_equal(text, "hello");
 	/* A line that is gone takes nothing down. */
-	port.output = -1;
+	port.output.fd = -1;
 	set(RBR, 'x');
 	assert_int_equal(get(LSR) & 0x60, 0x60);
 }
@@ -79,9 +79,19 @@ static void nobody_waits_for_a_closed_line(void **state)
 	(void)state;
 	serial_close(&port);
 	/* More than a pipe takes. */
-	for (i = 0; i < 200000 && port.output >= 0; i++)
+	for (i = 0; i < 200000 && port.output.fd >= 0; i++)
 		set(RBR, 'x');
 	assert_in_range(i, 4096, 199999);
+}
+
+/* Whoever types does not wait for a processor that waits for a reader. */
+static void typing_never_waits(void **state)
+{
+	(void)state;
+	pthread_mutex_lock(&port.lock);
+	assert_int_equal(serial_input(&port, (const uint8_t *)"x", 1), 0);
+	pthread_mutex_unlock(&port.lock);
+	type("x");
 }
 
 static void registers_keep_what_they_should(void **state)
@@ -312,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(output_goes_out),
 		TEST(nobody_waits_for_a_closed_line),
+		TEST(typing_never_waits),
 		TEST(registers_keep_what_they_should),
 		TEST(linux_finds_a_16550a),
 		TEST(loopback_stays_inside),

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A 16550A, see serial.h. Registers as in the National Semiconductor PC16550D data sheet. */
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "serial.h"
 
@@ -46,9 +43,6 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define MSR_RI			0x40u
 #define MSR_DCD			0x80u
 #define MSR_TERI		0x04u	/* RI went away */
-
-/* How long it takes to hear that nobody waits any more. */
-#define CLOSED_MS		100
 
 static unsigned int capacity(const struct serial *s)
 {
@@ -110,21 +104,6 @@ static void feed(struct serial *s)
 	}
 }
 
-/* A reader that does not take it now is waited for; one that is gone is not. */
-static void transmit(struct serial *s, uint8_t byte)
-{
-	struct pollfd p = { .fd = s->output, .events = POLLOUT };
-	int ready;
-
-	while (s->output >= 0) {
-		ready = poll(&p, 1, CLOSED_MS);
-		if (ready > 0 && write(s->output, &byte, 1) == 1)
-			return;
-		if ((ready > 0 && errno != EAGAIN && errno != EINTR) || s->closed)
-			s->output = -1;
-	}
-}
-
 /* The modem's lines: a cable that is connected, or this port's own outputs. */
 static uint8_t modem_lines(const struct serial *s)
 {
@@ -168,7 +147,7 @@ static void write_register(struct serial *s, unsigned int reg, uint8_t value)
 		if (s->mcr & MCR_LOOP)
 			receive(s, value);
 		else
-			transmit(s, value);
+			output_write(&s->output, &value, 1);
 		s->empty_pending = true;
 		break;
 	case IER:
@@ -262,7 +241,9 @@ size_t serial_input(struct serial *s, const uint8_t *bytes, size_t count)
 {
 	size_t i;
 
-	pthread_mutex_lock(&s->lock);
+	/* A processor that has it may be waiting for who reads our output: that is no reason to wait as well. */
+	if (pthread_mutex_trylock(&s->lock))
+		return 0;
 	for (i = 0; i < count && s->queue_count < SERIAL_QUEUE; i++)
 		s->queue[(s->queue_first + s->queue_count++) % SERIAL_QUEUE] = bytes[i];
 	feed(s);
@@ -273,14 +254,14 @@ size_t serial_input(struct serial *s, const uint8_t *bytes, size_t count)
 
 void serial_close(struct serial *s)
 {
-	s->closed = true;
+	output_close(&s->output);
 }
 
 void serial_init(struct serial *s, int output, void (*interrupt)(void *arg, bool level), void *arg)
 {
 	memset(s, 0, sizeof(*s));
 	pthread_mutex_init(&s->lock, NULL);
-	s->output = output;
+	output_init(&s->output, output);
 	s->interrupt = interrupt;
 	s->arg = arg;
 	s->dll = 12;		/* 9600 baud, as a reset PC has it */

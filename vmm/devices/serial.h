@@ -16,10 +16,11 @@
 #define DEVICES_SERIAL_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "output.h"
 
 #define SERIAL_PORTS	8u
 #define SERIAL_FIFO	16u
@@ -27,7 +28,7 @@
 
 struct serial {
 	pthread_mutex_t lock;
-	int output;			/* file descriptor, -1: nowhere */
+	struct output output;
 	void (*interrupt)(void *arg, bool level);
 	void *arg;
 
@@ -40,7 +41,6 @@ struct serial {
 	unsigned int fifo_first, fifo_count;
 	uint8_t queue[SERIAL_QUEUE];
 	unsigned int queue_first, queue_count;
-	atomic_bool closed;
 };
 
 /* @interrupt is called with the port's lock held. */
@@ -50,12 +50,12 @@ void serial_destroy(struct serial *s);
 /* Access function for the bus: the eight ports, a byte each. */
 int serial_access(void *device, uint64_t offset, unsigned int size, bool write, uint64_t *value);
 
-/*
- * From any thread: from now on nobody waits for whoever takes the output. Otherwise a reader that
- * has stopped reading stops the guest's processor, too.
- */
+/* From any thread: from now on nobody waits for whoever takes the output, see output_close(). */
 void serial_close(struct serial *s);
 
-/* From any thread: puts input into the queue; returns how many bytes had room. */
+/*
+ * From any thread: puts input into the queue; returns how many bytes had room. Never waits: while a
+ * processor is at the port there is no room.
+ */
 size_t serial_input(struct serial *s, const uint8_t *bytes, size_t count);
 #endif
