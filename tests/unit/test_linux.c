@@ -601,7 +601,7 @@ static size_t filter(struct console *c, const char *typed, char *left, bool *end
 
 static void console_commands(void **state)
 {
-	struct console c = { .serial = NULL };
+	struct console c = { .terminal = true };
 	char left[64];
 	bool end;
 

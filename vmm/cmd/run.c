@@ -26,13 +26,15 @@ static const char usage[] =
 	"                [--net user]\n"
 	"\n"
 	"Runs PAYLOAD (a file, or the name of one in /usr/lib/mshv: hello, stamp, cpu, apic,\n"
-	"synic) as a guest, shows its console, and exits with its exit code. Or runs a Linux, with its\n"
-	"serial console (ttyS0) on the terminal; Ctrl-A x ends it.\n"
+	"synic) as a guest, shows its console, and exits with its exit code. Or runs a Linux, with\n"
+	"its console (ttyS0, or hvc0) on the terminal; Ctrl-A x ends it.\n"
 	"\n"
 	"  -k, --kernel FILE   Linux kernel (bzImage, 64 bits)\n"
 	"  -i, --initrd FILE   its initial RAM disk\n"
-	"  -a, --append TEXT   its command line (default \"console=ttyS0\")\n"
+	"  -a, --append TEXT   its command line (default \"console=ttyS0\", and behind it\n"
+	"                      \"console=hvc0\" with --console virtio)\n"
 	"  -d, --disk FILE     its disk (/dev/vda): a file or block device\n"
+	"      --console KIND  serial (ttyS0, the default) or virtio (hvc0)\n"
 	"  -n, --net user[,PROTOCOL:PORT:GUESTPORT]...\n"
 	"                      its network (eth0): what this user may reach, by DHCP (10.0.2.15);\n"
 	"                      ports of 127.0.0.1 are forwarded to it: user,tcp:2222:22\n"
@@ -137,7 +139,7 @@ int cmd_run(int argc, char **argv)
 	};
 	struct linux_config linux_config = { .memory.node = LINUX_NODE_ANY };
 	struct user_net_config net_config;
-	const char *backing = NULL, *net = NULL;
+	const char *backing = NULL, *net = NULL, *console = NULL;
 	uint64_t node = NO_NODE;
 	uint64_t memory = 0, cpus = 1, timeout = 0;
 	bool pinned = false, small_pages = false, lapic = false;
@@ -146,6 +148,7 @@ int cmd_run(int argc, char **argv)
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
 		{ "append", 'a', CMD_TEXT, &linux_config.command_line, NULL, 0, 0 },
 		{ "disk", 'd', CMD_TEXT, &linux_config.disk, NULL, 0, 0 },
+		{ "console", 0, CMD_TEXT, &console, NULL, 0, 0 },
 		{ "net", 'n', CMD_TEXT, &net, NULL, 0, 0 },
 		{ "control", 0, CMD_TEXT, &linux_config.control, NULL, 0, 0 },
 		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
@@ -181,6 +184,9 @@ int cmd_run(int argc, char **argv)
 		if (backing && linux_backing_named(backing) < 0)
 			return cmd_usage_error("run: --backing: not private, shared, memfd or hugetlb: %s",
 					       backing);
+		if (console && strcmp(console, "serial") && strcmp(console, "virtio"))
+			return cmd_usage_error("run: --console: not serial or virtio: %s", console);
+		linux_config.virtio_console = console && !strcmp(console, "virtio");
 		if (net && user_net_parse(net, &net_config))
 			return cmd_usage_error("run: --net: %s", mshv_error());
 		if (net)
@@ -190,7 +196,8 @@ int cmd_run(int argc, char **argv)
 		linux_config.processors = config.vps;
 		linux_config.timeout = (unsigned int)timeout;
 		if (!linux_config.command_line)
-			linux_config.command_line = "console=ttyS0";
+			linux_config.command_line = linux_config.virtio_console ?
+						    "console=ttyS0 console=hvc0" : "console=ttyS0";
 		if (!*linux_config.kernel)
 			return cmd_usage_error("run: the kernel's name is empty");
 		ret = cmd_no_operands(argc, argv);
@@ -199,10 +206,10 @@ int cmd_run(int argc, char **argv)
 	if (backing || node != NO_NODE || linux_config.memory.merge)
 		return cmd_usage_error("run: --%s: only with --kernel", backing ? "backing" :
 				       node != NO_NODE ? "node" : "merge");
-	if (linux_config.initrd || linux_config.command_line || linux_config.disk || net ||
+	if (linux_config.initrd || linux_config.command_line || linux_config.disk || net || console ||
 	    linux_config.control)
 		return cmd_usage_error("run: --%s: only with --kernel", linux_config.initrd ? "initrd" :
-				       linux_config.disk ? "disk" : net ? "net" :
+				       linux_config.disk ? "disk" : net ? "net" : console ? "console" :
 				       linux_config.control ? "control" : "append");
 	if (optind != argc - 1)
 		return cmd_usage_error("run: %s", optind == argc ? "no payload" :

@@ -110,7 +110,7 @@ static void *console_thread(void *arg)
 			/* A terminal that is there may have given commands only. */
 			open = count || (c->terminal && !(fds[2].revents & (POLLHUP | POLLERR)));
 		}
-		taken = serial_input(c->serial, bytes, count);
+		taken = count ? c->input(c->to, bytes, count) : 0;
 		memmove(bytes, bytes + taken, count - taken);
 		count -= taken;
 	}
@@ -128,13 +128,11 @@ static void make_raw(struct console *c)
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
-int console_start(struct console *c, struct serial *serial,
-		  void (*end)(void *arg, const char *why), void *arg)
+int console_start(struct console *c)
 {
 	sigset_t set = end_signals();
 	int error;
 
-	*c = (struct console){ .serial = serial, .end = end, .arg = arg };
 	c->stop = eventfd(0, EFD_CLOEXEC);
 	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->stop < 0 || c->signals < 0) {

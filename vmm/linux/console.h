@@ -2,7 +2,7 @@
 /*
  * Standard input as a guest's console.
  *
- * A thread reads it and feeds a serial port. A terminal is raw meanwhile: all keys are the
+ * A thread reads it and feeds a serial port, or a console of virtio. A terminal is raw meanwhile: all keys are the
  * guest's, but for Ctrl-A, which begins a command: x ends the guest, Ctrl-A is itself. What is no
  * terminal goes to the guest as it is; its end is no event.
  *
@@ -15,12 +15,14 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <termios.h>
 
-#include "devices/serial.h"
-
 struct console {
-	struct serial *serial;
+	/* Takes what was typed; returns how much of it had room. What had none is offered again. */
+	size_t (*input)(void *to, const uint8_t *bytes, size_t count);
+	void *to;
 	/* Called when the user wants the guest to end; @why is for a message. */
 	void (*end)(void *arg, const char *why);
 	void *arg;
@@ -34,8 +36,8 @@ struct console {
 
 void console_block_signals(void);
 
-int console_start(struct console *c, struct serial *serial,
-		  void (*end)(void *arg, const char *why), void *arg);
+/* @c with input, to, end and arg. */
+int console_start(struct console *c);
 /* Ends the thread and puts the terminal back. */
 void console_stop(struct console *c);
 

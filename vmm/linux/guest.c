@@ -33,6 +33,7 @@
 #include "devices/user_net.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_console.h"
 #include "devices/virtio_rng.h"
 #include "guest.h"
 #include "libmshv.h"
@@ -47,7 +48,7 @@
  */
 #define VIRTIO_ADDRESS		0xd0000000u
 #define VIRTIO_PIN		16u
-enum virtio_slot { SLOT_DISK, SLOT_BALLOON, SLOT_RNG, SLOT_NET, SLOTS };
+enum virtio_slot { SLOT_DISK, SLOT_BALLOON, SLOT_RNG, SLOT_NET, SLOT_CONSOLE, SLOTS };
 _Static_assert(SLOTS <= ACPI_VIRTIO_MAX && VIRTIO_PIN + SLOTS <= IOAPIC_PINS, "slots");
 
 /* How long processors may take to come to rest: a device may be at work for one of them. */
@@ -66,6 +67,7 @@ struct machine {
 	struct virtio_balloon balloon;
 	struct virtio_rng rng;
 	struct user_net net;
+	struct virtio_console hvc0;
 	struct virtio *virtio[SLOTS];	/* those that there are */
 	struct control control;
 	struct processor {
@@ -324,6 +326,7 @@ static void stop_processors(struct machine *m)
 	unsigned int i;
 
 	serial_close(&m->com1);
+	output_close(&m->hvc0.output);
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
 		if (!m->processor[i].started)
 			continue;
@@ -620,11 +623,25 @@ static int build(struct machine *m)
 	return add_memory(m) || add_devices(m) || load(m) || make_processors(m) ? -1 : 0;
 }
 
+static size_t type_to_com1(void *to, const uint8_t *bytes, size_t count)
+{
+	return serial_input(to, bytes, count);
+}
+
+static size_t type_to_hvc0(void *to, const uint8_t *bytes, size_t count)
+{
+	return virtio_console_input(to, bytes, count);
+}
+
 static int run(struct machine *m)
 {
-	struct console console;
+	struct console console = { .input = type_to_com1, .to = &m->com1, .end = on_user_end, .arg = m };
 
-	if (console_start(&console, &m->com1, on_user_end, m))
+	if (m->virtio[SLOT_CONSOLE]) {
+		console.input = type_to_hvc0;
+		console.to = &m->hvc0;
+	}
+	if (console_start(&console))
 		return -1;
 	/* Requests are about processors: they come when there are some, and go before. */
 	if (start_processors(m) || control_start(&m->control, &control_ops, m))
@@ -666,6 +683,10 @@ int linux_guest_run(const struct linux_config *config)
 	plug_in(m, SLOT_BALLOON, &m->balloon.virtio);
 	plug_in(m, SLOT_RNG, &m->rng.virtio);
 	serial_init(&m->com1, STDOUT_FILENO, com1_interrupt, m);
+	if (config->virtio_console) {
+		virtio_console_init(&m->hvc0, STDOUT_FILENO);
+		plug_in(m, SLOT_CONSOLE, &m->hvc0.virtio);
+	}
 	console_block_signals();
 	ret = build(m);
 	if (!ret)

@@ -3,6 +3,7 @@
 #ifndef LINUX_GUEST_H
 #define LINUX_GUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "devices/user_net.h"
@@ -22,6 +23,7 @@ struct linux_config {
 	struct linux_memory memory;
 	unsigned int memory_flags;	/* MSHV_MEMORY_PINNED or 0 */
 	unsigned int processors;
+	bool virtio_console;		/* hvc0, which gets the input; what ttyS0 prints is seen all the same */
 	unsigned int timeout;		/* seconds, 0: none */
 };
 
