@@ -303,6 +303,36 @@ static void an_address(void **state)
 	assert_memory_equal(answer + 42 + 16, "\x0a\x00\x02\x0f", 4);
 }
 
+/* A datagram to a port of ours arrives at the guest's. */
+static void a_forwarded_port(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct user_net_config config = { .forward_count = 1, .forward = { { .udp = true, .guest_port = 7 } } };
+	const uint8_t *datagram = memory + DATA + 0x2000 + HEADER;
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	/* A port that is free, and is so for a moment longer. */
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	close(fd);
+	config.forward[0].port = ntohs(address.sin_port);
+	assert_int_equal(user_net_open(&net, &config), 0);
+	plug_in(&net.card.virtio);
+	assert_int_equal(user_net_start(&net), 0);
+	/* With its address libslirp knows where the guest is. */
+	an_address(state);
+	put(RECEIVE, 0, DATA + 0x2000, ROOM, WRITE);
+	submit(RECEIVE, 0);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(sendto(fd, "datagram", 8, 0, (struct sockaddr *)&address, size), 8);
+	assert_true(used_within(5000, RECEIVE, 2));
+	assert_memory_equal(datagram + 36, "\x00\x07\x00\x10", 4);
+	assert_memory_equal(datagram + 42, "datagram", 8);
+	close(fd);
+	teardown_user(state);
+}
+
 /* Frames of anything, more than the guest takes answers for. */
 static void a_flood(void **state)
 {
@@ -398,6 +428,7 @@ int main(void)
 		TEST_USER(an_address),
 		TEST_USER(a_flood),
 		cmocka_unit_test(options),
+		cmocka_unit_test(a_forwarded_port),
 		cmocka_unit_test(a_port_that_is_taken),
 	};
 
