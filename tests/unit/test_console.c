@@ -2,6 +2,7 @@
 /* A console, from the driver's side: what is typed arrives, what is printed goes out, and drivers that lie. */
 #include <fcntl.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "devices/virtio_console.h"
@@ -64,6 +65,20 @@ static void the_size_of_a_terminal(void **state)
 	assert_true(offered_features() == (1ull << VIRTIO_F_VERSION_1 | SIZE));
 	assert_int_equal(get(VIRTIO_MMIO_CONFIG), 132 | 43 << 16);
 	assert_int_equal(get(VIRTIO_MMIO_CONFIG + 4), 0);
+	/* The driver is told of it at the beginning, and when it changes; one that does not care is not. */
+	start_driver(SIZE);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 2);
+	set(VIRTIO_MMIO_INTERRUPT_ACK, 2);
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, RECEIVE);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+	size.ws_col = 80;
+	assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
+	virtio_console_resize(&other);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 2);
+	assert_int_equal(get(VIRTIO_MMIO_CONFIG), 80 | 43 << 16);
+	start_driver(0);
+	virtio_console_resize(&other);
+	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 	virtio_destroy(&other.virtio);
 	close(slave);
 	close(master);

@@ -44,10 +44,37 @@ static void feed(struct virtio_console *c)
 	}
 }
 
+static bool knows_size(const struct virtio *v)
+{
+	return v->driver_features >> VIRTIO_CONSOLE_F_SIZE & 1;
+}
+
 static void available(struct virtio *v, unsigned int queue)
 {
+	struct virtio_console *c = console_of(v);
+
 	(void)queue;
-	feed(console_of(v));
+	/* Linux looks when it hears that the size has changed, and not before. */
+	if (!c->told && knows_size(v))
+		virtio_config_changed(v);
+	c->told = true;
+	feed(c);
+}
+
+static void on_reset(struct virtio *v)
+{
+	console_of(v)->told = false;
+}
+
+static bool read_size(struct virtio_console *c)
+{
+	struct winsize size;
+
+	if (ioctl(c->terminal, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+		return false;
+	c->config.cols = size.ws_col;
+	c->config.rows = size.ws_row;
+	return true;
 }
 
 static int64_t request(struct virtio *v, unsigned int queue, const struct virtio_chain *chain)
@@ -71,16 +98,12 @@ static int64_t request(struct virtio *v, unsigned int queue, const struct virtio
 
 void virtio_console_init(struct virtio_console *console, int output)
 {
-	struct winsize size;
-
 	memset(console, 0, sizeof(*console));
 	output_init(&console->output, output);
 	console->virtio.device_id = VIRTIO_ID_CONSOLE;
-	if (!ioctl(output, TIOCGWINSZ, &size) && size.ws_col && size.ws_row) {
+	console->terminal = output;
+	if (read_size(console))
 		console->virtio.features = 1ull << VIRTIO_CONSOLE_F_SIZE;
-		console->config.cols = size.ws_col;
-		console->config.rows = size.ws_row;
-	}
 	console->virtio.queue_count = 2;
 	console->virtio.config = &console->config;
 	/* What belongs to features that are not offered is not there. */
@@ -88,6 +111,17 @@ void virtio_console_init(struct virtio_console *console, int output)
 	console->virtio.taken = 1u << QUEUE_RECEIVE;
 	console->virtio.available = available;
 	console->virtio.request = request;
+	console->virtio.on_reset = on_reset;
+}
+
+void virtio_console_resize(struct virtio_console *c)
+{
+	/* As with input: who holds it may be waiting for a reader. Then the size is told another time. */
+	if (pthread_mutex_trylock(&c->virtio.lock))
+		return;
+	if (knows_size(&c->virtio) && read_size(c))
+		virtio_config_changed(&c->virtio);
+	pthread_mutex_unlock(&c->virtio.lock);
 }
 
 size_t virtio_console_input(struct virtio_console *c, const uint8_t *bytes, size_t count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A console: virtio 1.2, 5.3, one port (hvc0), with the size of the terminal if there is one.
+ * A console: virtio 1.2, 5.3, one port (hvc0), with the size of the terminal if it has one.
  *
  * Laws:
  *   - Nothing that comes in is lost: it waits until the guest has a buffer for it.
@@ -23,6 +23,8 @@ struct virtio_console {
 	struct virtio virtio;		/* the device on the bus */
 	struct virtio_console_config config;
 	struct output output;
+	int terminal;			/* whose size it is */
+	bool told;			/* the driver of it */
 
 	/* Input that waits; under the lock. */
 	uint8_t queue[VIRTIO_CONSOLE_QUEUE];
@@ -37,5 +39,8 @@ void virtio_console_init(struct virtio_console *console, int output);
  * processor is at the console there is no room.
  */
 size_t virtio_console_input(struct virtio_console *console, const uint8_t *bytes, size_t count);
+
+/* From any thread: the terminal may have another size. */
+void virtio_console_resize(struct virtio_console *console);
 
 #endif

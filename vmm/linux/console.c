@@ -16,7 +16,7 @@
 /* How soon input that found no room is offered again. */
 #define RETRY_MS	20
 
-static sigset_t end_signals(void)
+static sigset_t our_signals(void)
 {
 	sigset_t set;
 
@@ -25,12 +25,14 @@ static sigset_t end_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
+	/* No end, but heard in the same way. */
+	sigaddset(&set, SIGWINCH);
 	return set;
 }
 
 void console_block_signals(void)
 {
-	sigset_t set = end_signals();
+	sigset_t set = our_signals();
 
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -80,6 +82,11 @@ static void take_signal(struct console *c)
 
 	if (read(c->signals, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGWINCH) {
+		if (c->resized)
+			c->resized(c->to);
+		return;
+	}
 	snprintf(why, sizeof(why), "ended by signal %u (%s)", info.ssi_signo,
 		 strsignal((int)info.ssi_signo));
 	c->end(c->arg, why);
@@ -130,7 +137,7 @@ static void make_raw(struct console *c)
 
 int console_start(struct console *c)
 {
-	sigset_t set = end_signals();
+	sigset_t set = our_signals();
 	int error;
 
 	c->stop = eventfd(0, EFD_CLOEXEC);

@@ -23,6 +23,7 @@ struct console {
 	/* Takes what was typed; returns how much of it had room. What had none is offered again. */
 	size_t (*input)(void *to, const uint8_t *bytes, size_t count);
 	void *to;
+	void (*resized)(void *to);	/* the terminal; NULL: nobody wants to know */
 	/* Called when the user wants the guest to end; @why is for a message. */
 	void (*end)(void *arg, const char *why);
 	void *arg;

@@ -633,6 +633,11 @@ static size_t type_to_hvc0(void *to, const uint8_t *bytes, size_t count)
 	return virtio_console_input(to, bytes, count);
 }
 
+static void resize_hvc0(void *to)
+{
+	virtio_console_resize(to);
+}
+
 static int run(struct machine *m)
 {
 	struct console console = { .input = type_to_com1, .to = &m->com1, .end = on_user_end, .arg = m };
@@ -640,6 +645,7 @@ static int run(struct machine *m)
 	if (m->virtio[SLOT_CONSOLE]) {
 		console.input = type_to_hvc0;
 		console.to = &m->hvc0;
+		console.resized = resize_hvc0;
 	}
 	if (console_start(&console))
 		return -1;
