@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..45"
+echo "1..52"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -74,6 +74,17 @@ check "a kernel and a payload" 2 "run: unexpected: hello" mshv run -k /tmp/garba
 check "an initial RAM disk for a payload" 2 "run: --initrd: only with --kernel" mshv run -i /tmp/garbage hello
 check "a disk for a payload" 2 "run: --disk: only with --kernel" mshv run -d /tmp/garbage hello
 check "a control socket for a payload" 2 "run: --control: only with --kernel" mshv run --control /tmp/socket hello
+check "a network for a payload" 2 "run: --net: only with --kernel" mshv run -n user hello
+check "a console for a payload" 2 "run: --console: only with --kernel" mshv run --console serial hello
+check "a network that there is not" 2 "run: --net: not user or user,PROTOCOL:PORT:GUESTPORT: tap0" \
+	mshv run -k /tmp/garbage --net tap0
+check "a port that there is not" 2 "from 1 to 65535: tcp:70000:22" \
+	mshv run -k /tmp/garbage --net user,udp:1:1,tcp:70000:22,tcp:1:1
+check "a protocol that there is not" 2 "run: --net: not tcp:PORT:GUESTPORT or udp:PORT:GUESTPORT" \
+	mshv run -k /tmp/garbage --net user,icmp:1:1
+check "half a forwarded port" 2 "from 1 to 65535: tcp:22" mshv run -k /tmp/garbage --net user,tcp:22
+check "a console that there is not" 2 "run: --console: not serial or virtio: vga" \
+	mshv run -k /tmp/garbage --console vga
 check "no guests" 0 "no guests" mshv list
 check "no guests as JSON" 0 "[]" mshv list --json
 check "nobody to pause" 2 "pause: no guest named" mshv pause
