@@ -303,6 +303,31 @@ static void an_address(void **state)
 	assert_memory_equal(answer + 42 + 16, "\x0a\x00\x02\x0f", 4);
 }
 
+/* A connection of the guest's is a socket of ours, and there is an end to them. */
+static void sockets_without_end(void **state)
+{
+	(void)state;
+	an_address(state);
+	net.fd_max = 0;
+	put(TRANSMIT, 0, DATA, HEADER + put_discovery(), 0);
+	put(RECEIVE, 0, DATA + 0x1000, ROOM, WRITE);
+	submit(RECEIVE, 0);
+	submit(TRANSMIT, 0);
+	assert_true(used_within(5000, TRANSMIT, 2));
+	assert_false(used_within(100, RECEIVE, 2));
+	/* What opens nothing passes: somebody asks who 10.0.2.2 is. */
+	memcpy(memory + DATA + HEADER + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
+	memcpy(memory + DATA + HEADER + 22, mac, 6);
+	memcpy(memory + DATA + HEADER + 28, "\x0a\x00\x02\x0f\0\0\0\0\0\0\x0a\x00\x02\x02", 14);
+	put(TRANSMIT, 0, DATA, HEADER + 42, 0);
+	submit(TRANSMIT, 0);
+	assert_true(used_within(5000, RECEIVE, 2));
+	assert_memory_equal(memory + DATA + 0x1000 + HEADER + 12, "\x08\x06", 2);
+	assert_int_equal(net.refused, 1);
+	net.fd_max = 100;
+	an_address(state);
+}
+
 /* A datagram to a port of ours arrives at the guest's. */
 static void a_forwarded_port(void **state)
 {
@@ -355,7 +380,7 @@ static void a_flood(void **state)
 		assert_true(used_within(5000, TRANSMIT, index));
 	}
 	/* What there was room for has waited. */
-	for (count = 0; used_within(200, RECEIVE, (uint16_t)count); count++) {
+	for (count = 0; used_within(1000, RECEIVE, (uint16_t)count); count++) {
 		put(RECEIVE, 0, DATA + 0x2000, ROOM, WRITE);
 		submit(RECEIVE, 0);
 	}
@@ -427,6 +452,7 @@ int main(void)
 		TEST(any_frames),
 		TEST_USER(an_address),
 		TEST_USER(a_flood),
+		TEST_USER(sockets_without_end),
 		cmocka_unit_test(options),
 		cmocka_unit_test(a_forwarded_port),
 		cmocka_unit_test(a_port_that_is_taken),

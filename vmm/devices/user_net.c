@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A guest's network, see user_net.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -233,6 +236,32 @@ static void give_backlog(struct user_net *net)
 	}
 }
 
+/* Whether libslirp may make a socket because of a frame: all IPv4 but for TCP that goes on. */
+static bool may_open(const uint8_t *frame, size_t size)
+{
+	const uint8_t *ip = frame + 14;
+	unsigned int length;
+
+	if (size < 14 + 20 || frame[12] != 0x08 || frame[13] != 0x00)
+		return false;
+	length = (ip[0] & 0xf) * 4u;
+	/* Not TCP; or a piece of it; or without all of its flags. */
+	if (ip[9] != IPPROTO_TCP || (ip[6] & 0x3f) || ip[7] || size < 14 + length + 14)
+		return true;
+	return ip[length + 13] & 0x02;		/* SYN */
+}
+
+/* Descriptors are given away from the lowest on. */
+static bool are_too_many(const struct user_net *net)
+{
+	int lowest = fcntl(net->wake, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest < 0)
+		return true;
+	close(lowest);
+	return (unsigned int)lowest >= net->fd_max;
+}
+
 /* False: there may be more. */
 static bool take_frames(struct user_net *net)
 {
@@ -244,7 +273,10 @@ static bool take_frames(struct user_net *net)
 		size = virtio_net_take(&net->card, frame);
 		if (!size)
 			return true;
-		slirp_input(net->slirp, frame, (int)size);
+		if (may_open(frame, size) && are_too_many(net))
+			net->refused++;
+		else
+			slirp_input(net->slirp, frame, (int)size);
 	}
 	return false;
 }
@@ -320,7 +352,12 @@ int user_net_open(struct user_net *net, const struct user_net_config *config)
 		.if_mru = MTU,
 	};
 
+	struct rlimit limit;
+
 	memset(net, 0, sizeof(*net));
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return mshv_fail("network");
+	net->fd_max = limit.rlim_cur / 2 < INT_MAX ? (unsigned int)limit.rlim_cur / 2 : INT_MAX;
 	virtio_net_init(&net->card, mac, wake, net);
 	net->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	net->fd_room = 16;

@@ -5,6 +5,9 @@
  * gets 10.0.2.15 by DHCP, the host is 10.0.2.2 (its own 127.0.0.1), and 10.0.2.3 forwards to the host's
  * name server. From outside nobody reaches it but through ports that are forwarded.
  *
+ * A guest that opens connections without end finds no more at some point: half of the descriptors that
+ * this process may have are for everything else, such as hearing that the guest is to be stopped.
+ *
  * One thread does all of it; processors only wake it. libslirp parses what the guest sends, in copies:
  * it never sees guest memory.
  */
@@ -39,6 +42,7 @@ struct user_net {
 	/* The thread's own. */
 	struct pollfd *fds;
 	unsigned int fd_count, fd_room;
+	unsigned int fd_max;		/* with so many open, nothing opens more */
 	/* Frames that have found no buffer yet; what finds no place here is lost, and TCP sends it again. */
 	struct user_net_frame {
 		uint16_t size;
@@ -46,6 +50,7 @@ struct user_net {
 	} *backlog;
 	unsigned int first, count;
 	uint64_t lost;
+	uint64_t refused;		/* frames that might have opened one */
 };
 
 /*
