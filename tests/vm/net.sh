@@ -33,7 +33,7 @@ received() {
 }
 
 echo "KTAP version 1"
-echo "1..15"
+echo "1..16"
 
 guest -m 256M -c 2 --net user,tcp:9090:80 --append "console=ttyS0 quiet panic=-1"
 is "a guest with a network" heard "up, Linux"
@@ -64,6 +64,12 @@ mshv run -k $kernel --net user,tcp:9090:80 >/tmp/said 2>&1
 is "a port that is taken is none for another guest" [ $? -eq 1 ]
 is "and the error says which" grep -qF "forward tcp port 9090: Address already in use" /tmp/said
 
+number() { # NAME: of what mshv list knows
+	mshv list --json | sed -n "s/^ *\"$1\": \\([0-9]*\\),*$/\\1/p"
+}
+echo "# frames: $(number sent) sent, $(number received) received, $(number dropped) dropped, $(number lost) lost"
+is "its frames are counted" [ $(($(number sent) > 1000 && $(number received) > 1000)) -eq 1 ]
+
 # Both ways at once, while the guest's pages go.
 swapped=$(vmstat pswpout) migrated=$(vmstat pgmigrate_success)
 echo "$pid" >$group/cgroup.procs
@@ -87,6 +93,7 @@ wait $server
 served_right=$?
 served=$(grep -c . /tmp/served)
 swapped=$(($(vmstat pswpout) - swapped)) migrated=$(($(vmstat pgmigrate_success) - migrated))
+echo "# frames: $(number sent) sent, $(number received) received, $(number dropped) dropped, $(number lost) lost"
 echo "# $rounds rounds, $swapped pages swapped out, $migrated migrated; served $served times meanwhile"
 is "fetched three times while its pages go" [ "$(words again | grep -c "^$whole")" -eq 3 ]
 is "and served meanwhile" [ $served_right -eq 0 ]

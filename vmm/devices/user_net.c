@@ -389,6 +389,18 @@ int user_net_start(struct user_net *net)
 	return 0;
 }
 
+void user_net_get(struct user_net *net, struct user_net_state *state)
+{
+	pthread_mutex_lock(&net->card.virtio.lock);
+	*state = (struct user_net_state){
+		.sent = net->card.sent,
+		.received = net->card.received,
+		.dropped = net->card.dropped + net->refused,
+		.lost = net->lost,
+	};
+	pthread_mutex_unlock(&net->card.virtio.lock);
+}
+
 void user_net_close(struct user_net *net)
 {
 	int error = errno;

@@ -49,8 +49,8 @@ struct user_net {
 		uint8_t data[VIRTIO_NET_FRAME_MAX];
 	} *backlog;
 	unsigned int first, count;
-	uint64_t lost;
-	uint64_t refused;		/* frames that might have opened one */
+	atomic_ullong lost;
+	atomic_ullong refused;		/* frames that might have opened a descriptor too many */
 };
 
 /*
@@ -58,6 +58,14 @@ struct user_net {
  * -1 with mshv_error().
  */
 int user_net_parse(const char *text, struct user_net_config *config);
+
+/* What is to be known from outside: frames. */
+struct user_net_state {
+	uint64_t sent, received;	/* the guest's, and to it */
+	uint64_t dropped;		/* the guest's that were none, or would have opened too much */
+	uint64_t lost;			/* to it, which it had no room for */
+};
+void user_net_get(struct user_net *net, struct user_net_state *state);
 
 /* virtio_init() of card.virtio comes after it, and then user_net_start(). -1 with mshv_error(). */
 int user_net_open(struct user_net *net, const struct user_net_config *config);

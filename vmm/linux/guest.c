@@ -414,6 +414,19 @@ static void add_number(json_t *to, const char *name, uint64_t value)
 	json_object_set_new(to, name, json_integer((json_int_t)value));
 }
 
+static void add_network(json_t *answer, struct user_net *net)
+{
+	struct user_net_state state;
+	json_t *network = json_object();
+
+	user_net_get(net, &state);
+	add_number(network, "sent", state.sent);
+	add_number(network, "received", state.received);
+	add_number(network, "dropped", state.dropped);
+	add_number(network, "lost", state.lost);
+	json_object_set_new(answer, "network", network);
+}
+
 static int on_status(void *arg, json_t *answer, bool *paused)
 {
 	static const char *const names[VIRTIO_BALLOON_S_NR] = VIRTIO_BALLOON_S_NAMES;
@@ -441,6 +454,8 @@ static int on_status(void *arg, json_t *answer, bool *paused)
 	add_number(balloon, "hinted", state.hinted);
 	add_number(balloon, "failed", state.failed);
 	json_object_set_new(answer, "balloon", balloon);
+	if (m->virtio[SLOT_NET])
+		add_network(answer, &m->net);
 	/* What the guest said when somebody asked last. */
 	statistics = json_object();
 	for (i = 0; i < VIRTIO_BALLOON_S_NR; i++)
