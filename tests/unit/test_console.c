@@ -73,7 +73,10 @@ static void the_size_of_a_terminal(void **state)
 	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 	size.ws_col = 80;
 	assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
-	virtio_console_resize(&other);
+	pthread_mutex_lock(&other.virtio.lock);
+	assert_false(virtio_console_resize(&other));
+	pthread_mutex_unlock(&other.virtio.lock);
+	assert_true(virtio_console_resize(&other));
 	assert_int_equal(get(VIRTIO_MMIO_INTERRUPT_STATUS), 2);
 	assert_int_equal(get(VIRTIO_MMIO_CONFIG), 80 | 43 << 16);
 	start_driver(0);

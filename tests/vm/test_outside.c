@@ -138,9 +138,8 @@ static enum ktap_result a_terminal(const char *kind, const char *append)
 		CHECK(hear("guest: size 43 132"), "of the terminal");
 		size.ws_col = 77;
 		CHECK(!ioctl(guest.slave, TIOCSWINSZ, &size));
-		usleep(500000);
-		CHECK(type("echo guest: size $(stty size)\n"));
-		CHECK(hear("guest: size 43 77"), "of the terminal when it has changed");
+		CHECK(type("until stty size | grep '43 77'; do sleep 1; done; echo guest: follows $((3 * 3))\n"));
+		CHECK(hear("guest: follows 9"), "the terminal's size, when that has changed");
 	}
 	/* Ctrl-C ends what runs in the guest, and not the guest. */
 	CHECK(type("sleep 1000\n"));

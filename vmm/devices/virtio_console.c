@@ -114,14 +114,15 @@ void virtio_console_init(struct virtio_console *console, int output)
 	console->virtio.on_reset = on_reset;
 }
 
-void virtio_console_resize(struct virtio_console *c)
+bool virtio_console_resize(struct virtio_console *c)
 {
-	/* As with input: who holds it may be waiting for a reader. Then the size is told another time. */
+	/* As with input: who holds it may be waiting for a reader. */
 	if (pthread_mutex_trylock(&c->virtio.lock))
-		return;
+		return false;
 	if (knows_size(&c->virtio) && read_size(c))
 		virtio_config_changed(&c->virtio);
 	pthread_mutex_unlock(&c->virtio.lock);
+	return true;
 }
 
 size_t virtio_console_input(struct virtio_console *c, const uint8_t *bytes, size_t count)

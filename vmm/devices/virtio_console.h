@@ -40,7 +40,10 @@ void virtio_console_init(struct virtio_console *console, int output);
  */
 size_t virtio_console_input(struct virtio_console *console, const uint8_t *bytes, size_t count);
 
-/* From any thread: the terminal may have another size. */
-void virtio_console_resize(struct virtio_console *console);
+/*
+ * From any thread: the terminal may have another size. False: a processor is at the console, and this is
+ * to be said again.
+ */
+bool virtio_console_resize(struct virtio_console *console);
 
 #endif

@@ -83,8 +83,7 @@ static void take_signal(struct console *c)
 	if (read(c->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGWINCH) {
-		if (c->resized)
-			c->resized(c->to);
+		c->resize = c->resized;
 		return;
 	}
 	snprintf(why, sizeof(why), "ended by signal %u (%s)", info.ssi_signo,
@@ -106,7 +105,7 @@ static void *console_thread(void *arg)
 
 	for (;;) {
 		fds[2].fd = open && !count ? STDIN_FILENO : -1;
-		if (poll(fds, 3, count ? RETRY_MS : -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, count || c->resize ? RETRY_MS : -1) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents)
 			return NULL;
@@ -117,6 +116,7 @@ static void *console_thread(void *arg)
 			/* A terminal that is there may have given commands only. */
 			open = count || (c->terminal && !(fds[2].revents & (POLLHUP | POLLERR)));
 		}
+		c->resize = c->resize && !c->resized(c->to);
 		taken = count ? c->input(c->to, bytes, count) : 0;
 		memmove(bytes, bytes + taken, count - taken);
 		count -= taken;

@@ -23,7 +23,7 @@ struct console {
 	/* Takes what was typed; returns how much of it had room. What had none is offered again. */
 	size_t (*input)(void *to, const uint8_t *bytes, size_t count);
 	void *to;
-	void (*resized)(void *to);	/* the terminal; NULL: nobody wants to know */
+	bool (*resized)(void *to);	/* the terminal; NULL: nobody wants to know. False: say it again */
 	/* Called when the user wants the guest to end; @why is for a message. */
 	void (*end)(void *arg, const char *why);
 	void *arg;
@@ -32,6 +32,7 @@ struct console {
 	int signals;			/* signalfd */
 	bool terminal;
 	bool command;			/* Ctrl-A came last */
+	bool resize;			/* to be said */
 	struct termios saved;
 };
 

@@ -648,9 +648,9 @@ static size_t type_to_hvc0(void *to, const uint8_t *bytes, size_t count)
 	return virtio_console_input(to, bytes, count);
 }
 
-static void resize_hvc0(void *to)
+static bool resize_hvc0(void *to)
 {
-	virtio_console_resize(to);
+	return virtio_console_resize(to);
 }
 
 static int run(struct machine *m)
