@@ -14,6 +14,8 @@
 #include "internal.h"
 
 #define RFLAGS_DF	(1u << 10)
+/* Elements of one string instruction at a time: whoever kicks the processor waits for them. */
+#define STRING_ELEMENTS	1024u
 #define VECTOR_GP	13u
 
 /* Registers to be written back before the guest goes on. */
@@ -131,6 +133,10 @@ static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigne
 	return mshv_copy_linear(vcpu, gva, data, size, write) == (int)size ? 0 : -1;
 }
 
+/*
+ * Some of the elements. While there are more the instruction is not skipped, only RCX and the pointer
+ * are: the guest executes the rest of it, as after an interrupt, and we hear of kicks in between.
+ */
 static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 			void *arg, const struct hvabi_x64_io_port_intercept_message *m,
 			struct changes *c)
@@ -140,10 +146,11 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 	bool rep = m->access_info & HVABI_IO_PORT_REP_PREFIX;
 	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
 	uint64_t count = rep ? m->rcx : 1, rsi = m->rsi, rdi = m->rdi;
+	unsigned int done;
 	uint32_t value;
 	int ret = 0;
 
-	for (; count && !ret; count--) {
+	for (done = 0; count && !ret && done < STRING_ELEMENTS; count--, done++) {
 		value = 0;
 		if (out && copy_linear(vcpu, m->ds_segment.base + rsi, &value, size, false))
 			return -1;
@@ -158,6 +165,8 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 	if (rep)
 		change(c, HVABI_REG_RCX, count);
 	change(c, out ? HVABI_REG_RSI : HVABI_REG_RDI, out ? rsi : rdi);
+	if (!count)
+		skip_instruction(c, &m->header);
 	return ret;
 }
 
@@ -165,6 +174,7 @@ static int do_port(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 		   const struct hvabi_x64_io_port_intercept_message *m)
 {
 	bool write = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
+	bool string = handlers->port && m->access_info & HVABI_IO_PORT_STRING_OP;
 	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
 	uint32_t value = write ? (uint32_t)m->rax : ~0u;
 	struct changes c = { .count = 0 };
@@ -174,7 +184,7 @@ static int do_port(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 		value &= 0xff;
 	else if (size == 2)
 		value &= 0xffff;
-	if (handlers->port && m->access_info & HVABI_IO_PORT_STRING_OP)
+	if (string)
 		ret = do_string_io(vcpu, handlers, arg, m, &c);
 	else if (handlers->port)
 		ret = handlers->port(vcpu, arg, m->port_number, size, write, &value);
@@ -182,7 +192,8 @@ static int do_port(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 		return ret;
 	if (!write && !(m->access_info & HVABI_IO_PORT_STRING_OP))
 		change(&c, HVABI_REG_RAX, merge(m->rax, value, size));
-	skip_instruction(&c, &m->header);
+	if (!string)
+		skip_instruction(&c, &m->header);
 	return apply(vcpu, &c) ? -1 : ret;
 }
 
