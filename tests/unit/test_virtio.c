@@ -3,6 +3,7 @@
  * A virtio disk, from the driver's side: registers, features, queues, requests, and drivers that lie.
  * All of it twice: with requests that are done where they arrive, and in a thread of the disk's own.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -33,6 +34,17 @@ static bool line;
 static struct vring_desc *desc = (void *)(memory + DESC);
 static struct vring_avail *avail = (void *)(memory + AVAIL);
 static struct vring_used *used = (void *)(memory + USED);
+
+/* Stands before liburing's own: what is submitted is seen. */
+static uint8_t submitted_flags;
+
+int io_uring_submit(struct io_uring *ring)
+{
+	int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+
+	submitted_flags = ring->sq.sqes[(ring->sq.sqe_tail - 1) & ring->sq.ring_mask].flags;
+	return submit(ring);
+}
 
 static void on_interrupt(void *arg, unsigned int pin, bool level)
 {
@@ -187,13 +199,16 @@ static void what_it_is(void **state)
 	set(VIRTIO_MMIO_QUEUE_SEL, 1);
 	assert_int_equal(get(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
 	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
-	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 1 << 2 | 1 << 6 | 1 << 9);
+	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 1 << 1 | 1 << 2 | 1 << 6 | 1 << 9);
 	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
 	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 1);
 	set(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 2);
 	assert_int_equal(get(VIRTIO_MMIO_DEVICE_FEATURES), 0);
 	assert_int_equal(get(VIRTIO_MMIO_CONFIG), SECTORS);
 	assert_int_equal(get(VIRTIO_MMIO_CONFIG + 4), 0);
+	/* Linux's largest request: 126 segments of 128 KiB. */
+	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100 + 8, 4), 128 << 10);
+	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100 + 12, 4), 126);
 	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100 + 20, 4), 512);
 	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0x100, 1), SECTORS);
 	assert_int_equal(vmm_read(virtio_access, &disk.virtio, 0xffe, 2), 0);
@@ -477,6 +492,66 @@ static void one_request_many_times(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
 }
 
+/* One request of @count times half a MiB, to the same memory again and again. */
+static uint8_t large_request(unsigned int count)
+{
+	struct virtio_blk_outhdr *header = (void *)(memory + HEADER);
+
+	start_driver();
+	set(VIRTIO_MMIO_QUEUE_READY, 0);
+	set_queue(64, DESC, AVAIL, USED);
+	*header = (struct virtio_blk_outhdr){ .type = VIRTIO_BLK_T_IN };
+	put(0, HEADER, sizeof(*header), NEXT);
+	for (unsigned int i = 1; i <= count; i++)
+		put(i, DATA, MIB / 2, NEXT | WRITE);
+	put(count + 1, STATUS, 1, WRITE);
+	memory[STATUS] = 0xee;
+	submit(0);
+	assert_int_equal(used->idx, 1);
+	return memory[STATUS];
+}
+
+/* What a processor may have to wait for has a limit, and what is large is not done in its thread. */
+static void large_requests(void **state)
+{
+	(void)state;
+	assert_int_equal(truncate(path, 64 * MIB), 0);
+	disk.size = 64 * MIB;
+	assert_int_equal(large_request(32), VIRTIO_BLK_S_OK);
+	if (disk.has_ring)
+		assert_int_equal(submitted_flags, IOSQE_ASYNC);
+	assert_int_equal(large_request(33), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 256 << 10, NULL), VIRTIO_BLK_S_OK);
+	if (disk.has_ring)
+		assert_int_equal(submitted_flags, 0);
+}
+
+/* A guest that ends does not wait for a queue that is full of requests. */
+static int64_t close_at_second(struct virtio *v, unsigned int queue, const struct virtio_chain *chain)
+{
+	(void)queue;
+	if (chain->part[0].data[0]++ == 1)
+		virtio_close(v);
+	return 0;
+}
+
+static void closed_within_a_queue(void **state)
+{
+	(void)state;
+	disk.virtio.request = close_at_second;
+	start_driver();
+	memory[HEADER] = 0;
+	put(0, HEADER, 1, 0);
+	for (unsigned int i = 0; i < 8; i++)
+		avail->ring[i] = 0;
+	avail->idx = 8;
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	assert_int_equal(memory[HEADER], 2);
+	assert_int_equal(used->idx, 2);
+	set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	assert_int_equal(memory[HEADER], 2);
+}
+
 static void files_that_are_no_disks(void **state)
 {
 	struct virtio_disk other;
@@ -507,6 +582,8 @@ int main(void)
 		TEST(any_rings),
 		TEST(reset_under_way),
 		TEST(one_request_many_times),
+		TEST(large_requests),
+		TEST(closed_within_a_queue),
 		TEST(files_that_are_no_disks),
 	};
 

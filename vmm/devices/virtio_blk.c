@@ -17,6 +17,16 @@
 #define SECTOR			512u
 /* A request has a header and a status besides. */
 #define SEGMENTS_MAX		(VIRTIO_QUEUE_SIZE_MAX - 2)
+/*
+ * What the driver is told of a segment keeps a request below REQUEST_MAX, which is enforced: memory may
+ * be named many times in one request, and somebody waits for it to be done.
+ */
+#define SEGMENT_SIZE_MAX	(128u << 10)
+#define REQUEST_MAX		(16ull << 20)
+/* Linux copies what it has in memory where it is submitted, in the processor's thread: no more than this. */
+#define COPY_MAX		(256u << 10)
+
+_Static_assert((uint64_t)SEGMENTS_MAX * SEGMENT_SIZE_MAX <= REQUEST_MAX, "what a driver may ask for is done");
 
 /* The header, wherever the driver has cut it. Returns what is left of the readable parts in @data. */
 static bool take_header(const struct virtio_chain *chain, struct virtio_blk_outhdr *header,
@@ -88,11 +98,13 @@ static unsigned int skip(struct iovec **data, unsigned int count, size_t done)
 /* ---- requests where they arrive ---- */
 
 /* All of it, or an error. The file may have been cut short behind our back: then it is one. */
-static bool transfer(int fd, struct iovec *data, unsigned int count, uint64_t at, bool write)
+static bool transfer(const struct virtio_disk *disk, struct iovec *data, unsigned int count, uint64_t at,
+		     bool write)
 {
+	int fd = disk->fd;
 	ssize_t done;
 
-	while (count) {
+	while (count && !atomic_load(&disk->virtio.closing)) {
 		done = write ? pwritev(fd, data, (int)count, (off_t)at) :
 			       preadv(fd, data, (int)count, (off_t)at);
 		if (done < 0 && errno == EINTR)
@@ -102,7 +114,7 @@ static bool transfer(int fd, struct iovec *data, unsigned int count, uint64_t at
 		at += (uint64_t)done;
 		count = skip(&data, count, (size_t)done);
 	}
-	return true;
+	return !count;
 }
 
 static uint8_t perform(const struct virtio_disk *disk, struct virtio_disk_request *r)
@@ -112,7 +124,7 @@ static uint8_t perform(const struct virtio_disk *disk, struct virtio_disk_reques
 	if (r->what == VIRTIO_DISK_FLUSH)
 		good = !fdatasync(disk->fd);
 	else
-		good = transfer(disk->fd, r->data, r->count, r->at, r->what == VIRTIO_DISK_WRITE);
+		good = transfer(disk, r->data, r->count, r->at, r->what == VIRTIO_DISK_WRITE);
 	return good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
@@ -132,6 +144,8 @@ static void submit(struct virtio_disk *disk, struct virtio_disk_request *r)
 	else
 		io_uring_prep_readv(sqe, disk->fd, r->data, r->count, r->at);
 	io_uring_sqe_set_data(sqe, r);
+	if (total(r->data, r->count) > COPY_MAX)
+		sqe->flags |= IOSQE_ASYNC;
 	/* Linux may be out of memory for the moment. */
 	while ((ret = io_uring_submit(&disk->ring)) < 0 &&
 	       (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY))
@@ -143,7 +157,9 @@ static void complete(struct virtio_disk *disk, struct virtio_disk_request *r, in
 {
 	uint8_t answer = VIRTIO_BLK_S_OK;
 
-	if (result == -EINTR || result == -EAGAIN) {
+	bool again = !atomic_load(&disk->virtio.closing);
+
+	if (again && (result == -EINTR || result == -EAGAIN)) {
 		submit(disk, r);
 		return;
 	}
@@ -152,7 +168,7 @@ static void complete(struct virtio_disk *disk, struct virtio_disk_request *r, in
 	} else if (r->what != VIRTIO_DISK_FLUSH) {
 		r->at += (uint64_t)result;
 		r->count = skip(&r->data, r->count, (size_t)result);
-		if (r->count && result > 0) {
+		if (again && r->count && result > 0) {
 			submit(disk, r);
 			return;
 		}
@@ -237,7 +253,7 @@ static int64_t start(struct virtio_disk *disk, const struct virtio_disk_request 
 
 static bool is_on_disk(const struct virtio_disk *disk, uint64_t sector, uint64_t size)
 {
-	return size % SECTOR == 0 && sector <= disk->size / SECTOR &&
+	return size % SECTOR == 0 && size <= REQUEST_MAX && sector <= disk->size / SECTOR &&
 	       size <= disk->size - sector * SECTOR;
 }
 
@@ -323,10 +339,11 @@ int virtio_disk_open(struct virtio_disk *disk, const char *path)
 	disk->size = (uint64_t)size / SECTOR * SECTOR;
 	disk->config.capacity = disk->size / SECTOR;
 	disk->config.seg_max = SEGMENTS_MAX;
+	disk->config.size_max = SEGMENT_SIZE_MAX;
 	disk->config.blk_size = SECTOR;
 	disk->virtio.device_id = VIRTIO_ID_BLOCK;
-	disk->virtio.features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
-				1ull << VIRTIO_BLK_F_FLUSH |
+	disk->virtio.features = 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |
+				1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH |
 				(disk->read_only ? 1ull << VIRTIO_BLK_F_RO : 0);
 	disk->virtio.queue_count = 1;
 	disk->virtio.config = &disk->config;

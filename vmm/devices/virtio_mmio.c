@@ -111,6 +111,11 @@ static bool is_live(const struct virtio *v)
 	return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
+void virtio_close(struct virtio *v)
+{
+	atomic_store(&v->closing, true);
+}
+
 /* The driver looks at the ring after it has changed its mind: one of us sees the other. */
 static void tell_used(struct virtio *v, const struct virtio_queue *q)
 {
@@ -186,7 +191,7 @@ static void serve(struct virtio *v, unsigned int index)
 		return;
 	}
 	/* What comes later comes with a notification of its own: nobody can keep us here. */
-	for (count = waiting(v, q); count; count--) {
+	for (count = waiting(v, q); count && !atomic_load(&v->closing); count--) {
 		if (!take_next(v, q, &chain))
 			return;
 		written = v->request(v, index, &chain);
@@ -433,6 +438,7 @@ void virtio_init(struct virtio *v, const struct guest_ram *ram,
 	v->arg = arg;
 	v->pin = pin;
 	v->interrupt_status = 0;
+	atomic_store(&v->closing, false);
 	reset(v);
 }
 

@@ -17,6 +17,7 @@
 #define DEVICES_VIRTIO_MMIO_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,6 +75,9 @@ struct virtio {
 	void *arg;
 	unsigned int pin;
 
+	/* The guest ends: requests that wait are not begun, and who is at work stops soon. Without the lock. */
+	atomic_bool closing;
+
 	pthread_mutex_t lock;
 	uint32_t status;
 	uint32_t device_features_select, driver_features_select, queue_select;
@@ -86,6 +90,9 @@ void virtio_init(struct virtio *v, const struct guest_ram *ram,
 		 void (*interrupt)(void *arg, unsigned int pin, bool level), void *arg,
 		 unsigned int pin);
 void virtio_destroy(struct virtio *v);
+
+/* No processor is to be kept any more by what it asked for. Takes no lock: somebody may be at work for long. */
+void virtio_close(struct virtio *v);
 
 /* The next request of a queue, if there is one; virtio_done() gives it back. With the lock held. */
 bool virtio_take(struct virtio *v, unsigned int queue, struct virtio_chain *chain);

@@ -327,6 +327,9 @@ static void stop_processors(struct machine *m)
 
 	serial_close(&m->com1);
 	output_close(&m->hvc0.output);
+	for (i = 0; i < SLOTS; i++)
+		if (m->virtio[i])
+			virtio_close(m->virtio[i]);
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
 		if (!m->processor[i].started)
 			continue;
