@@ -37,11 +37,18 @@ static struct vring_used *used = (void *)(memory + USED);
 
 /* Stands before liburing's own: what is submitted is seen. */
 static uint8_t submitted_flags;
+/* So many do not go, for this reason. */
+static unsigned int refused;
+static int refusal;
 
 int io_uring_submit(struct io_uring *ring)
 {
 	int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
 
+	if (refused) {
+		refused--;
+		return refusal;
+	}
 	submitted_flags = ring->sq.sqes[(ring->sq.sqe_tail - 1) & ring->sq.ring_mask].flags;
 	return submit(ring);
 }
@@ -526,6 +533,33 @@ static void large_requests(void **state)
 		assert_int_equal(submitted_flags, 0);
 }
 
+/* Linux does not take a request for a while, or ever: it is done all the same, or has an answer. */
+static void requests_that_linux_refuses(void **state)
+{
+	static const int refusals[] = { -ENOMEM, -EAGAIN, -EINTR };
+
+	(void)state;
+	start_driver();
+	for (unsigned int i = 0; i < 3; i++) {
+		refusal = refusals[i];
+		refused = disk.has_ring ? 5 : 0;
+		assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
+		assert_int_equal(refused, 0);
+	}
+	if (!disk.has_ring)
+		return;
+	refusal = -EIO;
+	refused = ~0u;
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_IOERR);
+	memset(memory + DATA, 0xee, 1024);
+	refused = 0;
+	/* What failed comes to nothing. */
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(memory[DATA], 0xee);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk.under_way, 0);
+}
+
 /* A guest that ends does not wait for a queue that is full of requests. */
 static int64_t close_at_second(struct virtio *v, unsigned int queue, const struct virtio_chain *chain)
 {
@@ -583,6 +617,7 @@ int main(void)
 		TEST(reset_under_way),
 		TEST(one_request_many_times),
 		TEST(large_requests),
+		TEST(requests_that_linux_refuses),
 		TEST(closed_within_a_queue),
 		TEST(files_that_are_no_disks),
 	};

@@ -25,6 +25,8 @@
 #define REQUEST_MAX		(16ull << 20)
 /* Linux copies what it has in memory where it is submitted, in the processor's thread: no more than this. */
 #define COPY_MAX		(256u << 10)
+/* How often a request is submitted, a millisecond apart, before it has failed. */
+#define SUBMIT_TRIES		1000u
 
 _Static_assert((uint64_t)SEGMENTS_MAX * SEGMENT_SIZE_MAX <= REQUEST_MAX, "what a driver may ask for is done");
 
@@ -130,13 +132,18 @@ static uint8_t perform(const struct virtio_disk *disk, struct virtio_disk_reques
 
 /* ---- requests in a thread of their own ---- */
 
-/* With the lock held. */
-static void submit(struct virtio_disk *disk, struct virtio_disk_request *r)
-{
-	/* The ring has room for all requests that there can be. */
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
-	int ret;
+/* What came of a request that could not be submitted. */
+static struct virtio_disk_request nothing;
 
+/* False: it cannot be, and is not under way. With the lock held. */
+static bool submit(struct virtio_disk *disk, struct virtio_disk_request *r)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
+	unsigned int tries = 0;
+
+	/* The ring has room for all requests that there can be, but not for as many as failed besides. */
+	if (!sqe)
+		return false;
 	if (r->what == VIRTIO_DISK_FLUSH)
 		io_uring_prep_fsync(sqe, disk->fd, IORING_FSYNC_DATASYNC);
 	else if (r->what == VIRTIO_DISK_WRITE)
@@ -146,42 +153,55 @@ static void submit(struct virtio_disk *disk, struct virtio_disk_request *r)
 	io_uring_sqe_set_data(sqe, r);
 	if (total(r->data, r->count) > COPY_MAX)
 		sqe->flags |= IOSQE_ASYNC;
-	/* Linux may be out of memory for the moment. */
-	while ((ret = io_uring_submit(&disk->ring)) < 0 &&
-	       (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY))
-		usleep(1000);
+	/* Linux may be out of memory for the moment; what failed before goes first, and may be all that does. */
+	while (io_uring_submit(&disk->ring) < 0 || io_uring_sq_ready(&disk->ring)) {
+		if (++tries < SUBMIT_TRIES && !atomic_load(&disk->virtio.closing)) {
+			usleep(1000);
+			continue;
+		}
+		/* It stays in the ring, where the next one that is submitted takes it along: as nothing. */
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data(sqe, &nothing);
+		return false;
+	}
+	return true;
+}
+
+/* With the lock held. */
+static void put_request(struct virtio_disk *disk, struct virtio_disk_request *r)
+{
+	r->next = disk->free;
+	disk->free = r;
+	if (!--disk->under_way)
+		pthread_cond_broadcast(&disk->idle);
+}
+
+/* Whether something of @r is left to be done, and will be. With the lock held. */
+static bool goes_on(struct virtio_disk *disk, struct virtio_disk_request *r, int result)
+{
+	if (atomic_load(&disk->virtio.closing))
+		return false;
+	if (result == -EINTR || result == -EAGAIN)
+		return submit(disk, r);
+	return result > 0 && r->count && submit(disk, r);
 }
 
 /* With the lock held. */
 static void complete(struct virtio_disk *disk, struct virtio_disk_request *r, int result)
 {
-	uint8_t answer = VIRTIO_BLK_S_OK;
+	uint8_t answer;
 
-	bool again = !atomic_load(&disk->virtio.closing);
-
-	if (again && (result == -EINTR || result == -EAGAIN)) {
-		submit(disk, r);
-		return;
-	}
-	if (result < 0) {
-		answer = VIRTIO_BLK_S_IOERR;
-	} else if (r->what != VIRTIO_DISK_FLUSH) {
+	if (result > 0) {
 		r->at += (uint64_t)result;
 		r->count = skip(&r->data, r->count, (size_t)result);
-		if (again && r->count && result > 0) {
-			submit(disk, r);
-			return;
-		}
-		/* The file may have been cut short behind our back. */
-		if (r->count)
-			answer = VIRTIO_BLK_S_IOERR;
 	}
+	if (goes_on(disk, r, result))
+		return;
+	/* Nothing more though there should be: the file may have been cut short behind our back. */
+	answer = result < 0 || r->count ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
 	*r->status = answer;
 	virtio_done(&disk->virtio, 0, r->head, answer == VIRTIO_BLK_S_OK ? r->written + 1 : 1);
-	r->next = disk->free;
-	disk->free = r;
-	if (!--disk->under_way)
-		pthread_cond_broadcast(&disk->idle);
+	put_request(disk, r);
 }
 
 static void *disk_thread(void *arg)
@@ -199,6 +219,8 @@ static void *disk_thread(void *arg)
 		io_uring_cqe_seen(&disk->ring, cqe);
 		if (!r)
 			return NULL;
+		if (r == &nothing)
+			continue;
 		pthread_mutex_lock(&disk->virtio.lock);
 		complete(disk, r, result);
 		pthread_mutex_unlock(&disk->virtio.lock);
@@ -247,8 +269,11 @@ static int64_t start(struct virtio_disk *disk, const struct virtio_disk_request 
 	*kept = *r;
 	memcpy(kept->room, r->data, r->count * sizeof(*r->data));
 	kept->data = kept->room;
-	submit(disk, kept);
-	return VIRTIO_KEPT;
+	if (submit(disk, kept))
+		return VIRTIO_KEPT;
+	put_request(disk, kept);
+	*r->status = VIRTIO_BLK_S_IOERR;
+	return 1;
 }
 
 static bool is_on_disk(const struct virtio_disk *disk, uint64_t sector, uint64_t size)
@@ -391,7 +416,10 @@ static void stop_thread(struct virtio_disk *disk)
 
 	virtio_disk_drain(disk);
 	pthread_mutex_lock(&disk->virtio.lock);
-	sqe = io_uring_get_sqe(&disk->ring);
+	/* The ring may be full of requests that failed: they go as this one does. */
+	while (!(sqe = io_uring_get_sqe(&disk->ring)))
+		if (io_uring_submit(&disk->ring) < 0)
+			usleep(1000);
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_data(sqe, NULL);
 	while (io_uring_submit(&disk->ring) < 0)
