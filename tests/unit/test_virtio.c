@@ -478,6 +478,37 @@ static void reset_under_way(void **state)
 	}
 }
 
+/* Another processor comes while a reset waits for what is under way. */
+static void during_reset(struct virtio *v)
+{
+	pthread_mutex_unlock(&v->lock);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 15);
+	set_only(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 15);
+	/* It cannot start a new driver: whatever is done yet would be told to that one. */
+	set_only(VIRTIO_MMIO_STATUS, 31);
+	set_only(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	pthread_mutex_lock(&v->lock);
+	virtio_done(v, 0, 0, 1);
+	virtio_config_changed(v);
+}
+
+static void two_resets_at_once(void **state)
+{
+	(void)state;
+	start_driver();
+	put(0, HEADER, sizeof(struct virtio_blk_outhdr), NEXT);
+	put(1, DATA, 512, NEXT | WRITE);
+	put(2, STATUS, 1, WRITE);
+	avail->idx = 1;
+	disk.virtio.on_reset = during_reset;
+	set_only(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(get(VIRTIO_MMIO_STATUS), 0);
+	assert_int_equal(used->idx, 0);
+	assert_false(line);
+	disk.virtio.on_reset = NULL;
+}
+
 /* One request again and again, before it is answered: all are done, or the driver has broken the device. */
 static void one_request_many_times(void **state)
 {
@@ -615,6 +646,7 @@ int main(void)
 		TEST(drivers_that_lie),
 		TEST(any_rings),
 		TEST(reset_under_way),
+		TEST(two_resets_at_once),
 		TEST(one_request_many_times),
 		TEST(large_requests),
 		TEST(requests_that_linux_refuses),

@@ -30,15 +30,21 @@ static void set_interrupt(struct virtio *v, uint32_t status)
 		v->interrupt(v->arg, v->pin, now);
 }
 
+/*
+ * Until a device has nothing under way any more it looks as it did before, is not live, and another
+ * processor that writes to it is not heard: the lock may be given up meanwhile.
+ */
 static void reset(struct virtio *v)
 {
 	set_interrupt(v, 0);
+	v->resetting = true;
+	if (v->on_reset)
+		v->on_reset(v);
+	v->resetting = false;
 	v->status = 0;
 	v->device_features_select = v->driver_features_select = v->queue_select = 0;
 	v->driver_features = 0;
 	memset(v->queue, 0, sizeof(v->queue));
-	if (v->on_reset)
-		v->on_reset(v);
 }
 
 void virtio_break(struct virtio *v)
@@ -108,7 +114,8 @@ static void put_used(struct virtio_queue *q, uint16_t head, uint32_t written)
 
 static bool is_live(const struct virtio *v)
 {
-	return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
+	       !v->resetting;
 }
 
 void virtio_close(struct virtio *v)
@@ -419,6 +426,8 @@ int virtio_access(void *device, uint64_t offset, unsigned int size, bool write, 
 		*value = offset >= VIRTIO_MMIO_CONFIG ?
 			 read_config(v, offset - VIRTIO_MMIO_CONFIG, size) :
 			 read_register(v, offset);
+	else if (v->resetting)
+		;
 	/* Registers are 32 bits wide. */
 	else if (size == 4 && offset < VIRTIO_MMIO_CONFIG)
 		write_register(v, offset, (uint32_t)*value);

@@ -67,7 +67,10 @@ struct virtio {
 	void (*available)(struct virtio *v, unsigned int queue);
 	/* The driver writes to the configuration; NULL if there is nothing to be written. The same. */
 	void (*write_config)(struct virtio *v, uint64_t offset, unsigned int size, uint64_t value);
-	/* The driver resets the device: what was kept is gone. NULL if nothing is. The same. */
+	/*
+	 * The driver resets the device: what was kept is gone. NULL if nothing is. The same, but the lock may
+	 * be given up to wait for something.
+	 */
 	void (*on_reset)(struct virtio *v);
 
 	const struct guest_ram *ram;
@@ -79,6 +82,7 @@ struct virtio {
 	atomic_bool closing;
 
 	pthread_mutex_t lock;
+	bool resetting;
 	uint32_t status;
 	uint32_t device_features_select, driver_features_select, queue_select;
 	uint64_t driver_features;
