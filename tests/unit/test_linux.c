@@ -5,6 +5,8 @@
  */
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -625,6 +627,55 @@ static void console_commands(void **state)
 	assert_false(end);
 }
 
+static size_t takes_nothing(void *to, const uint8_t *bytes, size_t count)
+{
+	(void)to, (void)bytes, (void)count;
+	return 0;
+}
+
+static void on_end(void *arg, const char *why)
+{
+	assert_string_equal(why, "ended with Ctrl-A x");
+	__atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
+}
+
+/* Whoever waits for a guest that takes no key any more wants to end it, by a key. */
+static void commands_to_a_deaf_guest(void **state)
+{
+	bool ended = false;
+	struct console c = { .input = takes_nothing, .end = on_end, .arg = &ended };
+	int master, slave, input = dup(STDIN_FILENO);
+	char keys[1000];
+	size_t typed = 0;
+	unsigned int waits;
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	assert_int_equal(dup2(slave, STDIN_FILENO), STDIN_FILENO);
+	console_block_signals();
+	assert_int_equal(console_start(&c), 0);
+	/* More than is kept, and than a terminal takes. */
+	assert_int_equal(fcntl(master, F_SETFL, O_NONBLOCK), 0);
+	memset(keys, 'k', sizeof(keys));
+	for (waits = 0; typed < 100000 && waits < 1000; waits++) {
+		ssize_t done = write(master, keys, sizeof(keys));
+
+		typed += done > 0 ? (size_t)done : 0;
+		usleep(1000);
+	}
+	assert_false(ended);
+	for (waits = 0; waits < 1000 && write(master, "\x01x", 2) != 2; waits++)
+		usleep(10000);
+	for (waits = 0; waits < 1000 && !__atomic_load_n(&ended, __ATOMIC_SEQ_CST); waits++)
+		usleep(10000);
+	console_stop(&c);
+	dup2(input, STDIN_FILENO);
+	close(input);
+	close(slave);
+	close(master);
+	assert_true(ended);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -644,6 +695,7 @@ int main(void)
 		TEST(iasl_reads_it),
 		TEST(tables_that_do_not_fit),
 		TEST(console_commands),
+		TEST(commands_to_a_deaf_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,8 @@
 #define CTRL_A		0x01
 /* How soon input that found no room is offered again. */
 #define RETRY_MS	20
+/* Of what was typed, while it has no room: more than anybody pastes. */
+#define KEPT_MAX	32768u
 
 static sigset_t our_signals(void)
 {
@@ -99,12 +101,13 @@ static void *console_thread(void *arg)
 		{ .fd = c->signals, .events = POLLIN },
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 	};
-	uint8_t bytes[256];
-	size_t count = 0, taken;
+	uint8_t bytes[KEPT_MAX], more[256];
+	size_t count = 0, got, taken;
 	bool open = true;
 
 	for (;;) {
-		fds[2].fd = open && !count ? STDIN_FILENO : -1;
+		/* A terminal is read even if nobody takes what was typed: it may be a command. */
+		fds[2].fd = open && (c->terminal || !count) ? STDIN_FILENO : -1;
 		if (poll(fds, 3, count || c->resize ? RETRY_MS : -1) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents)
@@ -112,9 +115,14 @@ static void *console_thread(void *arg)
 		if (fds[1].revents)
 			take_signal(c);
 		if (fds[2].fd >= 0 && fds[2].revents) {
-			count = take_input(c, bytes, sizeof(bytes));
+			got = take_input(c, more, sizeof(more));
 			/* A terminal that is there may have given commands only. */
-			open = count || (c->terminal && !(fds[2].revents & (POLLHUP | POLLERR)));
+			open = got || (c->terminal && !(fds[2].revents & (POLLHUP | POLLERR)));
+			/* What has no room even here is lost: there is no end of it. */
+			if (got > sizeof(bytes) - count)
+				got = sizeof(bytes) - count;
+			memcpy(bytes + count, more, got);
+			count += got;
 		}
 		c->resize = c->resize && !c->resized(c->to);
 		taken = count ? c->input(c->to, bytes, count) : 0;

@@ -20,7 +20,10 @@
 #include <termios.h>
 
 struct console {
-	/* Takes what was typed; returns how much of it had room. What had none is offered again. */
+	/*
+	 * Takes what was typed; returns how much of it had room. What had none is offered again, but a
+	 * terminal is read on meanwhile, and of what comes from there not all can be kept.
+	 */
 	size_t (*input)(void *to, const uint8_t *bytes, size_t count);
 	void *to;
 	bool (*resized)(void *to);	/* the terminal; NULL: nobody wants to know. False: say it again */
