@@ -246,6 +246,14 @@ static void initrd_sizes(void **state)
 	refused(ENOMEM, "too large");
 	header()->initrd_addr_max = 0;
 	refused(ENOMEM, "too large");
+	/* Nor any of the kernel, which may need more than it says. */
+	header()->init_size = 0;
+	header()->initrd_addr_max = 16 * MIB + KERNEL_BYTES + 4096 - 1;
+	assert_int_equal(linux_load(&boot, &ram), 0);
+	assert_int_equal(boot.initrd_address, 16 * MIB + KERNEL_BYTES);
+	header()->initrd_addr_max = 16 * MIB + KERNEL_BYTES + 99 - 1;
+	refused(ENOMEM, "initrd: 100 bytes are too large: between the kernel and the end of memory are 99");
+	header()->init_size = 4 * MIB;
 	/* Nothing of memory above the hole is used, whatever the kernel allows. */
 	header()->initrd_addr_max = ~0u;
 	map_ram(5 * GIB);

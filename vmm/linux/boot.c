@@ -116,8 +116,9 @@ int linux_check_kernel(const struct linux_file *kernel)
 	return check_kernel(kernel, &header) || find_payload(kernel, &header, &offset, &size) ? -1 : 0;
 }
 
+/* @end: of what it needs, in guest memory. */
 static int load_kernel(struct linux_boot *boot, const struct guest_ram *ram,
-		       const struct setup_header *header)
+		       const struct setup_header *header, uint64_t *end)
 {
 	uint64_t address = header->pref_address, needed = header->init_size, offset, size;
 
@@ -136,13 +137,14 @@ static int load_kernel(struct linux_boot *boot, const struct guest_ram *ram,
 	memcpy(ram->low + address, boot->kernel.data + offset, size);
 	boot->load_address = address;
 	boot->entry = address + ENTRY_64;
+	*end = address + needed;
 	return 0;
 }
 
+/* Not below @bottom. */
 static int load_initrd(struct linux_boot *boot, const struct guest_ram *ram,
-		       const struct setup_header *header)
+		       const struct setup_header *header, uint64_t bottom)
 {
-	uint64_t bottom = boot->load_address + header->init_size;
 	uint64_t top = (uint64_t)header->initrd_addr_max + 1;
 
 	if (!boot->initrd.data || !boot->initrd.size)
@@ -241,13 +243,14 @@ static void make_reset_vector(const struct guest_ram *ram)
 int linux_load(struct linux_boot *boot, const struct guest_ram *ram)
 {
 	struct setup_header header;
+	uint64_t end = 0;
 
 	if (ram->low_size < 2 * MIB)
 		return mshv_fail_because(EINVAL, "memory of %llu bytes: Linux does not start in less "
 					 "than 2 MiB", (unsigned long long)ram->low_size);
 	boot->initrd_address = 0;
-	if (check_kernel(&boot->kernel, &header) || load_kernel(boot, ram, &header) ||
-	    load_initrd(boot, ram, &header) || load_command_line(boot, ram, &header))
+	if (check_kernel(&boot->kernel, &header) || load_kernel(boot, ram, &header, &end) ||
+	    load_initrd(boot, ram, &header, end) || load_command_line(boot, ram, &header))
 		return -1;
 	make_zero_page(boot, ram, &header);
 	make_page_tables(ram);
