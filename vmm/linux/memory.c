@@ -2,6 +2,7 @@
 /* Memory of a Linux guest, see memory.h. */
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -100,7 +101,8 @@ void *linux_memory_map(const struct linux_memory *how, uint64_t size)
 	if (how->backing == LINUX_HUGETLB) {
 		/* The pool is asked now: a guest that finds it empty later would be lost. */
 		flags &= ~MAP_NORESERVE;
-		flags |= MAP_HUGETLB;
+		/* Linux's default may be another size than the one that is known here. */
+		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
 	}
 	if (fd < 0)
 		flags |= MAP_ANONYMOUS;
