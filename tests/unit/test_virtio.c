@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -631,6 +632,36 @@ static void files_that_are_no_disks(void **state)
 	assert_int_equal(virtio_disk_open(&other, "/dev/null"), -1);
 }
 
+/* Two guests that write to one disk would destroy it. */
+static void one_disk_one_guest(void **state)
+{
+	struct virtio_disk other, third;
+	char why[128];
+
+	(void)state;
+	snprintf(why, sizeof(why), "%s: the image is in use", path);
+	assert_int_equal(virtio_disk_open(&other, path), -1);
+	assert_int_equal(errno, EBUSY);
+	assert_non_null(strstr(mshv_error(), why));
+	assert_int_equal(other.fd, -1);
+	/* Somebody who may only read. */
+	assert_int_equal(chmod(path, 0444), 0);
+	assert_int_equal(seteuid(getuid() ? getuid() : 65534), 0);
+	assert_int_equal(virtio_disk_open(&other, path), -1);
+	assert_non_null(strstr(mshv_error(), why));
+	virtio_disk_close(&disk);
+	assert_int_equal(virtio_disk_open(&other, path), 0);
+	assert_true(other.read_only);
+	assert_int_equal(virtio_disk_open(&third, path), 0);
+	virtio_disk_close(&third);
+	assert_int_equal(seteuid(getuid()), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(virtio_disk_open(&disk, path), -1);
+	virtio_disk_close(&other);
+	assert_int_equal(virtio_disk_open(&disk, path), 0);
+	virtio_init(&disk.virtio, &ram, on_interrupt, NULL, 16);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown), \
@@ -652,6 +683,7 @@ int main(void)
 		TEST(requests_that_linux_refuses),
 		TEST(closed_within_a_queue),
 		TEST(files_that_are_no_disks),
+		TEST(one_disk_one_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

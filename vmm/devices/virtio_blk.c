@@ -340,27 +340,67 @@ static int64_t request(struct virtio *v, unsigned int queue, const struct virtio
 	return 1;
 }
 
+static int in_use(const char *path)
+{
+	return mshv_fail_because(EBUSY, "%s: the image is in use: it is another guest's disk, or mounted",
+				 path);
+}
+
+/* A block device that is written to is nobody else's, be it a guest's or a file system's. */
+static int open_image(struct virtio_disk *disk, const char *path)
+{
+	struct stat st;
+	int flags = O_CLOEXEC;
+
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		flags |= O_EXCL;
+	disk->fd = open(path, O_RDWR | flags);
+	if (disk->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+		disk->read_only = true;
+		disk->fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (disk->fd >= 0)
+		return 0;
+	return errno == EBUSY ? in_use(path) : mshv_fail("%s", path);
+}
+
+/* One guest writes to an image, or any number read it. The lock goes with the descriptor. */
+static int lock_image(const struct virtio_disk *disk, const char *path)
+{
+	struct flock lock = { .l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	/* Some file systems have no locks: that is no reason to have no disk. */
+	if (!fcntl(disk->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES))
+		return 0;
+	return in_use(path);
+}
+
+static int close_image(struct virtio_disk *disk)
+{
+	int error = errno;
+
+	close(disk->fd);
+	disk->fd = -1;
+	errno = error;
+	return -1;
+}
+
 int virtio_disk_open(struct virtio_disk *disk, const char *path)
 {
 	struct stat st;
 	off_t size;
 
 	memset(disk, 0, sizeof(*disk));
-	disk->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (disk->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-		disk->read_only = true;
-		disk->fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (disk->fd < 0)
-		return mshv_fail("%s", path);
+	if (open_image(disk, path))
+		return -1;
 	size = lseek(disk->fd, 0, SEEK_END);
 	if (fstat(disk->fd, &st) || size < (off_t)SECTOR ||
 	    !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
-		close(disk->fd);
-		disk->fd = -1;
-		return mshv_fail_because(EINVAL, "%s: no disk: not a file or block device, or less "
-					 "than a sector", path);
+		mshv_fail_because(EINVAL, "%s: no disk: not a file or block device, or less than a sector", path);
+		return close_image(disk);
 	}
+	if (lock_image(disk, path))
+		return close_image(disk);
 	disk->size = (uint64_t)size / SECTOR * SECTOR;
 	disk->config.capacity = disk->size / SECTOR;
 	disk->config.seg_max = SEGMENTS_MAX;

@@ -51,7 +51,8 @@ struct virtio_disk {
 };
 
 /*
- * Opens @path; one that may not be written is a disk that cannot be written. virtio_init() comes
+ * Opens @path; one that may not be written is a disk that cannot be written. It is locked: no other
+ * guest writes to it, and if this one does no other reads it. virtio_init() comes
  * after it, and then virtio_disk_start(). -1 with mshv_error().
  */
 int virtio_disk_open(struct virtio_disk *disk, const char *path);
