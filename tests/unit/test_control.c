@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The control socket of a guest: what it answers, above all to what is wrong, and who may connect. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -214,14 +216,27 @@ static void through_the_socket(void **state)
 	tell(fd[0], "{\"do\":\"pause\"}\n{\"do\":\"pause\"}\n{");
 	while (__atomic_load_n(&guest.calls, __ATOMIC_SEQ_CST) < 3)
 		usleep(1000);
-	/* More than there are places for: the last waits for one. */
-	for (unsigned int i = 1; i < CONTROL_CLIENTS + 1; i++)
+	/* More than there are places for: whoever has been silent for longest goes. */
+	for (unsigned int i = 1; i < CONTROL_CLIENTS; i++) {
 		fd[i] = dial();
+		tell(fd[i], "{\"do\":\"status\"}\n");
+		hear(fd[i], text, sizeof(text));
+	}
+	tell(fd[0], "\"do\":\"pause\"}\n");
+	while (__atomic_load_n(&guest.calls, __ATOMIC_SEQ_CST) < 4)
+		usleep(1000);
+	fd[CONTROL_CLIENTS] = dial();
 	tell(fd[CONTROL_CLIENTS], "nonsense\n");
-	usleep(20000);
-	close(fd[0]);
 	hear(fd[CONTROL_CLIENTS], text, sizeof(text));
 	assert_non_null(strstr(text, "not JSON"));
+	assert_int_equal(hear(fd[1], text, sizeof(text)), 0);
+	close(fd[1]);
+	fd[1] = dial();
+	assert_int_equal(hear(fd[2], text, sizeof(text)), 0);
+	close(fd[2]);
+	/* The next one that would go is not what follows. */
+	close(fd[0]);
+	fd[2] = dial();
 	/* Too long. */
 	big = malloc(2 * CONTROL_LINE_MAX);
 	memset(big, 'x', 2 * CONTROL_LINE_MAX);
@@ -276,6 +291,65 @@ static void sockets_that_cannot_be(void **state)
 	assert_int_equal(stat(path, &st), -1);
 }
 
+/* A name that has become somebody else's stays. */
+static void a_socket_of_somebody_else(void **state)
+{
+	struct control other;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(control_open(&control, path), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(control_open(&other, path), 0);
+	control_close(&control);
+	assert_int_equal(stat(path, &st), 0);
+	control_close(&other);
+	assert_int_equal(stat(path, &st), -1);
+}
+
+static pthread_barrier_t both;
+
+static void *open_it(void *arg)
+{
+	pthread_barrier_wait(&both);
+	return (void *)(intptr_t)control_open(arg, path);
+}
+
+/* Two guests start where one was killed: one of them gets its name, and keeps it. */
+static void two_guests_and_what_was_left(void **state)
+{
+	struct control two[2];
+	pthread_t thread[2];
+	void *result[2];
+	int folder_fd;
+
+	(void)state;
+	pthread_barrier_init(&both, NULL, 2);
+	for (unsigned int round = 0; round < 300; round++) {
+		assert_int_equal(control_open(&control, path), 0);
+		close(control.listener);
+		for (unsigned int i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&thread[i], NULL, open_it, &two[i]), 0);
+		for (unsigned int i = 0; i < 2; i++)
+			pthread_join(thread[i], &result[i]);
+		assert_int_equal(!result[0] + !result[1], 1);
+		close(dial());
+		control_close(&two[result[0] ? 1 : 0]);
+	}
+	pthread_barrier_destroy(&both);
+	/* Somebody is at it for long: nothing is taken over, but what is free can be had. */
+	assert_int_equal(control_open(&control, path), 0);
+	close(control.listener);
+	folder_fd = open(folder, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(folder_fd, LOCK_EX), 0);
+	assert_int_equal(control_open(&control, path), -1);
+	assert_int_equal(errno, EADDRINUSE);
+	unlink(path);
+	assert_int_equal(control_open(&control, path), 0);
+	close(folder_fd);
+	control_close(&control);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -284,6 +358,8 @@ int main(void)
 		TEST(what_is_wrong),
 		TEST(through_the_socket),
 		TEST(sockets_that_cannot_be),
+		TEST(a_socket_of_somebody_else),
+		TEST(two_guests_and_what_was_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

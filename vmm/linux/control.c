@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The control socket of a guest, see control.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "libmshv.h"
+
+/* How often a folder's lock is tried, a millisecond apart. */
+#define LOCK_TRIES	1000u
 
 /* ---- requests ---- */
 
@@ -171,27 +177,50 @@ static void serve(struct control *c, struct control_client *client)
 		return;
 	}
 	client->count += (size_t)got;
+	client->heard = ++c->heard;
 	take_lines(c, client);
+}
+
+/* A place for somebody who comes: that of whoever has said nothing for longest, if there is no other. */
+static struct control_client *make_place(struct control *c)
+{
+	struct control_client *place = &c->client[0];
+	unsigned int i;
+
+	for (i = 0; i < CONTROL_CLIENTS; i++) {
+		if (c->client[i].fd < 0)
+			return &c->client[i];
+		if (c->client[i].heard < place->heard)
+			place = &c->client[i];
+	}
+	hang_up(place);
+	return place;
+}
+
+static void welcome(struct control *c)
+{
+	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct control_client *client;
+
+	if (fd < 0)
+		return;
+	client = make_place(c);
+	client->fd = fd;
+	client->count = 0;
+	client->heard = ++c->heard;
 }
 
 static void *control_thread(void *arg)
 {
 	struct control *c = arg;
 	struct pollfd fds[2 + CONTROL_CLIENTS];
-	struct control_client *client;
-	unsigned int i, free_client;
+	unsigned int i;
 
 	for (;;) {
-		free_client = CONTROL_CLIENTS;
-		for (i = 0; i < CONTROL_CLIENTS; i++) {
+		for (i = 0; i < CONTROL_CLIENTS; i++)
 			fds[2 + i] = (struct pollfd){ .fd = c->client[i].fd, .events = POLLIN };
-			if (c->client[i].fd < 0)
-				free_client = i;
-		}
 		fds[0] = (struct pollfd){ .fd = c->end, .events = POLLIN };
-		/* With no place left, whoever comes waits. */
-		fds[1] = (struct pollfd){ .events = POLLIN,
-					  .fd = free_client < CONTROL_CLIENTS ? c->listener : -1 };
+		fds[1] = (struct pollfd){ .fd = c->listener, .events = POLLIN };
 		if (poll(fds, 2 + CONTROL_CLIENTS, -1) < 0)
 			continue;
 		if (fds[0].revents)
@@ -199,11 +228,8 @@ static void *control_thread(void *arg)
 		for (i = 0; i < CONTROL_CLIENTS; i++)
 			if (fds[2 + i].fd >= 0 && fds[2 + i].revents)
 				serve(c, &c->client[i]);
-		if (!fds[1].revents)
-			continue;
-		client = &c->client[free_client];
-		client->fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
-		client->count = 0;
+		if (fds[1].revents)
+			welcome(c);
 	}
 }
 
@@ -224,7 +250,32 @@ static bool is_left_behind(const struct sockaddr_un *address)
 	return refused && !lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode);
 }
 
-static int bind_socket(int fd, const struct sockaddr_un *address)
+/*
+ * Who makes sockets in a folder or takes them away does one after the other, or two would take over what
+ * somebody left behind, the second from the first. Somebody may hold the lock who is no guest: then it
+ * is not had (-1), and nothing is taken over.
+ */
+static int lock_folder(const struct sockaddr_un *address)
+{
+	char path[sizeof(address->sun_path)];
+	unsigned int tries;
+	int fd;
+
+	strcpy(path, address->sun_path);
+	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		if (tries == LOCK_TRIES || errno != EWOULDBLOCK) {
+			close(fd);
+			return -1;
+		}
+		usleep(1000);
+	}
+	return fd;
+}
+
+static int bind_socket(int fd, const struct sockaddr_un *address, bool locked)
 {
 	const struct sockaddr *a = (const struct sockaddr *)address;
 	int error;
@@ -235,10 +286,45 @@ static int bind_socket(int fd, const struct sockaddr_un *address)
 	if (!bind(fd, a, sizeof(*address)))
 		return 0;
 	error = errno;
-	if (error == EADDRINUSE && is_left_behind(address) && !unlink(address->sun_path))
+	if (error == EADDRINUSE && locked && is_left_behind(address) && !unlink(address->sun_path))
 		return bind(fd, a, sizeof(*address));
 	errno = error;
 	return -1;
+}
+
+/* The socket, and which file it is. */
+static int make_socket(struct control *c)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), folder, error = 0;
+
+	if (fd < 0)
+		return -1;
+	folder = lock_folder(&c->address);
+	if (bind_socket(fd, &c->address, folder >= 0))
+		error = errno;
+	else if (lstat(c->address.sun_path, &c->file) || listen(fd, CONTROL_CLIENTS)) {
+		error = errno;
+		unlink(c->address.sun_path);
+	}
+	if (folder >= 0)
+		close(folder);
+	if (!error)
+		return fd;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* The name may be somebody else's by now. */
+static void remove_socket(const struct control *c)
+{
+	int folder = lock_folder(&c->address);
+	struct stat st;
+
+	if (!lstat(c->address.sun_path, &st) && st.st_dev == c->file.st_dev && st.st_ino == c->file.st_ino)
+		unlink(c->address.sun_path);
+	if (folder >= 0)
+		close(folder);
 }
 
 /* The folder for all guests is of somebody whom we trust, and nobody else puts things there. */
@@ -256,7 +342,6 @@ int control_open(struct control *c, const char *path)
 	bool wanted = path;
 	char own[64];
 	unsigned int i;
-	int fd;
 
 	memset(c, 0, sizeof(*c));
 	c->listener = c->end = -1;
@@ -273,23 +358,10 @@ int control_open(struct control *c, const char *path)
 		return mshv_fail_because(EINVAL, "control socket: %s",
 					 *path ? "the name is too long" : "the name is empty");
 	strcpy(c->address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && !bind_socket(fd, &c->address)) {
-		if (!listen(fd, CONTROL_CLIENTS)) {
-			c->listener = fd;
-			return 0;
-		}
-		unlink(path);
-	}
-	if (wanted)
-		mshv_fail("control socket %s", path);
-	if (fd >= 0) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
-	}
-	return wanted ? -1 : 0;
+	c->listener = make_socket(c);
+	if (c->listener >= 0 || !wanted)
+		return 0;
+	return mshv_fail("control socket %s", path);
 }
 
 int control_start(struct control *c, const struct control_ops *ops, void *arg)
@@ -331,7 +403,7 @@ void control_close(struct control *c)
 			hang_up(&c->client[i]);
 	if (c->end >= 0)
 		close(c->end);
-	unlink(c->address.sun_path);
+	remove_socket(c);
 	close(c->listener);
 	c->end = c->listener = -1;
 }

@@ -14,7 +14,8 @@
  *   - The socket is its owner's alone (mode 0600): who may connect may do everything.
  *   - One thread answers, one request after the other. A request that is wrong in any part, be it a
  *     member too many, changes nothing.
- *   - Whoever does not read his answers is hung up on; nobody can make the guest wait.
+ *   - Whoever does not read his answers is hung up on, and if there are too many whoever has said nothing
+ *     for longest: nobody can make the guest wait, or anybody else.
  */
 #ifndef LINUX_CONTROL_H
 #define LINUX_CONTROL_H
@@ -22,6 +23,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <jansson.h>
@@ -44,12 +46,15 @@ struct control {
 	const struct control_ops *ops;
 	void *arg;
 	struct sockaddr_un address;
+	struct stat file;		/* the socket of that name when it was made */
 	int listener;			/* -1: there is no socket */
 	int end;			/* eventfd */
 	pthread_t thread;
 	bool started;
+	uint64_t heard;
 	struct control_client {
 		int fd;			/* -1: free */
+		uint64_t heard;		/* the last time */
 		size_t count;
 		char line[CONTROL_LINE_MAX];
 	} client[CONTROL_CLIENTS];
@@ -63,7 +68,7 @@ int control_open(struct control *c, const char *path);
 int control_start(struct control *c, const struct control_ops *ops, void *arg);
 /* Ends the thread, what it is doing comes first. */
 void control_stop(struct control *c);
-/* Takes the socket away. */
+/* Takes the socket away, unless its name is somebody else's by now. */
 void control_close(struct control *c);
 
 /* The answer to one request, with a line's end; to be freed, NULL if there is no memory. */
