@@ -216,6 +216,23 @@ static void a_handler_leaves_within_a_string(void **state)
 	assert_int_equal(guest.rcx, 0);
 }
 
+/* Whoever started us may have blocked the signal: it is heard all the same. */
+static void kicks_are_heard(void **state)
+{
+	sigset_t set, before;
+
+	(void)state;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+	loops();
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, &set), 0);
+	assert_false(sigismember(&set, SIGUSR1));
+	/* Others are not ours. */
+	assert_true(sigismember(&set, SIGUSR2));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, setup)
@@ -224,6 +241,7 @@ int main(void)
 		TEST(short_strings),
 		TEST(a_kick_ends_a_long_string),
 		TEST(a_handler_leaves_within_a_string),
+		TEST(kicks_are_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,12 @@
 #define LIBMSHV_INTERNAL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "libmshv.h"
+
+#define KICK_SIGNAL	SIGUSR1
 
 struct region {
 	struct region *next;

@@ -286,7 +286,11 @@ struct mshv_handlers {
  */
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg);
 
-/* Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return. */
+/*
+ * Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return. It is
+ * SIGUSR1 that does it, whose handler is libmshv's from the first processor on: mshv_vcpu_loop()
+ * unblocks it in its thread, whoever calls mshv_vcpu_run() has to have it unblocked.
+ */
 void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread);
 
 /*

@@ -337,11 +337,22 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 	return ret == -ENOENT ? stopped(vcpu, message) : ret;
 }
 
+/* Blocked signals are inherited, from whoever started this program as well. */
+static void hear_kicks(void)
+{
+	sigset_t kicks;
+
+	sigemptyset(&kicks);
+	sigaddset(&kicks, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kicks, NULL);
+}
+
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg)
 {
 	struct hvabi_message message;
 	int ret, error;
 
+	hear_kicks();
 	for (;;) {
 		error = 0;
 		if (mshv_vcpu_run(vcpu, &message)) {

@@ -13,7 +13,6 @@
 
 #include "internal.h"
 
-#define KICK_SIGNAL	SIGUSR1
 #define REGISTERS_MAX	64
 
 static void on_kick(int signal)
