@@ -191,8 +191,8 @@ struct mshv_table {
  * @doorbells: struct mshv_doorbell; under @lock
  * @vps: by index; changes under @lock, read under RCU
  * @vps_lent: for how many processors pages are lent that none has; under @lock
- * @strays: pages that the hypervisor was offered for state and may write to, although it named others;
- *	under @lock
+ * @strays: pages that the hypervisor was offered for state and may write to, although it named others, or
+ *	that it kept when their processor went; under @lock
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
  * @stats: counters, of all its regions that ever were

@@ -423,15 +423,22 @@ bool mshv_vp_stop(struct mshv_vp *vp)
 	return gone && vp->deleted;
 }
 
-/* After mshv_vp_stop(), and FINALIZE if it can be. */
+/*
+ * After mshv_vp_stop(), and FINALIZE if it can be. A page that the hypervisor keeps is freed with the
+ * partition's strays, after FINALIZE. partition->lock is held, or nobody else has the partition.
+ */
 void mshv_vp_free(struct mshv_vp *vp)
 {
 	unsigned int i;
 
-	for (i = 0; i < MSHV_VP_PAGES; i++)
-		if (vp->pages[i] && mshv_overlay_pages &&
-		    (vp->page_returned[i] || vp->partition->finalized))
+	for (i = 0; i < MSHV_VP_PAGES; i++) {
+		if (!vp->pages[i] || !mshv_overlay_pages)
+			continue;
+		if (vp->page_returned[i] || vp->partition->finalized)
 			__free_page(vp->pages[i]);
+		else
+			list_add(&vp->pages[i]->lru, &vp->partition->strays);
+	}
 	mshv_fault_forget(vp);
 	kvfree(vp->scratch);
 	/* Whoever kills a partition looks at its processors under RCU. */
