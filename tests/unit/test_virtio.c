@@ -41,6 +41,7 @@ static uint8_t submitted_flags;
 /* So many do not go, for this reason. */
 static unsigned int refused;
 static int refusal;
+static bool hurry;		/* the guest ends, too: no other try */
 
 int io_uring_submit(struct io_uring *ring)
 {
@@ -48,6 +49,7 @@ int io_uring_submit(struct io_uring *ring)
 
 	if (refused) {
 		refused--;
+		atomic_store(&disk.virtio.closing, hurry);
 		return refusal;
 	}
 	submitted_flags = ring->sq.sqes[(ring->sq.sqe_tail - 1) & ring->sq.ring_mask].flags;
@@ -590,6 +592,16 @@ static void requests_that_linux_refuses(void **state)
 	assert_int_equal(memory[DATA], 0xee);
 	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(disk.under_way, 0);
+	/* More of them than the ring has places. */
+	hurry = true;
+	for (unsigned int i = 0; i < 300; i++) {
+		refused = 2;
+		assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_IOERR);
+		atomic_store(&disk.virtio.closing, false);
+	}
+	hurry = false;
+	refused = 0;
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 1024, NULL), VIRTIO_BLK_S_OK);
 }
 
 /* A guest that ends does not wait for a queue that is full of requests. */

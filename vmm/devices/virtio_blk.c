@@ -135,13 +135,22 @@ static uint8_t perform(const struct virtio_disk *disk, struct virtio_disk_reques
 /* What came of a request that could not be submitted. */
 static struct virtio_disk_request nothing;
 
+/* The ring has room for all requests that there can be, but not for as many as failed besides. */
+static struct io_uring_sqe *get_sqe(struct virtio_disk *disk)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
+
+	if (sqe || io_uring_submit(&disk->ring) < 0)
+		return sqe;
+	return io_uring_get_sqe(&disk->ring);
+}
+
 /* False: it cannot be, and is not under way. With the lock held. */
 static bool submit(struct virtio_disk *disk, struct virtio_disk_request *r)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
+	struct io_uring_sqe *sqe = get_sqe(disk);
 	unsigned int tries = 0;
 
-	/* The ring has room for all requests that there can be, but not for as many as failed besides. */
 	if (!sqe)
 		return false;
 	if (r->what == VIRTIO_DISK_FLUSH)
@@ -456,13 +465,11 @@ static void stop_thread(struct virtio_disk *disk)
 
 	virtio_disk_drain(disk);
 	pthread_mutex_lock(&disk->virtio.lock);
-	/* The ring may be full of requests that failed: they go as this one does. */
-	while (!(sqe = io_uring_get_sqe(&disk->ring)))
-		if (io_uring_submit(&disk->ring) < 0)
-			usleep(1000);
+	while (!(sqe = get_sqe(disk)))
+		usleep(1000);
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_data(sqe, NULL);
-	while (io_uring_submit(&disk->ring) < 0)
+	while (io_uring_submit(&disk->ring) < 0 || io_uring_sq_ready(&disk->ring))
 		usleep(1000);
 	pthread_mutex_unlock(&disk->virtio.lock);
 	pthread_join(disk->thread, NULL);
