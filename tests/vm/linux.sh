@@ -89,23 +89,28 @@ mshv stat | grep -q "no partitions" || good=1
 grep -qF "guest: sleeping" $out || good=1
 report $good "killed while it is blocked"
 
-verify='stress-ng --vm 1 --vm-bytes 60% --verify -t 12 --oomable -q'
-guest -m 256M -- "$verify"
+guest -m 256M -- 'stress-ng --vm 1 --vm-bytes 60% --verify -t 12 --oomable -q'
 said $? "guest: ended with 0"
 report $? "memory verified, undisturbed"
 
-# The parent takes pages away in all ways that it has, again and again.
-disturb() {
-	group=/sys/fs/cgroup/linux-test
+# The parent takes pages away in all ways that it has, one after the other.
+group=/sys/fs/cgroup/linux-test
+round() { # NUMBER
+	echo 16M >$group/memory.reclaim
+	[ $(($1 % 4)) -ne 3 ] || echo 1 >/proc/sys/vm/compact_memory
+	# Memory follows its group from node to node.
+	echo $(($1 % 2)) >$group/cpuset.mems
+}
+enter_group() {
 	mkdir -p $group
 	echo 0-1 >$group/cpuset.mems
 	echo "$pid" >$group/cgroup.procs
+}
+disturb() {
+	enter_group
 	rounds=0
 	while [ -d "/proc/$pid" ]; do
-		echo 16M >$group/memory.reclaim
-		[ $((rounds % 4)) -ne 3 ] || echo 1 >/proc/sys/vm/compact_memory
-		# Memory follows its group from node to node.
-		echo $((rounds % 2)) >$group/cpuset.mems
+		round $rounds
 		rounds=$((rounds + 1))
 		sleep 0.2
 	done 2>/dev/null
@@ -114,20 +119,36 @@ disturb() {
 stat() { # NAME
 	awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat
 }
+verified() {
+	grep -c "guest: verified" $out
+}
+# The guest verifies its memory again and again, until enough of it has gone and come back, and once more.
 for cpus in 1 2; do
-	guest_in_background -m 256M -c $cpus -- "$verify"
+	guest_in_background -m 256M -c $cpus -- "while stress-ng --vm 1 --vm-bytes 60% --verify -t 4 --oomable -q; do echo guest: verified; done"
 	await $out "guest: up"
 	swapped=$(stat pswpout)
 	migrated=$(stat pgmigrate_success)
-	disturb
+	enter_group
+	rounds=0 last=
+	while [ -d "/proc/$pid" ] && [ $rounds -lt 1000 ]; do
+		round $rounds
+		rounds=$((rounds + 1))
+		if [ -z "$last" ] && [ $(($(stat pswpout) - swapped)) -gt 1000 ] &&
+		   [ $(($(stat pgmigrate_success) - migrated)) -gt 1000 ]; then
+			last=$(($(verified) + 2))
+		fi
+		[ -z "$last" ] || [ "$(verified)" -lt $last ] || break
+		sleep 0.2
+	done 2>/dev/null
+	figures="$rounds rounds, $(($(stat pswpout) - swapped)) pages swapped out, $(($(stat pgmigrate_success) - migrated)) migrated"
+	figures="$figures, $(verified) times verified"
+	good=1
+	[ -z "$last" ] || [ "$(verified)" -lt $last ] || grep -q "guest: ended" $out || good=0
+	mshv stop "$pid"
 	wait "$shell"
-	code=$?
-	swapped=$(($(stat pswpout) - swapped))
-	migrated=$(($(stat pgmigrate_success) - migrated))
-	said $code "guest: ended with 0" && [ $rounds -gt 1 ] && [ $swapped -gt 1000 ] && [ $migrated -gt 1000 ]
-	good=$?
-	figures="$rounds rounds, $swapped pages swapped out, $migrated migrated"
+	rmdir $group
 	echo "# $cpus processors: $figures"
+	why=$figures
 	report $good "memory verified while its pages go, $cpus processors"
 done
 
