@@ -3,6 +3,7 @@
  * Hypercall entry: control word, blocks, call table.  Laws: hypercall.h.
  */
 #include <hvabi/debug.h>
+#include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
 #include "frame.h"
@@ -12,6 +13,7 @@
 #include "platform.h"
 #include "port.h"
 #include "stats.h"
+#include "synic.h"
 
 #define BLOCK_MAX 4096u
 
@@ -209,6 +211,15 @@ static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, 
 	return hvabi_result(status, reported);
 }
 
+/* As the real one may: it is done, and how it ended is told by a message. */
+static u16 answer_later(struct hypercall *c, const struct call_handler *h)
+{
+	const struct hvabi_input_set_partition_property *in = c->in;
+	u16 status = h->handler(c);
+
+	return synic_complete(c->cpu, in->partition_id, status) ? HVABI_STATUS_CALL_PENDING : status;
+}
+
 u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 {
 	u16 code = hvabi_control_code(control), start = hvabi_control_start(control);
@@ -221,6 +232,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 		.in = cpu->hc_input, .out = cpu->hc_output,
 	};
 	u16 status, reported;
+	bool later = false;
 
 	if (!shape || !h) {
 		count(cpu, &parent, HVABI_COUNT_UNKNOWN_CALL, 1);
@@ -232,11 +244,17 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	if (status != HVABI_STATUS_SUCCESS)
 		return finish(&c, h, start, start, status);
 	if (option_refuses_call(code)) {
-		count(cpu, &parent, HVABI_COUNT_CALL_REFUSED, 1);
-		return finish(&c, h, start, start, (u16)option(HVABI_OPTION_REFUSE_STATUS));
+		status = (u16)option(HVABI_OPTION_REFUSE_STATUS);
+		later = status == HVABI_STATUS_CALL_PENDING && code == HVABI_CALL_SET_PARTITION_PROPERTY;
+		if (!later) {
+			count(cpu, &parent, HVABI_COUNT_CALL_REFUSED, 1);
+			return finish(&c, h, start, start, status);
+		}
 	}
 	memset(c.out, 0, BLOCK_MAX);
 	c.limit = limit_reps(&c);
+	if (later)
+		return finish(&c, h, start, start, answer_later(&c, h));
 	if (!lie_instead(&c, &status))
 		status = h->handler(&c);
 	reported = lie_about(&c, start, &status);

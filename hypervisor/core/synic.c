@@ -87,6 +87,14 @@ static u32 fill_notification(struct synic *s, struct hvabi_message *slot)
 	return HVABI_MSG_SYNIC_SINT_INTERCEPT;
 }
 
+static u32 fill_completion(struct synic *s, struct hvabi_message *slot)
+{
+	memcpy(slot->payload, &s->completion, sizeof(s->completion));
+	s->completed = false;
+	slot->header.payload_size = sizeof(s->completion);
+	return HVABI_MSG_ASYNC_CALL_COMPLETION;
+}
+
 static u32 fill_signals(struct cpu *cpu, struct hvabi_message *slot)
 {
 	struct hvabi_scheduler_vp_signal_pair *m = (void *)slot->payload;
@@ -106,19 +114,27 @@ static u32 fill_signals(struct cpu *cpu, struct hvabi_message *slot)
 	return HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR;
 }
 
+static bool has_messages(const struct synic *s)
+{
+	return s->signals || s->notify || s->completed;
+}
+
 static void deliver(struct cpu *cpu)
 {
 	struct synic *s = &cpu->synic;
 	struct hvabi_message *slot;
 	u32 type;
 
-	if ((!s->signals && !s->notify) || !can_take(s))
+	if (!has_messages(s) || !can_take(s))
 		return;
 	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
 	if (!synic_slot_free(slot))
 		return;
-	type = s->notify ? fill_notification(s, slot) : fill_signals(cpu, slot);
-	slot->header.message_flags = s->signals || s->notify ? HVABI_MESSAGE_FLAG_PENDING : 0;
+	if (s->completed)
+		type = fill_completion(s, slot);
+	else
+		type = s->notify ? fill_notification(s, slot) : fill_signals(cpu, slot);
+	slot->header.message_flags = has_messages(s) ? HVABI_MESSAGE_FLAG_PENDING : 0;
 	slot->header.sender = 0;
 	__atomic_store_n(&slot->header.message_type, type, __ATOMIC_RELEASE);
 	platform_raise(cpu, (u8)(s->sint[SINT_MESSAGES] & HVABI_SINT_VECTOR_MASK));
@@ -186,6 +202,20 @@ void synic_notify(struct cpu *cpu, u32 sint)
 	}
 	s->notify |= (u16)BIT(sint);
 	deliver(cpu);
+}
+
+bool synic_complete(struct cpu *cpu, u64 id, u16 status)
+{
+	struct synic *s = &cpu->synic;
+
+	if (s->completed || !can_take(s))
+		return false;
+	s->completion = (struct hvabi_async_call_completion){
+		.partition_id = id, .status = status, .completion_count = 1,
+	};
+	s->completed = true;
+	deliver(cpu);
+	return true;
 }
 
 /* A register has changed: what waits may go, or has to go elsewhere. */

@@ -22,6 +22,7 @@
 #define CORE_SYNIC_H
 
 #include <hvabi/cpuid.h>
+#include <hvabi/message.h>
 #include "types.h"
 
 struct cpu;
@@ -34,6 +35,7 @@ struct vp;
  * @signals: VPs to be named in scheduler signals, linked by vp->signal_next; @signals_end: where the next goes
  * @ring_head: of each event ring: where the next entry goes; never reset
  * @notify: bit n: a message is to tell that ring n has something
+ * @completion: of a call that was answered CALL_PENDING; @completed: a message is to tell of it
  */
 struct synic {
 	u64 scontrol, siefp, simp, sirbp;
@@ -43,6 +45,8 @@ struct synic {
 	struct vp **signals_end;
 	u8 ring_head[HVABI_SINTS];
 	u16 notify;
+	struct hvabi_async_call_completion completion;
+	bool completed;
 };
 
 /* Registers at reset, with @pages (SPA of two pages) as message and event flags page. */
@@ -63,6 +67,12 @@ bool synic_can_notify(const struct cpu *cpu, u32 sint);
 
 /* Tell @cpu that its event ring of @sint has something: as that SINT says, by a message or its vector. */
 void synic_notify(struct cpu *cpu, u32 sint);
+
+/*
+ * Tell @cpu how a call for partition @id ended that was answered CALL_PENDING.  False: it cannot be told
+ * now, so answer at once.
+ */
+bool synic_complete(struct cpu *cpu, u64 id, u16 status);
 
 /* Take back a signal that was not delivered yet. */
 void synic_forget(struct vp *vp);

@@ -244,6 +244,29 @@ static void a_full_slot_asks_for_eom(void **state)
 	assert_true(is_free(cpu));
 }
 
+/* How a call ended that was answered before: one message at a time, and only where somebody listens. */
+static void the_end_of_a_call(void **state)
+{
+	const struct hvabi_async_call_completion *m = (void *)slot(cpu)->payload;
+
+	(void)state;
+	assert_false(synic_complete(cpu, id, 7));
+	enable(cpu);
+	synic_signal(cpu, vps[0]);
+	assert_true(synic_complete(cpu, id, 7));
+	assert_false(synic_complete(cpu, id, 8));
+	assert_true(asks_for_eom(cpu));
+	read_slot(cpu);
+	assert_int_equal(slot(cpu)->header.message_type, HVABI_MSG_ASYNC_CALL_COMPLETION);
+	assert_int_equal(slot(cpu)->header.payload_size, sizeof(*m));
+	assert_int_equal(m->partition_id, id);
+	assert_int_equal(m->status, 7);
+	assert_false(asks_for_eom(cpu));
+	read_slot(cpu);
+	assert_true(is_free(cpu));
+	assert_true(synic_complete(cpu, id, 8));
+}
+
 /* What is in the slot need not be ours. */
 static void foreign_messages_wait_too(void **state)
 {
@@ -523,6 +546,7 @@ int main(void)
 		SYNIC_TEST(pages_are_held_while_they_are_used),
 		SYNIC_TEST(one_signal_is_one_message),
 		SYNIC_TEST(a_full_slot_asks_for_eom),
+		SYNIC_TEST(the_end_of_a_call),
 		SYNIC_TEST(foreign_messages_wait_too),
 		SYNIC_TEST(many_are_split),
 		SYNIC_TEST(nothing_is_lost_while_nobody_listens),
