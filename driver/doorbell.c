@@ -18,8 +18,9 @@
 #include <linux/eventfd.h>
 #include <linux/idr.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 #include <asm/mshyperv.h>
@@ -31,6 +32,9 @@
 
 /* Entries taken in one interrupt. */
 #define MSHV_DOORBELLS_AT_ONCE	(4 * HVABI_EVENT_RING_ENTRIES)
+
+/* Doorbells of a partition. */
+#define MSHV_DOORBELLS_MAX	1000
 
 /**
  * struct mshv_doorbell - a write that is an event
@@ -54,9 +58,9 @@ struct mshv_doorbell {
 	struct rcu_head rcu;
 };
 
-/* By port id; changes under the mutex, read under RCU. NULL: the hypervisor did not give up the port. */
+/* By port id; changes under the lock, read under RCU. NULL: the hypervisor did not give up the port. */
 static DEFINE_IDR(doorbells);
-static DEFINE_MUTEX(doorbells_mutex);
+static DEFINE_SPINLOCK(doorbells_lock);
 
 static void ring(u32 id)
 {
@@ -140,11 +144,13 @@ static u64 size_flag(u32 length)
 	return HVABI_DOORBELL_SIZE_ANY;
 }
 
+/* Return: whether there is no such port any more. */
 static bool delete_port(int id)
 {
-	return hvabi_result_status(hv_do_fast_hypercall16(HVABI_CALL_DELETE_PORT,
-							  HVABI_PARTITION_ID_SELF, id)) ==
-	       HVABI_STATUS_SUCCESS;
+	u16 status = hvabi_result_status(hv_do_fast_hypercall16(HVABI_CALL_DELETE_PORT,
+								HVABI_PARTITION_ID_SELF, id));
+
+	return status == HVABI_STATUS_SUCCESS || status == HVABI_STATUS_INVALID_PORT_ID;
 }
 
 static void disconnect_port(struct mshv_partition *partition, int id)
@@ -186,9 +192,11 @@ static int get_id(struct mshv_doorbell *doorbell)
 {
 	int id;
 
-	mutex_lock(&doorbells_mutex);
-	id = idr_alloc_cyclic(&doorbells, doorbell, 1, HVABI_PORT_ID_MAX + 1, GFP_KERNEL_ACCOUNT);
-	mutex_unlock(&doorbells_mutex);
+	idr_preload(GFP_KERNEL);
+	spin_lock(&doorbells_lock);
+	id = idr_alloc_cyclic(&doorbells, doorbell, 1, HVABI_PORT_ID_MAX + 1, GFP_NOWAIT);
+	spin_unlock(&doorbells_lock);
+	idr_preload_end();
 	doorbell->id = id;
 	return id < 0 ? id : 0;
 }
@@ -196,12 +204,12 @@ static int get_id(struct mshv_doorbell *doorbell)
 /* @gone: no port has it any more. */
 static void put_id(int id, bool gone)
 {
-	mutex_lock(&doorbells_mutex);
+	spin_lock(&doorbells_lock);
 	if (gone)
 		idr_remove(&doorbells, id);
 	else
 		idr_replace(&doorbells, NULL, id);
-	mutex_unlock(&doorbells_mutex);
+	spin_unlock(&doorbells_lock);
 }
 
 static void free_doorbell(struct rcu_head *rcu)
@@ -231,11 +239,18 @@ static bool overlap(const struct mshv_doorbell *a, const struct mshv_doorbell *b
 static int add_doorbell(struct mshv_partition *partition, struct mshv_doorbell *doorbell)
 {
 	struct mshv_doorbell *other;
+	unsigned int count = 0;
 	int ret;
 
-	list_for_each_entry(other, &partition->doorbells, link)
+	if (!partition->initialized)
+		return -EINVAL;
+	list_for_each_entry(other, &partition->doorbells, link) {
+		count++;
 		if (overlap(other, doorbell))
 			return -EEXIST;
+	}
+	if (count >= MSHV_DOORBELLS_MAX)
+		return -ENOSPC;
 	ret = get_id(doorbell);
 	if (ret)
 		return ret;
@@ -337,8 +352,10 @@ void mshv_doorbells_remove(struct mshv_partition *partition)
 {
 	struct mshv_doorbell *doorbell, *next;
 
-	list_for_each_entry_safe(doorbell, next, &partition->doorbells, link)
+	list_for_each_entry_safe(doorbell, next, &partition->doorbells, link) {
 		remove_doorbell(partition, doorbell);
+		cond_resched();
+	}
 }
 
 /* Nobody has a doorbell any more, and no ring is drained. */

@@ -9,6 +9,7 @@
  *	- The count of an event is taken when its interrupt is asserted, under one lock: as many signals
  *	  as came before are one interrupt, one that comes after is another.
  *	- The table of routes is replaced as a whole, under RCU: a delivery finds the old or the new.
+ *	- Assigning and deassigning exclude each other: what is on the list is in its event's queue as well.
  *	- What is deassigned delivers nothing once the ioctl has returned. An event that is closed takes
  *	  its irqfd with it, in a worker: closing holds the event's lock.
  *	- A level-triggered interrupt is asserted at each event and ends when the guest says so: then its
@@ -196,14 +197,16 @@ static int wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key
 			queue_work(release_queue, &irqfd->release);
 		spin_unlock_irqrestore(&partition->irqfds_lock, flags);
 	}
-	/* Nobody else is to take the count. */
-	return 1;
+	/* Nobody else is to take the count; what is closed everybody has to hear. */
+	return events & EPOLLIN ? 1 : 0;
 }
 
 static void queue(struct file *file, wait_queue_head_t *head, poll_table *poll)
 {
 	struct mshv_irqfd *irqfd = container_of(poll, struct mshv_irqfd, poll);
 
+	/* Before others, and instead of them: newer kernels leave the second to the caller. */
+	irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE;
 	add_wait_queue_priority(head, &irqfd->wait);
 }
 
@@ -218,17 +221,22 @@ static int get_resample(struct mshv_irqfd *irqfd, int fd)
 	return PTR_ERR_OR_ZERO(irqfd->resample);
 }
 
-/* Return: 0, or -EBUSY: the event is another irqfd's already. */
+/* Return: 0; -EBUSY: the event is another irqfd's already; -ENOSPC: there are as many as GSIs. */
 static int enlist(struct mshv_irqfd *irqfd)
 {
 	struct mshv_partition *partition = irqfd->partition;
 	struct mshv_irqfd *other;
+	unsigned int count = 0;
 	int ret = 0;
 
 	spin_lock_irq(&partition->irqfds_lock);
-	list_for_each_entry(other, &partition->irqfds, link)
+	list_for_each_entry(other, &partition->irqfds, link) {
+		count++;
 		if (other->event == irqfd->event)
 			ret = -EBUSY;
+	}
+	if (!ret && count >= MSHV_GSI_MAX)
+		ret = -ENOSPC;
 	if (!ret)
 		list_add_tail_rcu(&irqfd->link, &partition->irqfds);
 	spin_unlock_irq(&partition->irqfds_lock);
@@ -263,17 +271,22 @@ static int assign(struct mshv_partition *partition, const struct mshv_user_irqfd
 		if (ret)
 			goto out_event;
 	}
-	ret = enlist(irqfd);
+	/* Nobody takes it away before it is in the event's queue. */
+	ret = mutex_lock_killable(&partition->irqfds_mutex);
 	if (ret)
 		goto out_resample;
+	ret = enlist(irqfd);
 	/*
 	 * What was signalled before is an interrupt, too. The event cannot be closed yet, so the irqfd
 	 * is there.
 	 */
-	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
+	if (!ret && vfs_poll(file, &irqfd->poll) & EPOLLIN)
 		assert_interrupt(irqfd);
-	fput(file);
-	return 0;
+	mutex_unlock(&partition->irqfds_mutex);
+	if (!ret) {
+		fput(file);
+		return 0;
+	}
 
 out_resample:
 	if (irqfd->resample)
@@ -287,7 +300,7 @@ out_free:
 	return ret;
 }
 
-/* All with @event and @gsi, or all that there are if @event is NULL. */
+/* All with @event and @gsi, or all that there are if @event is NULL. partition->irqfds_mutex is held. */
 static void deassign(struct mshv_partition *partition, struct eventfd_ctx *event, u32 gsi)
 {
 	struct mshv_irqfd *irqfd, *next;
@@ -313,12 +326,13 @@ static void deassign(struct mshv_partition *partition, struct eventfd_ctx *event
  *
  * Return: 0, also when there was nothing to deassign. -EINVAL: unknown flag, GSI out of range, not an
  * event, or to be resampled and not routed as level-triggered; -EBADF; -EBUSY: the event is an
- * irqfd's already; -ENOMEM; -EFAULT.
+ * irqfd's already; -ENOSPC: MSHV_GSI_MAX of them are there; -EINTR: a fatal signal; -ENOMEM; -EFAULT.
  */
 long mshv_ioctl_irqfd(struct mshv_partition *partition, struct mshv_user_irqfd __user *arg)
 {
 	struct mshv_user_irqfd args;
 	struct eventfd_ctx *event;
+	int ret;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
@@ -329,9 +343,13 @@ long mshv_ioctl_irqfd(struct mshv_partition *partition, struct mshv_user_irqfd _
 	event = eventfd_ctx_fdget(args.fd);
 	if (IS_ERR(event))
 		return PTR_ERR(event);
-	deassign(partition, event, args.gsi);
+	ret = mutex_lock_killable(&partition->irqfds_mutex);
+	if (!ret) {
+		deassign(partition, event, args.gsi);
+		mutex_unlock(&partition->irqfds_mutex);
+	}
 	eventfd_ctx_put(event);
-	return 0;
+	return ret;
 }
 
 static void decode(struct mshv_msi_route *route, const struct mshv_user_irq_entry *entry)
@@ -430,7 +448,9 @@ void mshv_irqfds_remove(struct mshv_partition *partition)
 {
 	struct mshv_msi_table *table;
 
+	mutex_lock(&partition->irqfds_mutex);
 	deassign(partition, NULL, 0);
+	mutex_unlock(&partition->irqfds_mutex);
 	table = unrcu_pointer(xchg(&partition->msi_table, RCU_INITIALIZER(NULL)));
 	if (table)
 		kvfree_rcu(table, rcu);

@@ -188,6 +188,7 @@ struct mshv_table {
  * @msi_table: where interrupts go; replaced as a whole, read under RCU
  * @irqfds: struct mshv_irqfd; changes under @irqfds_lock, read under RCU
  * @irqfds_lock: spinning, interrupts off; innermost
+ * @irqfds_mutex: held while one is assigned or deassigned
  * @doorbells: struct mshv_doorbell; under @lock
  * @vps: by index; changes under @lock, read under RCU
  * @vps_lent: for how many processors pages are lent that none has; under @lock
@@ -229,6 +230,7 @@ struct mshv_partition {
 	struct mshv_msi_table __rcu *msi_table;
 	struct list_head irqfds;
 	spinlock_t irqfds_lock;
+	struct mutex irqfds_mutex;
 	struct list_head doorbells;
 	struct mshv_vp *vps[MSHV_VP_MAX];
 	unsigned int vps_lent;

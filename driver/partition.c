@@ -113,6 +113,8 @@ void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status)
 	mshv_partition_stop(partition);
 	if (!first)
 		return;
+	/* Nobody will be told how a call ended. */
+	complete(&partition->call_done);
 	finalize = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
 	if (finalize == HVABI_STATUS_SUCCESS)
 		WRITE_ONCE(partition->finalized, true);
@@ -381,6 +383,7 @@ int mshv_partition_create(const struct mshv_create_partition_v2 *args)
 	INIT_LIST_HEAD(&partition->doorbells);
 	INIT_LIST_HEAD(&partition->irqfds);
 	spin_lock_init(&partition->irqfds_lock);
+	mutex_init(&partition->irqfds_mutex);
 	partition->next_deposit = MSHV_DEPOSIT_MIN;
 	partition->isolated = args->pt_isolation != MSHV_PT_ISOLATION_NONE;
 

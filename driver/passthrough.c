@@ -127,7 +127,7 @@ static int call_to_its_end(struct mshv_root_hvcall *args, struct mshv_partition 
 		if (wait_for_completion_killable(&partition->call_done))
 			return -EINTR;
 		args->status = READ_ONCE(partition->call_status);
-		ret = mshv_status_errno(args->status);
+		ret = READ_ONCE(partition->dead) ? -EOWNERDEAD : mshv_status_errno(args->status);
 	}
 	partition->call_pending = false;
 	return ret;

@@ -389,8 +389,12 @@ void mshv_synic_stop(void)
 
 void mshv_synic_exit(void)
 {
+	int cpu;
+
 	mshv_synic_stop();
 	mshv_compat_remove_synic_handler();
-	/* An interrupt that was raised before may be in the handler yet. */
+	/* An interrupt that was raised before may be in the handler yet, or have left it to a thread. */
 	synchronize_rcu();
+	for_each_possible_cpu(cpu)
+		irq_work_sync(&per_cpu_ptr(&mshv_synic, cpu)->work);
 }

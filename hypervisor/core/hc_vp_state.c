@@ -17,6 +17,7 @@
 #include "time.h"
 #include "translate.h"
 #include "vp.h"
+#include "vp_assist.h"
 #include "xsave.h"
 
 #define STIMER_WORDS	((u32)sizeof(struct hvabi_synthetic_timers_state) / 8)
@@ -109,6 +110,19 @@ static void get_timers(const struct vp *vp, struct hvabi_synthetic_timers_state 
 	}
 }
 
+/*
+ * What is in service is known only once the promise "no EOI required" has been looked for in the child's
+ * page.  While that is not mapped the processor has to run first, which brings it in.
+ */
+static u16 settle_eoi(struct vp *vp, const struct hvabi_input_vp_state *in)
+{
+	u64 gpa;
+
+	if (in->type != HVABI_VP_STATE_LAPIC || !vp->assist_promised || vp_assist_leave(vp, &gpa))
+		return HVABI_STATUS_SUCCESS;
+	return HVABI_STATUS_INVALID_VP_STATE;
+}
+
 /* GET_VP_STATE (0x00e3): timers that are due have expired. */
 u16 hc_get_vp_state(struct hypercall *c)
 {
@@ -118,6 +132,8 @@ u16 hc_get_vp_state(struct hypercall *c)
 
 	if (!status)
 		status = check(c, vp);
+	if (!status)
+		status = settle_eoi(vp, in);
 	if (status)
 		return status;
 	deadline_expire(c->cpu, platform_tsc());
@@ -178,6 +194,8 @@ u16 hc_set_vp_state(struct hypercall *c)
 
 	if (!status)
 		status = check(c, vp);
+	if (!status)
+		status = settle_eoi(vp, in);
 	if (!status)
 		status = in->type == HVABI_VP_STATE_SYNTHETIC_TIMERS ? set_timers(vp, c) :
 								      set_page(vp, in, c->out);

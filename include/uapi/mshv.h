@@ -276,7 +276,7 @@ enum {
  * there is no error. Closing @fd deassigns, too.
  *
  * EINVAL: unknown flag, GSI out of range, not an eventfd, or RESAMPLE without a level-triggered route.
- * EBADF. EBUSY: @fd is an irqfd already.
+ * EBADF. EBUSY: @fd is an irqfd already. ENOSPC: MSHV_GSI_MAX of them are there. EINTR: a fatal signal.
  */
 struct mshv_user_irqfd {
 	__s32 fd;
@@ -308,7 +308,7 @@ enum {
  *
  * EINVAL: unknown flag, length, DATAMATCH without a length, an address that wraps, not an eventfd.
  * EOPNOTSUPP: PIO. EBADF. EEXIST: overlaps one that exists. ENOENT: DEASSIGN, and there is none with
- * this address, length, value and event. Or the errno of the hypervisor's answer.
+ * this address, length, value and event. ENOSPC: 1000 are there. EINVAL also: not initialized. Or the errno of the hypervisor's answer.
  */
 struct mshv_user_ioeventfd {
 	__u64 datamatch;

@@ -85,6 +85,18 @@ static void synic_pages(void **state)
 	assert_status(call(HVABI_CALL_SET_VP_STATE, &b, 1, 0), SUCCESS);
 }
 
+/* What is in service stands in the child's page: while that is not mapped nobody knows. */
+static void promised_eoi(void **state)
+{
+	(void)state;
+	vp->assist_msr = 0x6000 | HVABI_MSR_PAGE_ENABLE;
+	vp->assist_promised = true;
+	assert_status(by_page(HVABI_CALL_GET_VP_STATE, HVABI_VP_STATE_LAPIC, 0), INVALID_VP_STATE);
+	assert_status(by_page(HVABI_CALL_SET_VP_STATE, HVABI_VP_STATE_LAPIC, 0), INVALID_VP_STATE);
+	assert_true(vp->assist_promised);
+	assert_status(by_page(HVABI_CALL_GET_VP_STATE, HVABI_VP_STATE_XSAVE, 1), SUCCESS);
+}
+
 /* A message that waits for its slot travels with its timer. */
 static void waiting_message(void **state)
 {
@@ -516,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(synic_pages),
 		STATE_TEST(waiting_message),
+		STATE_TEST(promised_eoi),
 		STATE_TEST(what_is_refused),
 		STATE_TEST(without_an_apic),
 		STATE_TEST(output_block),

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -257,6 +258,62 @@ static enum ktap_result while_they_change(void)
 	return PASS;
 }
 
+static volatile unsigned int rounds;
+
+static void *assigner(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		mshv_irqfd_add(probe.vm, event[0], 3);
+		mshv_irqfd_remove(probe.vm, event[0], 3);
+		rounds++;
+	}
+	return NULL;
+}
+
+/* Several threads do so with one event. */
+static enum ktap_result by_several(void)
+{
+	struct mshv_msi one[] = { route(3, 0, 0x41) };
+	pthread_t thread[3];
+	unsigned int i, last;
+
+	CHECK_PASS(set_up_interrupts());
+	CHECK(!mshv_msi_routes(probe.vm, one, 1), "%s", mshv_error());
+	stop = false;
+	rounds = 0;
+	for (i = 0; i < 3; i++)
+		CHECK(!pthread_create(&thread[i], NULL, assigner, NULL));
+	for (i = 0; i < 2000 || rounds < 3000; i++)
+		signal_event(0);
+	stop = true;
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	CHECK(!mshv_irqfd_remove(probe.vm, event[0], 3), "%s", mshv_error());
+	CHECK(probe_take_interrupts(&probe, &last) >= 0);
+	signal_event(0);
+	NOT_REQUESTED(&probe);
+	return PASS;
+}
+
+/* One event in two guests: closing it takes it from both. */
+static enum ktap_result in_two_guests(void)
+{
+	struct mshv_msi one[] = { route(3, 0, 0x41) };
+	struct mshv_vm *other;
+
+	CHECK_PASS(set_up_interrupts());
+	other = mshv_vm_create();
+	CHECK(other, "%s", mshv_error());
+	CHECK(!mshv_msi_routes(probe.vm, one, 1), "%s", mshv_error());
+	CHECK(!mshv_irqfd_add(other, event[0], 3) && !mshv_irqfd_add(probe.vm, event[0], 3), "%s", mshv_error());
+	close(event[0]);
+	event[0] = -1;
+	mshv_vm_destroy(other);
+	NOT_REQUESTED(&probe);
+	return PASS;
+}
+
 /* ---- doorbells: the guest writes 8 bytes ---- */
 
 static enum ktap_result rings(void)
@@ -306,6 +363,18 @@ static enum ktap_result bad_doorbells(void)
 	int fd;
 
 	CHECK_PASS(set_up());
+	/* A partition that is not ready has none, and takes no port's number with it. */
+	{
+		struct mshv_create_partition create = { };
+		int device = open("/dev/mshv", O_RDWR | O_CLOEXEC);
+
+		fd = ioctl(device, MSHV_CREATE_PARTITION, &create);
+		CHECK(fd >= 0, "%s", strerror(errno));
+		args = (struct mshv_user_ioeventfd){ .addr = DOORBELL, .len = 8, .fd = event[0] };
+		REFUSED(EINVAL, ioctl(fd, MSHV_IOEVENTFD, &args));
+		close(fd);
+		close(device);
+	}
 	fd = mshv_vm_fd(probe.vm);
 	args = (struct mshv_user_ioeventfd){ .addr = DOORBELL, .fd = event[0],
 					     .flags = 1u << MSHV_IOEVENTFD_BIT_PIO };
@@ -350,6 +419,10 @@ static enum ktap_result many_doorbells(void)
 		CHECK(!mshv_ioeventfd_add(probe.vm, fds[i], DOORBELL + 8 * i, 8, NULL), "%u: %s", i,
 		      mshv_error());
 	}
+	/* There is an end to them. */
+	for (i = count; !mshv_ioeventfd_add(probe.vm, fds[0], DOORBELL + 8 * i, 8, NULL) && i < 2000; i++)
+		;
+	CHECK(i == 1000 && errno == ENOSPC, "%u: %s", i, mshv_error());
 	for (round = 0; round < 3; round++)
 		for (i = 0; i < count; i++)
 			CHECK(probe_write(&probe, DOORBELL + 8 * i, i) == PROBE_DONE, "%u", i);
@@ -424,6 +497,8 @@ int main(void)
 		{ "interrupts come and go", come_and_go },
 		{ "bad interrupts change nothing", bad_interrupts },
 		{ "interrupts while routes change", while_they_change },
+		{ "assigned and deassigned by several threads", by_several },
+		{ "one event in two guests", in_two_guests },
 		{ "doorbells: address, size and value", rings },
 		{ "bad doorbells change nothing", bad_doorbells },
 		{ "more doorbells than a ring holds", many_doorbells },
