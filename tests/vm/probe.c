@@ -180,12 +180,15 @@ void *probe_open_with(struct probe *probe, uint64_t gpa, uint64_t size, bool hug
 
 int probe_second(struct probe *second, const struct probe *first)
 {
+	uint64_t waits;
+
 	memset(second, 0, sizeof(*second));
 	second->vm = first->vm;
-	if (boot_vcpu(second, 1))
+	if (boot_vcpu(second, 1) ||
+	    mshv_get_register(second->vcpu, HVABI_REG_INTERNAL_ACTIVITY_STATE, &waits))
 		return -1;
 	/* One that has an APIC waits to be started. */
-	return mshv_set_register(second->vcpu, HVABI_REG_INTERNAL_ACTIVITY_STATE, 0);
+	return waits ? mshv_set_register(second->vcpu, HVABI_REG_INTERNAL_ACTIVITY_STATE, 0) : 0;
 }
 
 void probe_keep(struct probe *probe, void *memory, uint64_t size)
