@@ -126,11 +126,14 @@ static bool raise_edge(bool *request_flag)
 	return is_new;
 }
 
+/* While one stands before the processor the next is none of it: whoever asks may have seen it taken. */
 static bool accept_extint(struct apic *a, u8 vector)
 {
-	if (a->extint >= 0)
+	s16 *slot = a->extint_offered ? &a->extint_next : &a->extint;
+
+	if (*slot >= 0)
 		return false;
-	a->extint = vector;
+	*slot = vector;
 	return true;
 }
 
@@ -414,6 +417,8 @@ static void reset_registers(struct apic *a)
 	a->timer_start = 0;
 	stop(a);
 	a->extint = APIC_NO_VECTOR;
+	a->extint_next = APIC_NO_VECTOR;
+	a->extint_offered = false;
 	a->offered = APIC_NO_VECTOR;
 	a->again = false;
 }

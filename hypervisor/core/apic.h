@@ -64,7 +64,8 @@ enum apic_shorthand { APIC_TO_DEST, APIC_TO_SELF, APIC_TO_ALL, APIC_TO_OTHERS };
  * @nmi, @init, @sipi: requests that the processor has not taken yet; they are edges
  * @sipi_vector: start-up page of the last SIPI
  * @wait_for_sipi: after INIT (and at the start, for all but the boot processor)
- * @extint: an ExtINT request, with its vector, -1: none
+ * @extint: an ExtINT request, with its vector, -1: none; @extint_offered: it stands before the processor, which may
+ *	have taken it unseen; @extint_next: another one that came meanwhile
  * @sipi_after_init: @sipi came while @init was waiting, and outlives apic_init()
  * @offered: vector in IRR that stands before the processor, which may have taken it unseen; or APIC_NO_VECTOR
  * @again: it was requested once more meanwhile
@@ -81,7 +82,8 @@ struct apic {
 	u64 timer_start, deadline, period_min;
 	bool nmi, init, sipi, wait_for_sipi;
 	u8 sipi_vector;
-	s16 extint;
+	s16 extint, extint_next;
+	bool extint_offered;
 	s16 offered;
 	bool again;
 	bool sipi_after_init, error_raised;

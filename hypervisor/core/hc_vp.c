@@ -315,9 +315,10 @@ u16 hc_clear_virtual_interrupt(struct hypercall *c)
 	for (u32 i = 0; i < MAX_VPS; i++) {
 		struct vp *vp = p->vps[i];
 
-		if (!vp || vp->apic.extint == APIC_NO_VECTOR)
+		if (!vp || (vp->apic.extint == APIC_NO_VECTOR && vp->apic.extint_next == APIC_NO_VECTOR))
 			continue;
 		vp->apic.extint = APIC_NO_VECTOR;
+		vp->apic.extint_next = APIC_NO_VECTOR;
 		vp_wake(c->cpu, vp);
 	}
 	return HVABI_STATUS_SUCCESS;

@@ -161,8 +161,10 @@ int vp_offer(struct vp *vp)
 	a->offered = APIC_NO_VECTOR;
 	if (!partition_has_apic(vp->partition))
 		return APIC_NO_VECTOR;
-	if (a->extint >= 0)
+	if (a->extint >= 0) {
+		a->extint_offered = true;
 		return a->extint;
+	}
 	vector = apic_pending(a);
 	if (vector != APIC_NO_VECTOR)
 		apic_offer(a, (u8)vector);
@@ -173,9 +175,13 @@ void vp_offer_end(struct vp *vp, u8 vector, bool taken)
 {
 	struct apic *a = &vp->apic;
 
-	if (a->offered == APIC_NO_VECTOR) {
-		if (taken && a->extint == vector)
-			a->extint = APIC_NO_VECTOR;
+	if (a->extint_offered) {
+		a->extint_offered = false;
+		/* Not taken, it comes first; and it is gone already if the parent took it back. */
+		if (taken || a->extint < 0) {
+			a->extint = a->extint_next;
+			a->extint_next = APIC_NO_VECTOR;
+		}
 		return;
 	}
 	apic_offer_end(a, taken);

@@ -622,6 +622,36 @@ static void what_comes_after_the_offer_is_another(void **state)
 	vp->running = false;
 }
 
+/* The same of an ExtINT: whoever asks may have seen that the first was taken. */
+static void another_extint_after_the_offer(void **state)
+{
+	struct vp *vp = vps[0];
+
+	(void)state;
+	for (unsigned int taken = 0; taken < 2; taken++) {
+		to(0, APIC_MODE_EXTINT, 0x20);
+		assert_int_equal(vp_offer(vp), 0x20);
+		to(0, APIC_MODE_EXTINT, 0x21);
+		/* There is room for no more. */
+		to(0, APIC_MODE_EXTINT, 0x22);
+		vp_offer_end(vp, 0x20, taken);
+		if (!taken) {
+			assert_int_equal(vp_offer(vp), 0x20);
+			vp_offer_end(vp, 0x20, true);
+		}
+		assert_int_equal(vp_offer(vp), 0x21);
+		vp_offer_end(vp, 0x21, true);
+		assert_int_equal(vp_offer(vp), APIC_NO_VECTOR);
+	}
+	/* Both can be withdrawn. */
+	to(0, APIC_MODE_EXTINT, 0x20);
+	assert_int_equal(vp_offer(vp), 0x20);
+	to(0, APIC_MODE_EXTINT, 0x21);
+	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
+	vp_offer_end(vp, 0x20, false);
+	assert_int_equal(vp_offer(vp), APIC_NO_VECTOR);
+}
+
 /* Between the offer and the answer the device has taken its ExtINT back, or sent another. */
 static void what_was_withdrawn_is_not_in_service(void **state)
 {
@@ -973,6 +1003,7 @@ int main(void)
 		CHILD_TEST(interrupts_are_offered),
 		CHILD_TEST(what_comes_after_the_offer_is_another),
 		CHILD_TEST(what_was_withdrawn_is_not_in_service),
+		CHILD_TEST(another_extint_after_the_offer),
 		CHILD_TEST(cr8_is_watched_where_it_matters),
 		CHILD_TEST(without_apic_there_is_nothing),
 		CHILD_TEST(apic_base),
