@@ -123,17 +123,24 @@ static u16 settle_eoi(struct vp *vp, const struct hvabi_input_vp_state *in)
 	return HVABI_STATUS_INVALID_VP_STATE;
 }
 
+/* What both calls ask first: a processor that stands still, with a state that is known. */
+static u16 begin(struct hypercall *c, struct vp **vp)
+{
+	const struct hvabi_input_vp_state *in = c->in;
+	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, vp);
+
+	if (!status)
+		status = check(c, *vp);
+	return status ? status : settle_eoi(*vp, in);
+}
+
 /* GET_VP_STATE (0x00e3): timers that are due have expired. */
 u16 hc_get_vp_state(struct hypercall *c)
 {
 	const struct hvabi_input_vp_state *in = c->in;
 	struct vp *vp;
-	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = begin(c, &vp);
 
-	if (!status)
-		status = check(c, vp);
-	if (!status)
-		status = settle_eoi(vp, in);
 	if (status)
 		return status;
 	deadline_expire(c->cpu, platform_tsc());
@@ -190,12 +197,8 @@ u16 hc_set_vp_state(struct hypercall *c)
 {
 	const struct hvabi_input_vp_state *in = c->in;
 	struct vp *vp;
-	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
+	u16 status = begin(c, &vp);
 
-	if (!status)
-		status = check(c, vp);
-	if (!status)
-		status = settle_eoi(vp, in);
 	if (!status)
 		status = in->type == HVABI_VP_STATE_SYNTHETIC_TIMERS ? set_timers(vp, c) :
 								      set_page(vp, in, c->out);
