@@ -1266,11 +1266,13 @@ static bool asserted(unsigned int mode, unsigned int vector, unsigned int as, ui
 	box->assert_level = level;
 	box->assert_count = ASSERTIONS;
 	box->assert_taken = 0;
+	box->assert_sent = 0;
 	box->assert_state = GUEST_ASSERT_BUSY;
 	watch();
 	outl(GUEST_PORT_ASSERT, 1);
-	REQUIRE(HALT_UNTIL(count(as) >= ASSERTIONS), "%u of %u, state %lu", count(as), ASSERTIONS,
-		assert_state());
+	/* One sent more than taken: the hypervisor lost it; else the VMM does not come on. */
+	REQUIRE(HALT_UNTIL(count(as) >= ASSERTIONS), "type %u: %u of %u, sent %lu, taken %lu, state %lu", mode,
+		count(as), ASSERTIONS, *(volatile uint64_t *)&box->assert_sent, box->assert_taken, assert_state());
 	unwatch();
 	limit = reference() + WATCHDOG_SECONDS * REFERENCE_HZ;
 	while (assert_state() == GUEST_ASSERT_BUSY && reference() < limit)

@@ -114,7 +114,7 @@ struct guest_mailbox {
 	uint64_t error_found;
 	/*
 	 * GUEST_PORT_ASSERT: @assert_count interrupts, each when @assert_taken, which the guest
-	 * counts, has reached the number of those before. @assert_state: see below.
+	 * counts, has reached the number of those before; @assert_sent counts these. @assert_state: see below.
 	 */
 	uint64_t assert_mode;		/* HVABI_INTERRUPT_TYPE_* */
 	uint64_t assert_vector;
@@ -123,6 +123,7 @@ struct guest_mailbox {
 	uint64_t assert_level;
 	uint64_t assert_count;
 	uint64_t assert_taken;
+	uint64_t assert_sent;
 	uint64_t assert_state;
 };
 

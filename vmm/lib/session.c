@@ -104,6 +104,7 @@ static void *assert_thread(void *arg)
 			state = GUEST_ASSERT_FAILED;
 			break;
 		}
+		box->assert_sent = i + 1;
 		for (waits = 0; box->assert_taken <= i && !s->closing; waits++) {
 			if (waits > ASSERT_WAITS) {
 				state = GUEST_ASSERT_LOST;
