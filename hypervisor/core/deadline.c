@@ -5,6 +5,7 @@
  * Processors with a running timer are a list without order: a few dozen at most, and the
  * earliest is looked for only when the one that was it has changed.
  */
+#include "clock.h"
 #include "cpu.h"
 #include "deadline.h"
 #include "interrupt.h"
@@ -57,8 +58,8 @@ static u64 next_of(const struct vp *vp)
 
 	for (u32 i = 0; i < HVABI_STIMERS; i++)
 		if (vp->stimer[i].expiry != TIME_NEVER)
-			next = min_u64(next, partition_tsc(vp->partition, vp->stimer[i].expiry));
-	return next;
+			next = min_u64(next, clock_of_reference(vp->partition, vp->stimer[i].expiry));
+	return clock_to_tsc(vp->partition, next);
 }
 
 void deadline_update(struct vp *vp)
@@ -80,8 +81,8 @@ void deadline_forget(struct vp *vp)
 
 static bool expire(struct vp *vp, u64 now)
 {
-	u64 reference = partition_reference(vp->partition, now);
-	bool requested = apic_timer(&vp->apic, now);
+	u64 clock = clock_at(vp->partition, now), reference = clock_reference(vp->partition, clock);
+	bool requested = apic_timer(&vp->apic, clock);
 
 	for (u32 i = 0; i < HVABI_STIMERS; i++) {
 		u8 vector = stimer_expire(&vp->stimer[i], reference);

@@ -4,6 +4,7 @@
  */
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include "clock.h"
 #include "hypercall.h"
 #include "options.h"
 #include "platform.h"
@@ -96,7 +97,6 @@ static const struct stored_property stored[] = {
 	/* Bit by bit: hc_set_partition_property(). */
 	{ HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, PROPERTY_SYNTHETIC_FEATURES, UINT64_MAX, true },
 	{ HVABI_PROPERTY_UNIMPLEMENTED_MSR_ACTION, PROPERTY_UNIMPLEMENTED_MSR_ACTION, 1, false },
-	{ HVABI_PROPERTY_TIME_FREEZE, PROPERTY_TIME_FREEZE, 1, false },
 	{ HVABI_PROPERTY_PROCESSORS_PER_SOCKET, PROPERTY_PROCESSORS_PER_SOCKET, 255, false },
 	{ HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, PROPERTY_ACCESS_TRACKING, 1, false },
 };
@@ -139,6 +139,41 @@ static bool machine_property(u32 code, u64 *value)
 	}
 }
 
+/* A child's time (clock.h). The parent has none but the machine's. */
+static bool get_clock_property(const struct partition *p, u32 code, u64 *value)
+{
+	if (p->is_parent)
+		return false;
+	switch (code) {
+	case HVABI_PROPERTY_TIME_FREEZE:
+		*value = p->clock.frozen;
+		return true;
+	case HVABI_PROPERTY_REFERENCE_TIME:
+		*value = clock_reference(p, clock_now(p));
+		return true;
+	default:
+		return false;
+	}
+}
+
+static u16 set_clock_property(struct hypercall *c, struct partition *p, u32 code, u64 value)
+{
+	if (p->state == PARTITION_FINALIZED)
+		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	switch (code) {
+	case HVABI_PROPERTY_TIME_FREEZE:
+		if (value > 1)
+			return HVABI_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+		clock_freeze(c->cpu, p, value);
+		return HVABI_STATUS_SUCCESS;
+	case HVABI_PROPERTY_REFERENCE_TIME:
+		clock_set_reference(p, value);
+		return HVABI_STATUS_SUCCESS;
+	default:
+		return HVABI_STATUS_UNKNOWN_PROPERTY;
+	}
+}
+
 /* GET_PARTITION_PROPERTY (0x0044): of self or of a child. */
 u16 hc_get_partition_property(struct hypercall *c)
 {
@@ -150,7 +185,8 @@ u16 hc_get_partition_property(struct hypercall *c)
 	if (!p)
 		return HVABI_STATUS_INVALID_PARTITION_ID;
 	c->target = p;
-	if (machine_property(in->property_code, &out->property_value))
+	if (machine_property(in->property_code, &out->property_value) ||
+	    get_clock_property(p, in->property_code, &out->property_value))
 		return HVABI_STATUS_SUCCESS;
 	if (!row)
 		return HVABI_STATUS_UNKNOWN_PROPERTY;
@@ -169,7 +205,7 @@ u16 hc_set_partition_property(struct hypercall *c)
 		return HVABI_STATUS_INVALID_PARTITION_ID;
 	c->target = p;
 	if (!row)
-		return HVABI_STATUS_UNKNOWN_PROPERTY;
+		return set_clock_property(c, p, in->property_code, in->property_value);
 	if (p->state == PARTITION_FINALIZED || (row->early && p->state != PARTITION_CREATED))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	if (in->property_value > row->most ||

@@ -8,6 +8,7 @@
  */
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
+#include "clock.h"
 #include "deadline.h"
 #include "frame.h"
 #include "hypercall.h"
@@ -77,7 +78,7 @@ static void get_page(struct vp *vp, const struct hvabi_input_vp_state *in, void 
 	memset(page, 0, PAGE_SIZE);
 	switch (in->type) {
 	case HVABI_VP_STATE_LAPIC:
-		apic_get_state(&vp->apic, platform_tsc(), page);
+		apic_get_state(&vp->apic, clock_now(vp->partition), page);
 		break;
 	case HVABI_VP_STATE_XSAVE:
 		xsave_get_image(vp_xsave_area(vp), in->xsave_states, page);
@@ -94,7 +95,7 @@ static void get_page(struct vp *vp, const struct hvabi_input_vp_state *in, void 
 /* Of a period, "adjustment" is the part that has gone. */
 static void get_timers(const struct vp *vp, struct hvabi_synthetic_timers_state *s)
 {
-	u64 now = partition_reference(vp->partition, platform_tsc());
+	u64 now = clock_reference(vp->partition, clock_now(vp->partition));
 
 	for (u32 i = 0; i < HVABI_STIMERS; i++) {
 		const struct stimer *t = &vp->stimer[i];
@@ -156,7 +157,7 @@ static u16 set_page(struct vp *vp, const struct hvabi_input_vp_state *in, void *
 {
 	memcpy(copy, platform_phys(in->data[0] << PAGE_SHIFT), PAGE_SIZE);
 	if (in->type == HVABI_VP_STATE_LAPIC)
-		apic_set_state(&vp->apic, platform_tsc(), copy);
+		apic_set_state(&vp->apic, clock_now(vp->partition), copy);
 	if (in->type != HVABI_VP_STATE_XSAVE)
 		return HVABI_STATUS_SUCCESS;
 	vp_load_register_page(vp);
@@ -171,7 +172,7 @@ static u16 set_timers(struct vp *vp, const struct hypercall *c)
 {
 	const struct hvabi_input_vp_state *in = c->in;
 	const struct hvabi_synthetic_timers_state *s = (const void *)in->data;
-	u64 now = partition_reference(vp->partition, platform_tsc());
+	u64 now = clock_reference(vp->partition, clock_now(vp->partition));
 	struct stimer new[HVABI_STIMERS];
 
 	if (c->varhead < STIMER_WORDS)

@@ -5,13 +5,13 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
+#include "clock.h"
 #include "cpu.h"
 #include "partition.h"
 #include "platform.h"
 #include "port.h"
 #include "shootdown.h"
 #include "stats.h"
-#include "time.h"
 #include "vp.h"
 
 struct cpu *cpus[MAX_CPUS];
@@ -77,7 +77,7 @@ u16 partition_create(struct cpu *cpu, u64 flags, bool isolated, u64 *id)
 	p->page = spa;
 	p->slot = slot;
 	p->creation_flags = flags;
-	p->created = platform_tsc();
+	clock_start(p);
 	p->isolated = isolated;
 	pool_init(&p->pool, slot);
 	p->npt = (struct npt){ .pool = &p->pool, .owner = p };
@@ -172,16 +172,4 @@ bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 ac
 			return true;
 	}
 	return false;
-}
-
-u64 partition_reference(const struct partition *p, u64 tsc)
-{
-	return time_reference(tsc) - time_reference(p->created);
-}
-
-u64 partition_tsc(const struct partition *p, u64 reference)
-{
-	u64 since_boot = reference + time_reference(p->created);
-
-	return since_boot < reference ? TIME_NEVER : time_tsc(since_boot);
 }

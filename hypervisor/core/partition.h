@@ -16,6 +16,7 @@
 #ifndef CORE_PARTITION_H
 #define CORE_PARTITION_H
 
+#include "clock.h"
 #include "counters.h"
 #include "npt.h"
 #include "pool.h"
@@ -38,7 +39,6 @@ enum partition_state {
 enum property_slot {
 	PROPERTY_SYNTHETIC_FEATURES,
 	PROPERTY_UNIMPLEMENTED_MSR_ACTION,
-	PROPERTY_TIME_FREEZE,
 	PROPERTY_PROCESSORS_PER_SOCKET,
 	PROPERTY_ACCESS_TRACKING,
 	PROPERTY_SLOTS
@@ -61,7 +61,7 @@ struct intercept {
  * @exclusive_pages: released to it and not yet taken back
  * @tlb_generation: moves with each shoot-down; a processor that last entered
  *	with another value flushes
- * @created: TSC when it was made: reference time 0
+ * @clock: its time (clock.h)
  * @guest_os_id, @hypercall_msr, @reference_tsc_msr, @tsc_invariant, @crash: synthetic MSRs
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
  * @stats: the parent's mapped pages (stats.h)
@@ -80,7 +80,7 @@ struct partition {
 	enum partition_state state;
 	struct pool pool;
 	struct npt npt;
-	u64 created;
+	struct partition_clock clock;
 	u64 guest_os_id, hypercall_msr, reference_tsc_msr, tsc_invariant;
 	u64 crash[5];
 	u32 exceptions;
@@ -121,10 +121,6 @@ void partition_finalize(struct cpu *cpu, struct partition *p);
 
 /* Forget the child.  OBJECT_IN_USE while it has pages: deposited, or released to it. */
 u16 partition_delete(struct partition *p);
-
-/* Reference time of @p at @tsc, in 100 ns; and the TSC at which a reference time comes. */
-u64 partition_reference(const struct partition *p, u64 tsc);
-u64 partition_tsc(const struct partition *p, u64 reference);
 
 /* True if an intercept of @type with @parameter and @access is installed. */
 bool intercept_wanted(const struct partition *p, u32 type, u64 parameter, u32 access);

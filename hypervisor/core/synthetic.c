@@ -6,6 +6,7 @@
 #include <hvabi/hypercall.h>
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include "clock.h"
 #include "deadline.h"
 #include "guest_call.h"
 #include "interrupt.h"
@@ -132,7 +133,7 @@ void synthetic_cpuid(const struct partition *p, u32 leaf, u32 out[4])
 static enum msr_result apic_msr_read(struct vp *vp, u32 msr, u64 *value)
 {
 	if (!apic_is_x2apic(&vp->apic) ||
-	    !apic_read(&vp->apic, msr - MSR_X2APIC_FIRST, platform_tsc(), value))
+	    !apic_read(&vp->apic, msr - MSR_X2APIC_FIRST, clock_now(vp->partition), value))
 		return MSR_REFUSED;
 	return MSR_DONE;
 }
@@ -144,7 +145,7 @@ enum msr_result vp_apic_write(struct cpu *cpu, struct vp *vp, u32 reg, u64 value
 
 	/* CR8 is the truth for the upper half of TPR while the processor runs. */
 	apic_set_cr8(&vp->apic, vp->state.cr8);
-	switch (apic_write(&vp->apic, reg, value, platform_tsc(), &ipi, &vector)) {
+	switch (apic_write(&vp->apic, reg, value, clock_now(vp->partition), &ipi, &vector)) {
 	case APIC_FAULT:
 		return MSR_REFUSED;
 	case APIC_SEND:
@@ -197,7 +198,7 @@ enum msr_result synthetic_apic_page(struct cpu *cpu, struct vp *vp, u64 gpa, boo
 		result = vp_apic_write(cpu, vp, reg, mov_value(vp, &mov), detail);
 	if (!write) {
 		if (aligned(gpa, 16))
-			apic_read(a, reg, platform_tsc(), &value);
+			apic_read(a, reg, clock_now(vp->partition), &value);
 		vp->state.gpr[mov.reg] = (u32)value;
 	}
 	vp_skip_mov(vp, &mov);
@@ -243,17 +244,14 @@ static enum msr_result write_hypercall(struct vp *vp, u64 value, u64 *detail)
 static enum msr_result write_reference_tsc(struct vp *vp, u64 value, u64 *detail)
 {
 	struct partition *p = vp->partition;
-	const struct hvabi_reference_tsc_page page = {
-		.tsc_sequence = 1, .tsc_scale = time_scale(),
-		.tsc_offset = 0 - time_reference(p->created),
-	};
-	enum msr_result result = MSR_DONE;
+	u64 before = p->reference_tsc_msr;
 
-	if (value & HVABI_MSR_PAGE_ENABLE)
-		result = fill_page(vp, value, &page, sizeof(page), detail);
-	if (result == MSR_DONE)
-		p->reference_tsc_msr = value;
-	return result;
+	p->reference_tsc_msr = value;
+	p->clock.page_stale = true;
+	if (clock_page_refresh(p, detail))
+		return MSR_DONE;
+	p->reference_tsc_msr = before;
+	return MSR_FAULT;
 }
 
 /* ---- synthetic MSRs ---- */
@@ -352,7 +350,7 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 		if (is_x2apic_msr(msr))
 			return apic_msr_read(vp, msr, value);
 		if (msr == MSR_TSC_DEADLINE) {
-			*value = apic_read_tsc_deadline(&vp->apic);
+			*value = vp_tsc_deadline(vp);
 			return MSR_DONE;
 		}
 	}
@@ -377,7 +375,7 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 		*value = vp->index;
 		break;
 	case HVABI_MSR_TIME_REF_COUNT:
-		*value = partition_reference(p, platform_tsc());
+		*value = clock_reference(p, clock_now(p));
 		break;
 	case HVABI_MSR_REFERENCE_TSC:
 		*value = p->reference_tsc_msr;
@@ -417,7 +415,7 @@ enum msr_result synthetic_read(struct vp *vp, u32 msr, u64 *value)
 static enum msr_result write_stimer(struct vp *vp, u32 msr, u64 value)
 {
 	struct stimer *t = &vp->stimer[(msr - HVABI_MSR_STIMER0_CONFIG) / 2];
-	u64 now = partition_reference(vp->partition, platform_tsc());
+	u64 now = clock_reference(vp->partition, clock_now(vp->partition));
 	bool synic = synthetic_has_synic(vp->partition);
 
 	if (!partition_has_apic(vp->partition))
@@ -454,7 +452,7 @@ enum msr_result synthetic_write(struct cpu *cpu, struct vp *vp, u32 msr, u64 val
 		if (is_x2apic_msr(msr))
 			return apic_msr_write(cpu, vp, msr, value, detail);
 		if (msr == MSR_TSC_DEADLINE) {
-			apic_write_tsc_deadline(&vp->apic, value);
+			vp_set_tsc_deadline(vp, value);
 			deadline_update(vp);
 			return MSR_DONE;
 		}
@@ -530,8 +528,10 @@ enum msr_result synthetic_restore(struct cpu *cpu, struct vp *vp, u32 msr, u64 v
 		vp->partition->hypercall_msr = value;
 		return MSR_DONE;
 	case HVABI_MSR_REFERENCE_TSC:
-		/* What stands in its page is this partition's time: another one's would be wrong. */
-		return value == vp->partition->reference_tsc_msr ? MSR_DONE : MSR_REFUSED;
+		/* What stands in the page may be another partition's time: it is written before anybody runs. */
+		vp->partition->reference_tsc_msr = value;
+		vp->partition->clock.page_stale = true;
+		return MSR_DONE;
 	case HVABI_MSR_EOM:
 		return value ? MSR_REFUSED : MSR_DONE;
 	case HVABI_MSR_SCONTROL:

@@ -95,6 +95,7 @@ u16 vp_create(struct cpu *cpu, struct partition *p, u32 index)
 	vp->partition = p;
 	vp->index = index;
 	vp->page = page[0];
+	vp->tsc_offset = p->clock.tsc_offset;
 	vp->vmcb = page[1];
 	vp->xsave = page[2];
 	reset(vp);

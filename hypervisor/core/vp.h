@@ -45,7 +45,7 @@ struct vp_state {
 	struct table_register gdtr, idtr;
 	u64 kernel_gs_base, star, lstar, cstar, sfmask;
 	u64 sysenter_cs, sysenter_eip, sysenter_esp;
-	u64 pat, tsc_offset, tsc_aux, mtrr_def_type;
+	u64 pat, tsc_aux, mtrr_def_type;
 	u64 pending_interruption;	/* HVABI_PENDING_INTERRUPTION_* */
 	bool interrupt_shadow;
 };
@@ -66,6 +66,7 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @nmi_masked: between an NMI and its IRET; @iret_rip: where that IRET is, if it was announced
  * @apic: its local APIC; without LAPIC_ENABLED only apic.base means something
  * @stimer: its synthetic timers; @synic: its synthetic interrupt controller
+ * @tsc_offset: its TSC is the clock of the partition and this (clock.h)
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
  * @run_ticks, @dispatches, @hypercalls: time in DISPATCH_VP, its calls, calls of the child's
  * @cpuid_results: registered for it (cpuid_result.h), and how many
@@ -92,6 +93,7 @@ struct vp {
 	struct apic apic;
 	struct stimer stimer[HVABI_STIMERS];
 	struct vp_synic synic;
+	u64 tsc_offset;
 	u64 deadline;
 	struct vp *deadline_prev, *deadline_next;
 	u64 run_ticks, dispatches, hypercalls;
@@ -125,10 +127,10 @@ void vp_start_at(struct vp *vp, u8 vector);
 /* Remove a VP that no processor is inside; its pages go back to the pool. */
 void vp_destroy(struct vp *vp);
 
-/* True if the VP may not run: which event DISPATCH_VP answers. */
+/* True if the VP may not run: which event DISPATCH_VP answers. Where time stands, nobody does. */
 static inline bool vp_suspended(const struct vp *vp)
 {
-	return vp->explicit_suspend || vp->dispatch_suspend;
+	return vp->explicit_suspend || vp->dispatch_suspend || vp->partition->clock.frozen;
 }
 
 /* MAP/UNMAP_VP_STATE_PAGE. */

@@ -7,6 +7,7 @@
  * together is the processor's business at VMRUN.
  */
 #include <hvabi/status.h>
+#include "clock.h"
 #include "cpu.h"
 #include "interrupt.h"
 #include "platform.h"
@@ -200,7 +201,7 @@ static u16 get_special(struct vp *vp, u32 name, union hvabi_register_value *v)
 		v->reg64 = platform_info.apic_hz;
 		break;
 	case HVABI_REG_TSC:
-		v->reg64 = platform_tsc();
+		v->reg64 = vp_tsc(vp);
 		break;
 	default:
 		/* The value is 0 already. */
@@ -295,6 +296,9 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 			return HVABI_STATUS_INVALID_REGISTER_VALUE;
 		s->interrupt_shadow = v->reg64 & HVABI_INTERRUPT_STATE_SHADOW;
 		vp->nmi_masked = v->reg64 & HVABI_INTERRUPT_STATE_NMI_MASKED;
+		break;
+	case HVABI_REG_TSC:
+		vp_set_tsc(vp, v->reg64);
 		break;
 	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
 		return set_activity(vp, v->reg64);

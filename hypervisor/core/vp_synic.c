@@ -3,6 +3,7 @@
  * SynIC of children.  Laws: vp_synic.h.
  */
 #include <hvabi/message.h>
+#include "clock.h"
 #include "platform.h"
 #include "synic.h"
 #include "time.h"
@@ -114,7 +115,7 @@ static void write_timer_expired(const struct vp *vp, u32 timer, struct hvabi_mes
 	const struct hvabi_timer_expired_message m = {
 		.timer_index = timer,
 		.expiration_time = vp->stimer[timer].message,
-		.delivery_time = partition_reference(vp->partition, platform_tsc()),
+		.delivery_time = clock_reference(vp->partition, clock_now(vp->partition)),
 	};
 
 	memcpy(slot->payload, &m, sizeof(m));

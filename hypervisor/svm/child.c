@@ -10,6 +10,7 @@
  */
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
+#include "../core/clock.h"
 #include "../core/cpuid_result.h"
 #include "../core/deadline.h"
 #include "../core/guest_call.h"
@@ -215,7 +216,7 @@ static void load_state(struct vmcb *v, const struct vp *vp, int offered)
 	v->sysenter_esp = s->sysenter_esp;
 	v->sysenter_eip = s->sysenter_eip;
 	v->g_pat = s->pat;
-	v->tsc_offset = s->tsc_offset;
+	v->tsc_offset = vp_rdtsc_offset(vp);
 	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(offered);
 	v->interrupt_shadow = s->interrupt_shadow;
 	v->event_inject = event_from_hv(s->pending_interruption);
@@ -688,7 +689,8 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		/* INIT changes registers that are in the processor now. */
 		if (vp->apic.init)
 			registers_out(&stay, true);
-		if (!vp_assist_leave(vp, &gpa) || !vp_synic_deliver(vp, &gpa)) {
+		if (!vp_assist_leave(vp, &gpa) || !vp_synic_deliver(vp, &gpa) ||
+		    !clock_page_refresh(stay.partition, &gpa)) {
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 			break;
 		}
@@ -703,6 +705,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			return RUN_GONE;
 		}
 		store_state(vmcb_of(&stay), &vp->state);
+		clock_left(stay.partition);
 		virtual_interrupt_out(&stay, vmcb_of(&stay));
 		apic_set_cr8(&vp->apic, vp->state.cr8);
 		/* Not known what is in service: what depends on it waits, and is repeated. */

@@ -6,6 +6,7 @@
  */
 #include <hvabi/cpuid.h>
 #include <hvabi/partition.h>
+#include "../core/clock.h"
 #include "../core/frame.h"
 #include "../core/platform.h"
 #include "../core/time.h"
@@ -248,6 +249,9 @@ bool msr_child_write(struct vp *vp, u32 msr, u64 value)
 		return true;
 	case MSR_MTRR_DEF_TYPE:
 		s->mtrr_def_type = value;
+		return true;
+	case MSR_TSC:
+		vp_set_tsc(vp, value);
 		return true;
 	default:
 		return unknown_msr_ignored(vp);

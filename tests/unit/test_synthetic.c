@@ -284,7 +284,7 @@ static void timers_by_register(void **state)
 		assert_int_equal(vp->stimer[i].expiry, 1000 + i);
 		assert_true(second->stimer[i].expiry == TIME_NEVER);
 	}
-	assert_int_equal(mock_timer, partition_tsc(p, 1000));
+	assert_int_equal(mock_timer, clock_of_reference(p, 1000));
 	assert_int_equal(wr(HVABI_MSR_STIMER0_CONFIG, HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT), MSR_REFUSED);
 	assert_int_equal(rd(HVABI_MSR_STIMER0_CONFIG), 0x1401);
 	/* Without an APIC they have nothing to raise. */

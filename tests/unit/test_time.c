@@ -2,6 +2,7 @@
 /*
  * TSC and reference time, synthetic timers, and the deadlines of several processors.
  */
+#include <hypervisor/core/clock.h>
 #include <hypervisor/core/deadline.h>
 #include <hypervisor/core/interrupt.h>
 #include <hypervisor/core/synthetic.h>
@@ -81,16 +82,17 @@ static void partitions_count_from_their_creation(void **state)
 	(void)state;
 	mock_tsc = 123456789;
 	p = partition_find(mock_child(10));
-	assert_int_equal(partition_reference(p, 123456789), 0);
-	assert_int_equal(partition_reference(p, 123456789 + 2000000000), 10000000);
-	for (uint64_t r = 0; r < 1000; r++) {
-		uint64_t tsc = partition_tsc(p, r);
+	assert_int_equal(clock_reference(p, 123456789), 0);
+	assert_int_equal(clock_reference(p, 123456789 + 2000000000), 10000000);
+	assert_int_equal(clock_of_reference(p, 0), 0);
+	for (uint64_t r = 1; r < 1000; r++) {
+		uint64_t tsc = clock_of_reference(p, r);
 
-		assert_int_equal(partition_reference(p, tsc), r);
-		assert_true((int64_t)partition_reference(p, tsc - 1) < (int64_t)r);
+		assert_int_equal(clock_reference(p, tsc), r);
+		assert_true((int64_t)clock_reference(p, tsc - 1) < (int64_t)r);
 	}
-	assert_true(partition_tsc(p, TIME_NEVER) == TIME_NEVER);
-	assert_true(partition_tsc(p, TIME_NEVER - 1) == TIME_NEVER);
+	assert_true(clock_of_reference(p, TIME_NEVER) == TIME_NEVER);
+	assert_true(clock_of_reference(p, TIME_NEVER - 1) == TIME_NEVER);
 }
 
 /* ---- one synthetic timer ---- */
@@ -398,7 +400,7 @@ static void wr(struct vp *vp, uint32_t msr, uint64_t value)
 static void synthetic_timers_have_deadlines(void **state)
 {
 	struct vp *vp = vps[2];
-	uint64_t second, first = partition_tsc(vp->partition, 10000);
+	uint64_t second, first = clock_of_reference(vp->partition, 10000);
 
 	(void)state;
 	wr(vp, HVABI_MSR_STIMER0_COUNT + 2 * 3, 10000);
@@ -409,24 +411,24 @@ static void synthetic_timers_have_deadlines(void **state)
 	assert_int_equal(mock_timer, first - 1);
 	arm(vp, 0);
 	assert_int_equal(mock_timer, first);
-	mock_tsc = partition_tsc(vp->partition, 500);
+	mock_tsc = clock_of_reference(vp->partition, 500);
 	wr(vp, HVABI_MSR_STIMER0_CONFIG, DIRECT | HVABI_STIMER_PERIODIC | HVABI_STIMER_AUTO_ENABLE);
 	wr(vp, HVABI_MSR_STIMER0_COUNT, 6000);
-	assert_int_equal(mock_timer, partition_tsc(vp->partition, 6500));
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 6500) - 1);
+	assert_int_equal(mock_timer, clock_of_reference(vp->partition, 6500));
+	deadline_expire(&mock_cpus[0], clock_of_reference(vp->partition, 6500) - 1);
 	assert_false(requested(vp));
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 6500));
+	deadline_expire(&mock_cpus[0], clock_of_reference(vp->partition, 6500));
 	assert_true(requested(vp));
 	assert_int_equal(mock_timer, first);
 	/* Both at once, the periodic one late. */
-	deadline_expire(&mock_cpus[0], partition_tsc(vp->partition, 10600));
+	deadline_expire(&mock_cpus[0], clock_of_reference(vp->partition, 10600));
 	assert_int_equal(vp->stimer[3].config, DIRECT);
-	second = partition_tsc(vp->partition, 12500);
+	second = clock_of_reference(vp->partition, 12500);
 	assert_int_equal(mock_timer, second);
 	/* A timer in the past is due at the next exit. */
 	wr(vps[0], HVABI_MSR_STIMER0_COUNT, 1);
 	wr(vps[0], HVABI_MSR_STIMER0_CONFIG, ON);
-	assert_int_equal(mock_timer, partition_tsc(vps[0]->partition, 1));
+	assert_int_equal(mock_timer, clock_of_reference(vps[0]->partition, 1));
 	deadline_expire(&mock_cpus[0], mock_tsc);
 	assert_true(requested(vps[0]));
 	assert_int_equal(mock_timer, second);
@@ -446,6 +448,146 @@ static void processors_that_go_are_forgotten(void **state)
 	deadline_expire(&mock_cpus[0], 9000000);
 	assert_true(requested(vps[0]));
 	assert_true(mock_timer == TIME_NEVER);
+}
+
+/* ---- clocks that stand, or are set ---- */
+
+/* Time stands for the child: neither scale moves, nothing expires, and then all goes on from there. */
+static void a_frozen_clock_stands(void **state)
+{
+	struct vp *vp = vps[0];
+	struct partition *p = vp->partition;
+	uint64_t tsc = vp_tsc(vp), reference = clock_reference(p, clock_now(p)), detail;
+
+	(void)state;
+	assert_int_equal(synthetic_write(&mock_cpus[0], vp, HVABI_MSR_STIMER0_COUNT, reference + 1000, &detail),
+			 MSR_DONE);
+	assert_int_equal(synthetic_write(&mock_cpus[0], vp, HVABI_MSR_STIMER0_CONFIG, ON, &detail), MSR_DONE);
+	assert_true(vp->deadline != TIME_NEVER);
+	vp->explicit_suspend = false;
+	clock_freeze(&mock_cpus[0], p, true);
+	clock_freeze(&mock_cpus[0], p, true);
+	assert_true(vp_suspended(vp));
+	assert_true(vp->deadline == TIME_NEVER);
+	mock_tsc += 5000000000;
+	deadline_expire(&mock_cpus[0], mock_tsc);
+	assert_int_equal(vp_tsc(vp), tsc);
+	assert_int_equal(clock_reference(p, clock_now(p)), reference);
+	clock_freeze(&mock_cpus[0], p, false);
+	assert_false(vp_suspended(vp));
+	assert_int_equal(vp_tsc(vp), tsc);
+	assert_int_equal(mock_tsc + vp_rdtsc_offset(vp), tsc);
+	assert_int_equal(vp->deadline, mock_tsc + clock_of_reference(p, reference + 1000) - tsc);
+	mock_tsc = vp->deadline - 1;
+	assert_true(clock_reference(p, clock_now(p)) < reference + 1000);
+	mock_tsc++;
+	assert_int_equal(clock_reference(p, clock_now(p)), reference + 1000);
+	/* Twice is no more than the sum. */
+	clock_freeze(&mock_cpus[0], p, true);
+	tsc = vp_tsc(vp);
+	mock_tsc += 12345;
+	clock_freeze(&mock_cpus[0], p, false);
+	assert_int_equal(vp_tsc(vp), tsc);
+	vp->explicit_suspend = true;
+}
+
+/* A processor may go on for a moment after its clock was frozen: what it saw is not taken back. */
+static void what_was_seen_is_not_taken_back(void **state)
+{
+	struct vp *vp = vps[0];
+	struct partition *p = vp->partition;
+	uint64_t saw;
+
+	(void)state;
+	vp->running = true;
+	vp->cpu = &mock_cpus[1];
+	clock_freeze(&mock_cpus[0], p, true);
+	mock_tsc += 1000;
+	saw = mock_tsc + vp_rdtsc_offset(vp);
+	vp->running = false;
+	clock_left(p);
+	mock_tsc += 1000000;
+	assert_int_equal(vp_tsc(vp), saw);
+	clock_freeze(&mock_cpus[0], p, false);
+	assert_int_equal(vp_tsc(vp), saw);
+	clock_left(p);
+	assert_int_equal(vp_tsc(vp), saw);
+}
+
+static uint64_t page_reference(const struct hvabi_reference_tsc_page *page, uint64_t tsc)
+{
+	return (uint64_t)((unsigned __int128)tsc * page->tsc_scale >> 64) + page->tsc_offset;
+}
+
+/* As whoever restores a partition does it: neither scale moves the other, and the page follows both. */
+static void scales_are_set_apart(void **state)
+{
+	static const uint64_t tscs[] = { 0, 5, 1ull << 40, 1ull << 62 };
+	static const uint64_t references[] = { 0, 7, 1ull << 33, 1ull << 50 };
+	struct vp *vp = vps[0];
+	struct partition *p = vp->partition;
+	uint64_t gpa = 0, reference = clock_reference(p, clock_now(p));
+	const struct hvabi_reference_tsc_page *page = platform_phys(2560 << 12);
+	uint32_t sequence = 0;
+
+	(void)state;
+	assert_status(mock_map(p->id, 7, 2560, 1, HVABI_MAP_GPA_READABLE | HVABI_MAP_GPA_WRITABLE), SUCCESS);
+	for (unsigned int i = 0; i < sizeof(tscs) / sizeof(tscs[0]); i++)
+		for (unsigned int j = 0; j < sizeof(references) / sizeof(references[0]); j++) {
+			for (unsigned int n = 0; n < 2; n++)
+				vp_set_tsc(vps[n], tscs[i]);
+			assert_int_equal(vp_tsc(vp), tscs[i]);
+			assert_int_equal(clock_reference(p, clock_now(p)), reference);
+			clock_set_reference(p, references[j]);
+			assert_int_equal(vp_tsc(vp), tscs[i]);
+			reference = references[j];
+			assert_int_equal(clock_reference(p, clock_now(p)), reference);
+			assert_int_equal(clock_of_reference(p, reference), 0);
+			assert_int_equal(clock_reference(p, clock_of_reference(p, reference + 100)), reference + 100);
+			p->reference_tsc_msr = 0x7000 | HVABI_MSR_PAGE_ENABLE;
+			assert_true(clock_page_refresh(p, &gpa));
+			assert_true(page->tsc_sequence > sequence);
+			sequence = page->tsc_sequence;
+			mock_tsc += 1000003;
+			reference = clock_reference(p, clock_now(p));
+			assert_int_equal(page_reference(page, vp_tsc(vps[1])), reference);
+		}
+	/* Processors that differ have no page in common. */
+	vp_set_tsc(vps[1], 77);
+	assert_true(clock_page_refresh(p, &gpa));
+	assert_int_equal(page->tsc_sequence, 0);
+	/* Nothing to be done twice, and a page that is missing is named. */
+	assert_true(clock_page_refresh(p, &gpa));
+	assert_int_equal(gpa, 0);
+	p->reference_tsc_msr = 0x7fff0000 | HVABI_MSR_PAGE_ENABLE;
+	vp_set_tsc(vps[1], vp_tsc(vp));
+	assert_false(clock_page_refresh(p, &gpa));
+	assert_int_equal(gpa, 0x7fff0000);
+	p->reference_tsc_msr = 0;
+}
+
+/* The deadline is the child's number, whatever its TSC is set to. */
+static void a_tsc_deadline_follows_its_tsc(void **state)
+{
+	struct vp *vp = vps[0];
+
+	(void)state;
+	vp_set_tsc(vp, 1000000);
+	arm(vp, 3000000);
+	assert_int_equal(vp->deadline, mock_tsc + 2000000);
+	vp_set_tsc(vp, 2500000);
+	assert_int_equal(vp->deadline, mock_tsc + 500000);
+	assert_int_equal(vp_tsc_deadline(vp), 3000000);
+	/* Past it, it is due; and one that never comes stays so. */
+	vp_set_tsc(vp, 4000000);
+	assert_true(vp->deadline <= mock_tsc);
+	vp_set_tsc_deadline(vp, UINT64_MAX);
+	deadline_update(vp);
+	assert_true(vp->deadline > mock_tsc + (1ull << 62));
+	vp_set_tsc_deadline(vp, 0);
+	deadline_update(vp);
+	assert_true(vp->deadline == TIME_NEVER);
+	assert_int_equal(vp_tsc_deadline(vp), 0);
 }
 
 #define CHILD_TEST(function) cmocka_unit_test_setup(function, setup_children)
@@ -469,6 +611,10 @@ int main(void)
 		CHILD_TEST(short_periods_leave_time_for_the_guest),
 		CHILD_TEST(synthetic_timers_have_deadlines),
 		CHILD_TEST(processors_that_go_are_forgotten),
+		CHILD_TEST(a_frozen_clock_stands),
+		CHILD_TEST(what_was_seen_is_not_taken_back),
+		CHILD_TEST(scales_are_set_apart),
+		CHILD_TEST(a_tsc_deadline_follows_its_tsc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -489,7 +489,7 @@ static void get_timers(struct hvabi_synthetic_timers_state *s)
 static void timers_travel(void **state)
 {
 	struct hvabi_synthetic_timers_state s = { 0 }, again;
-	uint64_t now = partition_reference(vp->partition, mock_tsc);
+	uint64_t now = clock_reference(vp->partition, mock_tsc);
 
 	(void)state;
 	s.timers[0].config = HVABI_STIMER_ENABLE | HVABI_STIMER_DIRECT | 0x50 << HVABI_STIMER_VECTOR_SHIFT;
@@ -514,7 +514,7 @@ static void timers_travel(void **state)
 	assert_status(set_timers(&again, 25), INVALID_PARAMETER);
 	assert_int_equal(vp->stimer[2].count, 77);
 	/* It is due: an interrupt, and off. */
-	mock_tsc = partition_tsc(vp->partition, now + 100001);
+	mock_tsc = clock_of_reference(vp->partition, now + 100001);
 	get_timers(&again);
 	assert_false(again.timers[0].config & HVABI_STIMER_ENABLE);
 	assert_int_equal(vp->apic.irr[2], 1u << 16);

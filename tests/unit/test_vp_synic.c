@@ -90,7 +90,7 @@ static void expire(unsigned int i, uint64_t when)
 {
 	put(HVABI_MSR_STIMER0_COUNT + 2 * i, when);
 	put(HVABI_MSR_STIMER0_CONFIG + 2 * i, ON);
-	mock_tsc = partition_tsc(p, when);
+	mock_tsc = clock_of_reference(p, when);
 	deadline_expire(cpu, mock_tsc);
 }
 
@@ -177,7 +177,7 @@ static void a_message(void **state)
 	enable();
 	expire(1, 5000);
 	assert_int_equal(slot(SINT)->header.message_type, HVABI_MSG_NONE);
-	mock_tsc = partition_tsc(p, 5123);
+	mock_tsc = clock_of_reference(p, 5123);
 	deliver();
 	assert_int_equal(slot(SINT)->header.message_type, HVABI_MSG_TIMER_EXPIRED);
 	assert_int_equal(slot(SINT)->header.payload_size, 24);
@@ -282,8 +282,8 @@ static void periods_that_were_missed_are_one_message(void **state)
 	enable();
 	put(HVABI_MSR_STIMER0_COUNT, 10000);
 	put(HVABI_MSR_STIMER0_CONFIG, ON | HVABI_STIMER_PERIODIC | HVABI_STIMER_LAZY);
-	deadline_expire(cpu, mock_tsc = partition_tsc(p, 10000));
-	deadline_expire(cpu, mock_tsc = partition_tsc(p, 20001));
+	deadline_expire(cpu, mock_tsc = clock_of_reference(p, 10000));
+	deadline_expire(cpu, mock_tsc = clock_of_reference(p, 20001));
 	deliver();
 	assert_int_equal(payload()->expiration_time, 20000);
 	assert_int_equal(payload()->delivery_time, 20001);

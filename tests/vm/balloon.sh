@@ -59,7 +59,7 @@ refused() { # CODE TEXT VERB...
 MIB=1048576
 
 echo "KTAP version 1"
-echo "1..37"
+echo "1..38"
 
 mshv list >/tmp/said
 is "no guests" says "no guests"
@@ -146,10 +146,21 @@ is "nothing has changed" [ "$(number wanted)" = "$wanted" ]
 
 # ---- pause ----
 
-tell 'while sleep 0.2; do echo guest: line; done &'
-until_true 20 heard line
+# In hundredths of a second; on the host, and in the line of the guest's that was number so-and-so.
+host_clock() {
+	tr -d . </proc/uptime | cut -d' ' -f1
+}
+guest_clock() { # NUMBER
+	sed -n 's/^guest: line \([0-9]*\)\.\([0-9]*\).*/\1\2/p' $out | sed -n "$1p"
+}
+one_line() { [ "$(lines)" -ge 1 ]; }
+
+begun=$(host_clock)
+tell 'while sleep 0.2; do echo guest: line $(cut -d" " -f1 /proc/uptime); done &'
+until_true 20 one_line
 mshv pause "$pid"
 is "paused" [ $? -eq 0 ]
+stood=$(host_clock)
 sleep 0.5
 from=$(lines)
 sleep 4
@@ -158,10 +169,16 @@ echo "# lines before and after 4 s: $from, $to"
 is "a paused guest does nothing" [ "$from" -eq "$to" ]
 mshv list >/tmp/said
 is "it is listed as paused" says paused
+stood=$(($(host_clock) - stood))
 mshv pause "$pid" && mshv resume "$pid"
 is "resumed" [ $? -eq 0 ]
 more_lines() { [ "$(lines)" -gt $((to + 5)) ]; }
 is "it goes on" until_true 20 more_lines
+# What the guest counted between two lines of its own, and the host around them: apart by the pause at least.
+lived=$(($(guest_clock $((to + 5))) - $(guest_clock 1)))
+passed=$(($(host_clock) - begun))
+echo "# hundredths of a second: $passed here, of them $stood of pause; $lived there"
+is "its clock stood meanwhile" [ $((passed - lived)) -ge "$stood" ]
 mshv pause "$pid"
 mshv stop "$pid"
 wait "$pid"

@@ -6,8 +6,8 @@
 static const char usage[] =
 	"usage: mshv pause TARGET\n"
 	"\n"
-	"Stops the processors of a guest, until mshv resume. Its clock goes on meanwhile: what it\n"
-	"was waiting for comes late.\n"
+	"Stops the processors and the clocks of a guest, until mshv resume. Only its battery-backed clock\n"
+	"goes on.\n"
 	"\n"
 	"TARGET is the guest's process, the name of its socket in /run/mshv, or a socket.\n";
 

@@ -172,6 +172,12 @@ enum mshv_access_op { MSHV_ACCESS_KEEP, MSHV_ACCESS_CLEAR, MSHV_ACCESS_SET };
  */
 int mshv_track_access(struct mshv_vm *vm, bool on);
 
+/*
+ * Stop the guest's clocks, or let them go on from where they stood: its TSCs, reference time and timers.
+ * Nobody runs meanwhile.
+ */
+int mshv_freeze_time(struct mshv_vm *vm, bool freeze);
+
 /* Reads the access bits of @pages pages from @gfn into @bitmap, then changes them. */
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,
 		       enum mshv_access which, enum mshv_access_op op, uint8_t *bitmap);

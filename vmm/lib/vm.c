@@ -68,21 +68,26 @@ int mshv_assignable_features(uint64_t *features)
 	return 0;
 }
 
+static int set_property(struct mshv_vm *vm, uint32_t code, uint64_t value)
+{
+	struct hvabi_input_set_partition_property in = {
+		.property_code = code, .property_value = value,
+	};
+
+	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in), NULL, 0, NULL);
+}
+
 /* Properties that only count before the partition is initialized. */
 static int set_early_properties(struct mshv_vm *vm, const struct mshv_vm_config *config)
 {
-	struct hvabi_input_set_partition_property in = {
-		.property_code = HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES,
-	};
 	uint64_t assignable;
 
 	if (!config->synthetic_features)
 		return 0;
 	if (mshv_assignable_features(&assignable))
 		return -1;
-	in.property_value = config->synthetic_features & assignable;
-	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in),
-			      NULL, 0, NULL);
+	return set_property(vm, HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES,
+			    config->synthetic_features & assignable);
 }
 
 struct mshv_vm *mshv_vm_create_with(const struct mshv_vm_config *config)
@@ -340,13 +345,12 @@ void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size)
 
 int mshv_track_access(struct mshv_vm *vm, bool on)
 {
-	struct hvabi_input_set_partition_property in = {
-		.property_code = HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING,
-		.property_value = on,
-	};
+	return set_property(vm, HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, on);
+}
 
-	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in),
-			      NULL, 0, NULL);
+int mshv_freeze_time(struct mshv_vm *vm, bool freeze)
+{
+	return set_property(vm, HVABI_PROPERTY_TIME_FREEZE, freeze);
 }
 
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,

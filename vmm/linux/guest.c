@@ -371,6 +371,10 @@ static int on_pause(void *arg)
 		ret = mshv_fail_because(EBUSY, "%u of %u processors have not come to rest in %d s: "
 					"a device is at work for them", m->config->processors - m->resting,
 					m->config->processors, PAUSE_SECONDS);
+	} else {
+		ret = mshv_freeze_time(m->vm, true);
+	}
+	if (ret) {
 		m->paused = false;
 		pthread_cond_broadcast(&m->change);
 	}
@@ -381,14 +385,19 @@ static int on_pause(void *arg)
 static int on_resume(void *arg)
 {
 	struct machine *m = arg;
-	bool ended;
+	int ret = 0;
 
 	pthread_mutex_lock(&m->lock);
-	m->paused = false;
-	ended = m->ended;
-	pthread_cond_broadcast(&m->change);
+	if (m->ended)
+		ret = has_ended();
+	else if (m->paused)
+		ret = mshv_freeze_time(m->vm, false);
+	if (!ret) {
+		m->paused = false;
+		pthread_cond_broadcast(&m->change);
+	}
 	pthread_mutex_unlock(&m->lock);
-	return ended ? has_ended() : 0;
+	return ret;
 }
 
 static int on_stop(void *arg)
