@@ -930,6 +930,68 @@ static bool test_alarm(void)
 	return true;
 }
 
+#define EXPIRIES	100u
+
+static volatile uint64_t expired_at;
+
+static void on_expiry(struct guest_frame *frame)
+{
+	expired_at = rdtsc();
+	on_vector(frame);
+}
+
+static void sort(uint64_t *value, unsigned int count)
+{
+	for (unsigned int i = 1; i < count; i++)
+		for (unsigned int j = i; j && value[j - 1] > value[j]; j--) {
+			uint64_t bigger = value[j - 1];
+
+			value[j - 1] = value[j];
+			value[j] = bigger;
+		}
+}
+
+/* Told, not judged: how late says as much about the host as about us. */
+static bool tell_lateness(const char *state, bool halt)
+{
+	uint64_t hz = rdmsr(HVABI_MSR_TSC_FREQUENCY), late[EXPIRIES], when;
+
+	forget();
+	for (unsigned int i = 0; i < EXPIRIES; i++) {
+		when = rdtsc() + hz / 1000 + guest_stamp_word(i, halt, 2) % (hz / 500);
+		watch();
+		wrmsr(MSR_DEADLINE, when);
+		if (halt) {
+			REQUIRE(HALT_UNTIL(count(0x51) > i));
+		} else {
+			asm volatile("sti");
+			while (count(0x51) <= i && !seen[guest_vp()].late)
+				asm volatile("pause");
+			cli();
+		}
+		unwatch();
+		REQUIRE(count(0x51) == i + 1, "%u of %u", count(0x51), i + 1);
+		REQUIRE(expired_at >= when, "%lu ticks early", when - expired_at);
+		late[i] = (expired_at - when) * 1000000 / hz;
+	}
+	sort(late, EXPIRIES);
+	guest_printf("# %s: late by %lu us (median), %lu us (p90), %lu us (most) of %u\n", state,
+		     late[EXPIRIES / 2], late[EXPIRIES * 9 / 10], late[EXPIRIES - 1], EXPIRIES);
+	return true;
+}
+
+static bool test_lateness(void)
+{
+	bool ok;
+
+	guest_handle(0x51, on_expiry);
+	wrmsr(MSR_LVT_TIMER, LVT_DEADLINE | 0x51);
+	ok = tell_lateness("halted", true) && tell_lateness("in a loop", false);
+	wrmsr(MSR_LVT_TIMER, LVT_MASKED);
+	guest_handle(0x51, on_vector);
+	return ok;
+}
+
 static uint64_t stimer(unsigned int vector, uint64_t more)
 {
 	return (uint64_t)vector << HVABI_STIMER_VECTOR_SHIFT | HVABI_STIMER_DIRECT | more;
@@ -1829,6 +1891,7 @@ static const struct {
 	{ "timer: periodic, and its count", test_periodic, 1 },
 	{ "timer: TSC deadline", test_deadline, 1 },
 	{ "timer: reaches a guest that does not exit", test_alarm, 1 },
+	{ "timer: never early, and how late", test_lateness, 1 },
 	{ "synthetic timers", test_stimer, 1 },
 	{ "reference counter, TSC page, frequencies", test_reference, 1 },
 	{ "CPUID leaves are what the features say", test_cpuid, 1 },
