@@ -43,6 +43,7 @@ struct madt_wakeup {
 	u16 version;
 	u32 reserved;
 	u64 mailbox;
+	u64 reset_vector;
 } __attribute__((packed));
 
 static u8 sum(const void *data, u32 bytes)
@@ -157,11 +158,12 @@ static void fix_checksum(struct table *t)
 	t->checksum = (u8)-sum(t, t->length);
 }
 
-static void write_madt(struct table *copy, u64 mailbox, const u32 *ids, u32 count)
+static void write_madt(struct table *copy, u64 mailbox, u64 reset, const u32 *ids, u32 count)
 {
 	const struct table *old = find_madt();
 	struct madt_wakeup wakeup = {
-		.type = ENTRY_WAKEUP, .length = sizeof(wakeup), .mailbox = mailbox,
+		.type = ENTRY_WAKEUP, .length = sizeof(wakeup), .version = 1, .mailbox = mailbox,
+		.reset_vector = reset,
 	};
 	u32 offset = MADT_ENTRIES;
 	struct madt_lapic *l;
@@ -184,7 +186,7 @@ u64 acpi_write(u64 shared, const u32 *apic_ids, u32 count)
 
 	if (old->length > 0xf00 || find_madt()->length > 0x2000)
 		platform_panic("ACPI tables of unexpected size");
-	write_madt(madt, shared + SHARED_MAILBOX, apic_ids, count);
+	write_madt(madt, shared + SHARED_MAILBOX, shared + SHARED_RESET, apic_ids, count);
 	/* The HPET is the hypervisor's own (hpet.c): Linux does not hear of it. */
 	memcpy(r, old, sizeof(*r));
 	r->length = sizeof(*r);

@@ -63,6 +63,7 @@ struct memory_plan {
 #define SHARED_COMMAND_LINE	0x1000u
 #define SHARED_GDT		0x2000u
 #define SHARED_MAILBOX		0x3000u
+#define SHARED_RESET	0x3800u	/* the half of the mailbox that is the firmware's */
 #define SHARED_PML4		0x4000u
 #define SHARED_PDPT		0x5000u
 #define SHARED_ACPI		0x6000u

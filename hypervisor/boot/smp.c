@@ -5,7 +5,8 @@
  * The hypervisor starts them one by one, and each waits in a loop until it
  * finds its APIC id in the mailbox of the Multiprocessor Wakeup Structure
  * (ACPI 6.4, 5.2.12.19), where Linux puts it: no interrupt controller has to
- * be emulated for that.
+ * be emulated for that.  A processor that goes offline comes back there by the
+ * structure's reset vector (version 1).
  */
 #include "../core/platform.h"
 #include "../svm/cpu.h"
@@ -22,6 +23,7 @@
 
 #define COMMAND_NOOP	0u
 #define COMMAND_WAKEUP	1u
+#define COMMAND_TEST	2u
 
 struct mailbox {
 	u16 command;
@@ -38,6 +40,7 @@ struct start_order {
 
 static struct start_order orders[MAX_CPUS];
 static u64 shared_area;
+u64 parent_reset_vector;
 
 static volatile u32 *apic(u32 offset)
 {
@@ -56,6 +59,7 @@ void smp_write_shared(u64 shared)
 {
 	u64 *pml4 = (u64 *)(shared + SHARED_PML4), *pdpt = (u64 *)(shared + SHARED_PDPT);
 	u64 *gdt = (u64 *)(shared + SHARED_GDT);
+	static const u8 park[] = { 0x0f, 0x01, 0xd9 };	/* VMMCALL */
 
 	memset((void *)shared, 0, SHARED_BYTES);
 	pml4[0] = (shared + SHARED_PDPT) | 3;
@@ -63,6 +67,8 @@ void smp_write_shared(u64 shared)
 		pdpt[i] = i << 30 | 0x83;
 	gdt[2] = 0x00af9b000000ffff;
 	gdt[3] = 0x00cf93000000ffff;
+	memcpy((void *)(shared + SHARED_RESET), park, sizeof(park));
+	parent_reset_vector = shared + SHARED_RESET;
 	shared_area = shared;
 }
 
@@ -87,15 +93,19 @@ void processor_wait(struct svm_cpu *cpu)
 	struct mailbox *m = (struct mailbox *)(shared_area + SHARED_MAILBOX);
 
 	for (;; platform_relax()) {
-		if (__atomic_load_n(&order->given, __ATOMIC_ACQUIRE))
-			enter_parent(cpu, order->rip, order->rsi);
-		if (__atomic_load_n(&m->command, __ATOMIC_ACQUIRE) == COMMAND_WAKEUP &&
-		    m->apic_id == cpu->apic_id) {
-			u64 vector = m->wakeup_vector;
+		u16 command = __atomic_load_n(&m->command, __ATOMIC_ACQUIRE);
+		u64 vector;
 
-			__atomic_store_n(&m->command, COMMAND_NOOP, __ATOMIC_RELEASE);
-			enter_parent(cpu, vector, 0);
+		if (__atomic_load_n(&order->given, __ATOMIC_ACQUIRE)) {
+			order->given = false;
+			enter_parent(cpu, order->rip, order->rsi);
 		}
+		if ((command != COMMAND_WAKEUP && command != COMMAND_TEST) || m->apic_id != cpu->apic_id)
+			continue;
+		vector = m->wakeup_vector;
+		__atomic_store_n(&m->command, COMMAND_NOOP, __ATOMIC_RELEASE);
+		if (command == COMMAND_WAKEUP)
+			enter_parent(cpu, vector, 0);
 	}
 }
 

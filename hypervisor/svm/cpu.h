@@ -31,6 +31,7 @@ struct svm_cpu {
 	struct cpu core;
 	u32 apic_id;
 	u32 online;
+	bool parked;
 	u64 gpr[GPRS];
 	u64 parent_tlb;
 	u64 child_partition, child_tlb;
@@ -68,8 +69,11 @@ void svm_enable(struct svm_cpu *cpu);
 /* Learn what the processor can do; once, on the boot processor (host.c). */
 void svm_probe(void);
 
-/* Run the parent from the state in cpu->vmcb, for ever (parent.c). */
-void parent_loop(struct svm_cpu *cpu) __attribute__((noreturn));
+/* Run the parent from the state in cpu->vmcb, until it parks the processor (parent.c). */
+void parent_loop(struct svm_cpu *cpu);
+
+/* Where the parent's code to park a processor stands: VMMCALL, at an address that no other has. */
+extern u64 parent_reset_vector;
 
 /* Fill cpu->vmcb for 64-bit entry at @rip with RSI = @rsi (parent.c). */
 void parent_prepare(struct svm_cpu *cpu, u64 rip, u64 rsi, u64 cr3, u64 gdt);

@@ -95,6 +95,10 @@ static void exit_vmmcall(struct svm_cpu *cpu)
 {
 	struct vmcb *v = &cpu->vmcb;
 
+	if (v->rip == parent_reset_vector && !v->cpl) {
+		cpu->parked = true;
+		return;
+	}
 	if (v->cpl || !(v->efer & EFER_LMA) || !(v->cs.attributes & BIT(9))) {
 		inject(cpu, VECTOR_UD, false);
 		return;
@@ -194,8 +198,9 @@ static void check_emulation(const struct svm_cpu *cpu)
 
 void parent_loop(struct svm_cpu *cpu)
 {
+	cpu->parked = false;
 	hv_lock_acquire();
-	for (;;) {
+	while (!cpu->parked) {
 		struct vmcb *v = &cpu->vmcb;
 
 		v->tlb_control = cpu->parent_tlb == parent.tlb_generation ?
@@ -215,4 +220,5 @@ void parent_loop(struct svm_cpu *cpu)
 		if (!(v->event_inject & EVENT_VALID))
 			v->event_inject = event_from_hv(event_to_hv(v->exit_int_info));
 	}
+	hv_lock_release();
 }
