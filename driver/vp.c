@@ -273,19 +273,35 @@ static long ioctl_run_vp(struct mshv_vp *vp, struct mshv_run_vp __user *arg)
 	return ret;
 }
 
+/* The buffers begin alike. */
+static long ioctl_run_vp_exit(struct mshv_vp *vp, struct mshv_run_vp_exit __user *arg)
+{
+	u32 immediate_exit, rsvd;
+
+	/* Before the first look for signals: one that comes after this ends the run. */
+	if (get_user(immediate_exit, &arg->immediate_exit) || get_user(rsvd, &arg->rsvd))
+		return -EFAULT;
+	if (rsvd)
+		return -EINVAL;
+	return immediate_exit ? -EINTR : ioctl_run_vp(vp, (void __user *)arg);
+}
+
 static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct mshv_vp *vp = file->private_data;
 	long ret = -ENOTTY;
 
 	/* Another process has no business here, and need not wait for this one's guest to hear it. */
-	if (cmd == MSHV_RUN_VP && current->mm != vp->partition->mm)
+	if ((cmd == MSHV_RUN_VP || cmd == MSHV_RUN_VP_EXIT) && current->mm != vp->partition->mm)
 		return -EPERM;
 	if (mutex_lock_killable(&vp->lock))
 		return -EINTR;
 	switch (cmd) {
 	case MSHV_RUN_VP:
 		ret = ioctl_run_vp(vp, (void __user *)arg);
+		break;
+	case MSHV_RUN_VP_EXIT:
+		ret = ioctl_run_vp_exit(vp, (void __user *)arg);
 		break;
 	case MSHV_ROOT_HVCALL:
 		ret = mshv_ioctl_hvcall(vp->partition, true, (void __user *)arg);

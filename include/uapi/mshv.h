@@ -226,6 +226,21 @@ struct mshv_run_vp {
 	__u8 msg_buf[256];
 };
 
+/**
+ * struct mshv_run_vp_exit - extension: argument of MSHV_RUN_VP_EXIT
+ * @msg_buf: as of struct mshv_run_vp
+ * @immediate_exit: in: not 0: do not run, EINTR. The driver only reads it.
+ * @rsvd: zero
+ *
+ * MSHV_RUN_VP, and no kick is lost: store @immediate_exit, then send a signal. What comes before the driver
+ * looks is seen there, and the signal ends what comes later. ENOTTY: a driver without it.
+ */
+struct mshv_run_vp_exit {
+	__u8 msg_buf[256];
+	__u32 immediate_exit;
+	__u32 rsvd;
+};
+
 enum {
 	MSHV_VP_STATE_LAPIC,
 	MSHV_VP_STATE_XSAVE,
@@ -372,6 +387,7 @@ enum {
 #define MSHV_GET_GPAP_ACCESS_BITMAP	_IOWR(MSHV_IOCTL, 0x06, struct mshv_gpap_access_bitmap)
 /* VP descriptor. */
 #define MSHV_RUN_VP			_IOR(MSHV_IOCTL, 0x00, struct mshv_run_vp)
+#define MSHV_RUN_VP_EXIT		_IOWR(MSHV_IOCTL, 0x00, struct mshv_run_vp_exit)
 #define MSHV_GET_VP_STATE		_IOWR(MSHV_IOCTL, 0x01, struct mshv_get_set_vp_state)
 #define MSHV_SET_VP_STATE		_IOWR(MSHV_IOCTL, 0x02, struct mshv_get_set_vp_state)
 
@@ -389,6 +405,7 @@ MSHV_ASSERT(MSHV_IOEVENTFD == 0x4020B804);
 MSHV_ASSERT(MSHV_SET_MSI_ROUTING == 0x4008B805);
 MSHV_ASSERT(MSHV_GET_GPAP_ACCESS_BITMAP == 0xC020B806);
 MSHV_ASSERT(MSHV_RUN_VP == 0x8100B800);
+MSHV_ASSERT(MSHV_RUN_VP_EXIT == 0xC108B800);
 MSHV_ASSERT(MSHV_GET_VP_STATE == 0xC010B801);
 MSHV_ASSERT(MSHV_SET_VP_STATE == 0xC010B802);
 

@@ -189,7 +189,7 @@ static void do_run(struct dice *d)
 {
 	uint8_t message[256];
 
-	ioctl(any_fd(d), MSHV_RUN_VP, one_in(d, 32) ? NULL : message);
+	ioctl(any_fd(d), one_in(d, 2) ? MSHV_RUN_VP : MSHV_RUN_VP_EXIT, one_in(d, 32) ? NULL : message);
 }
 
 static void do_call(struct dice *d)

@@ -11,11 +11,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <host.h>
+#include <uapi/mshv.h>
 
 #include "ktap.h"
 #include "probe.h"
@@ -29,6 +31,7 @@
 static struct probe probe;
 static atomic_long entered, left_guest, handled;
 static atomic_int thread_id;
+static atomic_bool over;
 
 static void count(int signal)
 {
@@ -56,6 +59,8 @@ static void *guest(void *arg)
 		if (!mshv_vcpu_run(probe.vcpu, &message) || errno != EINTR)
 			return arg;
 		left_guest++;
+		if (over)
+			return arg;
 	}
 }
 
@@ -94,6 +99,57 @@ static enum ktap_result kicked(void)
 			;
 		CHECK(handled != before, "kick %u: the guest still runs after %u s", i, LOST);
 	}
+	over = true;
+	while (pthread_tryjoin_np(thread, NULL)) {
+		syscall(SYS_tgkill, getpid(), thread_id, SIGUSR1);
+		usleep(1000);
+	}
+	return PASS;
+}
+
+/* ---- one signal, whenever it comes ---- */
+
+static struct mshv_run_vp_exit flagged;
+static atomic_long runs, exits;
+
+static void *flagged_guest(void *arg)
+{
+	stay_on(1);
+	thread_id = (int)syscall(SYS_gettid);
+	for (;;) {
+		__atomic_store_n(&flagged.immediate_exit, 0, __ATOMIC_SEQ_CST);
+		runs++;
+		if (!ioctl(mshv_vcpu_fd(probe.vcpu), MSHV_RUN_VP_EXIT, &flagged) || errno != EINTR)
+			return arg;
+		exits++;
+	}
+}
+
+/* As a VMM that does not say it twice: the flag, and one signal, at any moment of the way to the guest. */
+static enum ktap_result flag_and_signal(void)
+{
+	unsigned int seed = 20261129;
+	pthread_t thread;
+	double begin;
+
+	ktap_note("seed %u", seed);
+	thread_id = 0;
+	CHECK(!pthread_create(&thread, NULL, flagged_guest, NULL));
+	for (unsigned int i = 0; i < KICKS; i++) {
+		long done = exits;
+
+		while (runs == done)
+			;
+		for (volatile int spin = (int)(rand_r(&seed) % SPIN); spin > 0; spin--)
+			;
+		begin = host_seconds();
+		__atomic_store_n(&flagged.immediate_exit, 1, __ATOMIC_SEQ_CST);
+		syscall(SYS_tgkill, getpid(), thread_id, SIGUSR1);
+		while (exits == done && host_seconds() < begin + LOST)
+			;
+		/* Twice, where the flag was seen first and the signal then ended the next run. */
+		CHECK(exits > done, "kick %u: the guest still runs after %u s", i, LOST);
+	}
 	return PASS;
 }
 
@@ -101,6 +157,7 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		{ "every kick arrives", kicked },
+		{ "a flag and one signal", flag_and_signal },
 	};
 
 	return KTAP_RUN(tests);

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include <uapi/mshv.h>
+
 #include "libmshv.h"
 
 #define KICK_SIGNAL	SIGUSR1
@@ -32,6 +34,9 @@ struct mshv_vcpu {
 	int fd;
 	/* NULL where the hypervisor or the driver has none. */
 	struct hvabi_vp_register_page *page;
+	struct mshv_run_vp_exit run;
+	/* The driver has no MSHV_RUN_VP_EXIT. */
+	bool plain_run;
 	atomic_bool running;
 	atomic_bool kicked;
 };

@@ -190,23 +190,36 @@ int mshv_set_general(struct mshv_vcpu *vcpu, const struct mshv_general *general)
 	return mshv_set_registers(vcpu, regs, 18);
 }
 
+/* Linux's own driver does not know of the flag, and says so. */
+static int run(struct mshv_vcpu *vcpu)
+{
+	int ret = -1;
+
+	if (!vcpu->plain_run) {
+		ret = ioctl(vcpu->fd, MSHV_RUN_VP_EXIT, &vcpu->run);
+		vcpu->plain_run = ret && errno == ENOTTY;
+	}
+	return vcpu->plain_run ? ioctl(vcpu->fd, MSHV_RUN_VP, &vcpu->run) : ret;
+}
+
 int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 {
-	struct mshv_run_vp args;
 	int ret, error;
 
-	_Static_assert(sizeof(args) == sizeof(*message), "RUN_VP returns one message");
-	memset(&args, 0, sizeof(args));
+	_Static_assert(sizeof(vcpu->run.msg_buf) == sizeof(*message), "RUN_VP returns one message");
+	/* Before the looks for a kick: one that comes from here on is seen by one of them. */
+	__atomic_store_n(&vcpu->run.immediate_exit, 0, __ATOMIC_SEQ_CST);
 	memset(message, 0, sizeof(*message));
 	atomic_store(&vcpu->running, true);
 	if (atomic_exchange(&vcpu->kicked, false)) {
 		atomic_store(&vcpu->running, false);
 		return mshv_fail_because(EINTR, "processor %u: kicked", vcpu->index);
 	}
-	ret = ioctl(vcpu->fd, MSHV_RUN_VP, &args);
+	ret = run(vcpu);
 	error = errno;
 	atomic_store(&vcpu->running, false);
-	memcpy(message, &args, sizeof(*message));
+	if (!ret || error != EINTR)
+		memcpy(message, vcpu->run.msg_buf, sizeof(*message));
 	if (ret < 0) {
 		if (error == EINTR)
 			atomic_store(&vcpu->kicked, false);
@@ -217,14 +230,15 @@ int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 }
 
 /*
- * A signal that comes before the ioctl is lost: say it again until the processor's thread
- * has heard it.
+ * A signal that comes before the ioctl ends nothing: a driver that knows MSHV_RUN_VP_EXIT finds the flag. For
+ * others it is said again until the processor's thread has heard it.
  */
 void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 
 	atomic_store(&vcpu->kicked, true);
+	__atomic_store_n(&vcpu->run.immediate_exit, 1, __ATOMIC_SEQ_CST);
 	while (atomic_load(&vcpu->running) && atomic_load(&vcpu->kicked)) {
 		pthread_kill(thread, KICK_SIGNAL);
 		nanosleep(&pause, NULL);
