@@ -164,7 +164,8 @@ static u64 access_bits(u64 flags, u64 accessed, u64 dirty)
 
 /*
  * Answer for the entry under @it, for @pages GFNs, and change its bits.
- * Bits that were set and are cleared may still be cached as set.
+ * Bits that were set and are cleared may still be cached as set. A write that
+ * is not seen for that would be lost; an access is only seen later.
  */
 static void query_entry(struct npt_change *change, struct npt_iter *it, u64 flags,
 			u8 *out, u64 pages)
@@ -180,7 +181,8 @@ static void query_entry(struct npt_change *change, struct npt_iter *it, u64 flag
 		entry = __atomic_fetch_and(it->slot, ~clear, __ATOMIC_ACQ_REL);
 	if (set)
 		__atomic_fetch_or(it->slot, set, __ATOMIC_ACQ_REL);
-	change->flush |= (entry & clear) != 0;
+	change->flush |= (entry & clear & NPTE_DIRTY) != 0;
+	change->age |= (entry & clear & NPTE_ACCESSED) != 0;
 	if (entry & NPTE_ACCESSED)
 		state |= HVABI_GPA_ACCESS_STATE_ACCESSED;
 	if (entry & NPTE_DIRTY)

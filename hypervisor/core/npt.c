@@ -80,6 +80,8 @@ void npt_change_end(struct npt_change *change)
 		platform_relax();
 	if (change->flush)
 		shootdown(change->cpu, change->npt->owner);
+	else if (change->age)
+		change->npt->owner->tlb_generation++;
 	while (change->freed) {
 		u64 spa = change->freed;
 

@@ -83,6 +83,8 @@ u64 npt_iter_pfn(const struct npt_iter *it);
  * @npt: tables changed
  * @cpu: processor on whose behalf
  * @flush: something that a TLB may hold was taken away
+ * @age: an accessed bit was cleared, and a TLB may hold it as set: processors
+ *	forget it at their next entry, and none is kicked for it
  * @freed: tables cut off, linked through their first word.  A link is a page
  *	address, so a walk that still gets there finds a hole.
  */
@@ -90,6 +92,7 @@ struct npt_change {
 	struct npt *npt;
 	struct cpu *cpu;
 	bool flush;
+	bool age;
 	u64 freed;
 };
 
