@@ -10,6 +10,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <linux/thread_info.h>
@@ -24,6 +25,10 @@
 #ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
 #include <linux/entry-virt.h>
 #endif
+
+/* What the young callbacks of an mmu_notifier return: int, in later kernels perhaps bool. */
+#define mshv_compat_young_t \
+	typeof(((const struct mmu_notifier_ops *)NULL)->test_young(NULL, NULL, 0))
 
 /*
  * Flags of GUP to fault as the thread itself would in user mode: a signal ends waiting for user

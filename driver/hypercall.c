@@ -176,6 +176,20 @@ bool mshv_status_needs_memory(u16 status)
 	return false;
 }
 
+/* The hypervisor does not have the call, or not for this parent: asking again is of no use. */
+bool mshv_status_is_final(u16 status)
+{
+	switch (status) {
+	case HVABI_STATUS_INVALID_HYPERCALL_CODE:
+	case HVABI_STATUS_INVALID_HYPERCALL_INPUT:
+	case HVABI_STATUS_ACCESS_DENIED:
+	case HVABI_STATUS_OPERATION_DENIED:
+	case HVABI_STATUS_PROCESSOR_FEATURE_NOT_SUPPORTED:
+		return true;
+	}
+	return false;
+}
+
 /* What a VMM is told; the same mapping as Linux's own driver. */
 int mshv_status_errno(u16 status)
 {

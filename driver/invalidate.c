@@ -161,6 +161,23 @@ static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_r
 		wake_up_all(&inv->wait);
 }
 
+/*
+ * What the guest has used stays known where the pages may stay what they are (protected, split, collapsed).
+ * One page alone goes to swap or to another place, and Linux has asked before: a call more for each
+ * would buy nothing.
+ */
+static void keep_age(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event,
+		     bool may_sleep)
+{
+	if (event == MMU_NOTIFY_UNMAP || event == MMU_NOTIFY_RELEASE || end - gfn == 1)
+		return;
+	while (gfn < end) {
+		gfn = mshv_age_keep(region, gfn, end);
+		if (may_sleep)
+			cond_resched_rwlock_write(&region->partition->map_lock);
+	}
+}
+
 /* What a region loses when Linux changes a range; map_lock is held for writing. */
 static void zap_region(struct mshv_region *region, unsigned long start, unsigned long end,
 		       enum mmu_notifier_event event, bool may_sleep, bool first)
@@ -176,8 +193,10 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 		gfn_end -= (hva_end - end) >> PAGE_SHIFT;
 
 	lost = mshv_pinned_lost(region, gfn, gfn_end, event);
-	if (lost || region->state != MSHV_REGION_PINNED)
+	if (lost || region->state != MSHV_REGION_PINNED) {
+		keep_age(region, gfn, gfn_end, event, may_sleep);
 		mshv_zap(region, gfn, gfn_end, may_sleep, &zapped);
+	}
 	if (!first && !zapped.calls)
 		return;
 	mshv_count_invalidation(region, event, zapped.pages);
@@ -250,6 +269,9 @@ static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
+	.clear_flush_young = mshv_age_clear,
+	.clear_young = mshv_age_clear,
+	.test_young = mshv_age_test,
 	.invalidate_range_start = invalidate_start,
 	.invalidate_range_end = invalidate_end,
 	.release = release,
@@ -266,6 +288,7 @@ void mshv_invalidate_init(struct mshv_partition *partition)
 	rwlock_init(&partition->map_lock);
 	for (i = 0; i < MSHV_BLOCK_LOCKS; i++)
 		spin_lock_init(&partition->block_locks[i]);
+	spin_lock_init(&partition->age.lock);
 	partition->hvas = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&partition->region_list);
 	xa_init_flags(&partition->tables, XA_FLAGS_ACCOUNT);
@@ -311,6 +334,8 @@ void mshv_invalidate_prime_lockdep(void)
 	mshv_invalidate_init(&partition);
 	fs_reclaim_acquire(GFP_KERNEL);
 	write_lock(&partition.map_lock);
+	spin_lock(&partition.age.lock);
+	spin_unlock(&partition.age.lock);
 	write_unlock(&partition.map_lock);
 	spin_lock(&partition.invalidations.lock);
 	spin_unlock(&partition.invalidations.lock);

@@ -216,9 +216,12 @@ static int __init mshv_init(void)
 	ret = read_capabilities();
 	if (ret)
 		goto out_exit;
-	ret = mshv_irqfd_init();
+	ret = mshv_tables_init();
 	if (ret)
 		goto out_exit;
+	ret = mshv_irqfd_init();
+	if (ret)
+		goto out_tables;
 	ret = mshv_synic_init();
 	if (ret)
 		goto out_irqfd;
@@ -238,6 +241,8 @@ out_synic:
 	mshv_synic_exit();
 out_irqfd:
 	mshv_irqfd_exit();
+out_tables:
+	mshv_tables_exit();
 out_exit:
 	mshv_withdraw_self();
 	mshv_hypercall_exit();
@@ -253,6 +258,7 @@ static void __exit mshv_exit(void)
 	mshv_doorbell_exit();
 	/* Regions, irqfds and doorbells are freed after a grace period. */
 	rcu_barrier();
+	mshv_tables_exit();
 	mshv_withdraw_self();
 	mshv_hypercall_exit();
 }

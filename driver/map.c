@@ -31,6 +31,21 @@
 
 #include "mshv.h"
 
+/* A table is no power of two, and there are many. */
+static struct kmem_cache *table_cache;
+
+int mshv_tables_init(void)
+{
+	table_cache = kmem_cache_create("mshv_table", sizeof(struct mshv_table), 0, SLAB_ACCOUNT, NULL);
+	return table_cache ? 0 : -ENOMEM;
+}
+
+/* The last partition is gone. */
+void mshv_tables_exit(void)
+{
+	kmem_cache_destroy(table_cache);
+}
+
 /* The pages of a block that lie in the region: from the first to before the end. */
 static u64 part_first(const struct mshv_region *region, unsigned long block)
 {
@@ -74,12 +89,12 @@ int mshv_table_prepare(struct mshv_region *region, u64 gfn)
 
 	if (xa_load(tables, gfn >> MSHV_BLOCK_SHIFT))
 		return 0;
-	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	table = kmem_cache_zalloc(table_cache, GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return -ENOMEM;
 	ret = xa_insert(tables, gfn >> MSHV_BLOCK_SHIFT, table, GFP_KERNEL_ACCOUNT);
 	if (ret)
-		kfree(table);
+		kmem_cache_free(table_cache, table);
 	return ret == -EBUSY ? 0 : ret;
 }
 
@@ -105,10 +120,11 @@ void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end)
 		to = min(end, first + MSHV_BLOCK_PAGES);
 		if (to - from == MSHV_BLOCK_PAGES) {
 			xa_erase(&partition->tables, index);
-			kfree(table);
+			kmem_cache_free(table_cache, table);
 		} else {
 			bitmap_clear(table->accessed, mshv_block_index(from), to - from);
 			bitmap_clear(table->dirty, mshv_block_index(from), to - from);
+			bitmap_clear(table->young, mshv_block_index(from), to - from);
 		}
 		cond_resched_rwlock_write(&partition->map_lock);
 	}
@@ -328,6 +344,7 @@ u16 mshv_break_block(struct mshv_region *region, u64 gfn)
 
 	if (!test_bit(block, region->large))
 		return HVABI_STATUS_SUCCESS;
+	mshv_age_keep(region, mshv_block_gfn(region, block), mshv_block_gfn(region, block + 1));
 	status = mshv_gpa_blank(region->partition, mshv_block_gfn(region, block), true, 1, &done);
 	if (status == HVABI_STATUS_SUCCESS)
 		forget_block(region, block);

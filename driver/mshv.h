@@ -18,6 +18,7 @@
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	pin.c		pinned regions: from movable to pinned and back
  *	log.c		the dirty log: bits that outlive the maps they were set in
+ *	age.c		Linux asks which pages the guest uses
  *	host_access.c	memory that an isolated child has for itself
  *	gpa_map.c	map, blank, unmap: batches of the GPA hypercalls
  *	deposit.c	memory lent to the hypervisor
@@ -31,8 +32,8 @@
  * fault.c, pin.c and region.c stand on map.c and invalidate.c, and those on gpa_map.c and deposit.c.
  *
  * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then
- * partition->map_lock, then the lock of a block, then partition->reserve_lock; the lock of the
- * invalidations under none of the spinning ones. From map_lock on all are spinning: the MMU
+ * partition->map_lock, then the lock of a block, then partition->reserve_lock or the lock of ageing;
+ * the lock of the invalidations under none of the spinning ones. From map_lock on all are spinning: the MMU
  * notifier takes them, also where it may not sleep. No allocation, user access, page fault or
  * deposit of new memory happens under a spinning lock.
  *
@@ -65,6 +66,7 @@
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
+#include "compat.h"
 #include "stats.h"
 #include "window.h"
 
@@ -139,17 +141,40 @@ struct mshv_invalidations {
  * @writable: and write to it
  * @accessed: dirty log: accessed, whatever the leaf says now
  * @dirty: dirty log: written, likewise
+ * @young: used by the guest, and Linux has not been told (age.c)
+ * @fresh: what @young says is of the last harvest, and Linux has not asked since
+ * @harvested: jiffies at that harvest
  *
- * A block has one as soon as something is mapped there in 4 KiB pages, or while bits are tracked.
+ * A block has one as soon as the guest has faulted there, or while bits are tracked.
  * @mapped and @writable are exact for blocks in state "small", and clear for others. They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
- * change atomically under map_lock held for reading.
+ * change atomically under map_lock held for reading. The last three change under map_lock and the
+ * lock of the partition's struct mshv_age, or under map_lock held for writing.
  */
 struct mshv_table {
 	DECLARE_BITMAP(mapped, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(writable, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(accessed, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(dirty, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(young, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
+	unsigned long harvested;
+};
+
+/**
+ * struct mshv_age - how Linux's questions about the age of pages are answered
+ * @lock: one question at a time; spinning, held for a hypercall
+ * @refusals: calls refused in a row
+ * @doubts: how often bits looked as if they could not be cleared
+ * @proved: they can: one was seen clear
+ * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
+ */
+struct mshv_age {
+	spinlock_t lock;
+	unsigned int refusals;
+	unsigned int doubts;
+	bool proved;
+	bool refused;
 };
 
 /**
@@ -176,6 +201,7 @@ struct mshv_table {
  * @invalidations: what @notifier said, and who has to hear it
  * @map_lock: taken for reading to map (with the lock of the block), for writing to take away
  * @block_locks: one mapper at a time changes a block
+ * @age: ageing
  * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
  * @hvas_removed: how many have left @hvas
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
@@ -219,6 +245,7 @@ struct mshv_partition {
 	struct mshv_invalidations invalidations;
 	rwlock_t map_lock;
 	spinlock_t block_locks[MSHV_BLOCK_LOCKS];
+	struct mshv_age age;
 	struct rb_root_cached hvas;
 	unsigned long hvas_removed;
 	struct xarray tables;
@@ -452,6 +479,7 @@ u16 mshv_hypercall_partition(u16 code, u64 partition_id);
 u16 mshv_hypercall_reps(u16 code, u16 reps, u16 *done, void *input, void *output);
 int mshv_status_errno(u16 status);
 bool mshv_status_needs_memory(u16 status);
+bool mshv_status_is_final(u16 status);
 int mshv_call(struct mshv_partition *memory_for, u16 code,
 	      const void *input, size_t input_size, void *output, size_t output_size);
 
@@ -523,6 +551,8 @@ struct mshv_zapped {
 	u32 calls;
 };
 
+int mshv_tables_init(void);
+void mshv_tables_exit(void);
 int mshv_table_prepare(struct mshv_region *region, u64 gfn);
 struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
@@ -597,6 +627,16 @@ int mshv_log_start(struct mshv_partition *partition);
 void mshv_log_stop(struct mshv_partition *partition);
 int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
 		   u8 *states);
+
+/* age.c */
+mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_struct *mm,
+				   unsigned long start, unsigned long end);
+mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
+				  unsigned long address);
+u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
+void mshv_age_cleared(struct mshv_partition *partition, struct mshv_table *table,
+		      unsigned int index);
+const char *mshv_age_state(const struct mshv_partition *partition);
 
 /* host_access.c */
 bool mshv_host_access_possible(struct mshv_region *region);

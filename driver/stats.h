@@ -27,7 +27,9 @@
 	X(INVALIDATE_RELEASE,	"invalidations-release")	\
 	X(INVALIDATE_OTHER,	"invalidations-other")		\
 	X(INVALIDATE_NOTHING,	"invalidations-of-nothing")	\
-	X(PAGES_TAKEN,		"pages-taken-away")
+	X(PAGES_TAKEN,		"pages-taken-away")		\
+	X(AGE_QUESTIONS,	"age-questions")		\
+	X(AGE_YOUNG,		"age-young")
 
 /* X(name, key): kept for the partition only. */
 #define MSHV_PARTITION_STATS(X)					\
@@ -36,7 +38,9 @@
 	X(BLANK_CALLS,		"blank-calls")			\
 	X(BLANK_REPS,		"blank-reps")			\
 	X(UNMAP_CALLS,		"unmap-calls")			\
-	X(UNMAP_REPS,		"unmap-reps")
+	X(UNMAP_REPS,		"unmap-reps")			\
+	X(AGE_CALLS,		"age-calls")			\
+	X(AGE_REFUSED,		"age-refused")
 
 enum mshv_stat {
 #define MSHV_STAT_ENUM(name, key) MSHV_STAT_##name,

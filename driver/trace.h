@@ -122,6 +122,30 @@ TRACE_EVENT(invalidate,
 		  __entry->blockable, __entry->blanked, __entry->calls)
 );
 
+TRACE_EVENT(age,
+	TP_PROTO(u64 partition, u64 gfn, u32 pages, u32 done, u32 young, u16 status),
+	TP_ARGS(partition, gfn, pages, done, young, status),
+	TP_STRUCT__entry(
+		__field(u64, partition)
+		__field(u64, gfn)
+		__field(u32, pages)
+		__field(u32, done)
+		__field(u32, young)
+		__field(u16, status)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->gfn = gfn;
+		__entry->pages = pages;
+		__entry->done = done;
+		__entry->young = young;
+		__entry->status = status;
+	),
+	TP_printk("partition=%llu gfn=0x%llx pages=%u done=%u young=%u status=0x%x",
+		  __entry->partition, __entry->gfn, __entry->pages, __entry->done, __entry->young,
+		  __entry->status)
+);
+
 TRACE_EVENT(pin,
 	TP_PROTO(u64 partition, u64 gfn, u64 pages, u64 pinned, int result),
 	TP_ARGS(partition, gfn, pages, pinned, result),

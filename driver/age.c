@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Does the guest use this page? Linux asks when it looks for pages to take away (rmap walks of reclaim,
+ * the multi-generation LRU), and so does DAMON; the hypervisor knows, by the accessed bits of its leaves.
+ *
+ * A question is about one page, a hypercall answers for 4095 of them. So an answer is a *harvest*: it
+ * fetches and clears the bits of a whole run, and keeps them in the tables of the run's blocks (struct
+ * mshv_table) until Linux asks for them:
+ *
+ *	young	the guest has used the page, and Linux has not been told yet
+ *	fresh	what "young" says of the page is of the last harvest, and Linux has not asked since
+ *
+ * Whoever asks for a page that is fresh is answered from the table, and the page is fresh no more. So a
+ * pass over a guest costs one call a run, in whatever order it goes; and who asks for one page twice has
+ * the hypervisor asked twice, because the guest may have used it in between.
+ *
+ * Runs are cut at fixed places, 4095 pages each: 65 calls for 1 GiB. Changing the bit of a large leaf for
+ * a part of its pages may split it, so a leaf is always asked for as a whole: large ones go seven in a call.
+ *
+ * Laws:
+ *	- The callbacks come under page-table locks. All locks here spin and are held for one hypercall;
+ *	  nothing sleeps, allocates, deposits, or waits for somebody who does.
+ *	- A bit is not lost between hypervisor and Linux: what is cleared there is set here, under one lock.
+ *	  Where a VMM tracks accessed bits, it is set in its log as well (log.c); and what the VMM clears
+ *	  Linux still gets. Dirty bits are never touched.
+ *	- A harvest is believed for harvest_ms, then it is old news: what the guest has used since would
+ *	  look unused.
+ *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits cannot
+ *	  be cleared, would make every page young for ever, and nothing could be reclaimed: then, and with
+ *	  ageing=off, Linux is told "old" and has its own page tables to judge by, as if there were no
+ *	  question. It says so in fdinfo.
+ *	- Of memory that the guest has never had nothing is kept, and nobody is asked.
+ */
+#include <linux/bitmap.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/string.h>
+
+#include "mshv.h"
+#include "trace.h"
+
+/* Pages of a call: the count has 12 bits. */
+#define MSHV_AGE_RUN		4095u
+/* Large leaves of a call. */
+#define MSHV_AGE_BLOCKS		(MSHV_AGE_RUN / MSHV_BLOCK_PAGES)
+/* Refusals in a row that are taken for all that will come. */
+#define MSHV_AGE_REFUSALS	64
+/*
+ * Small leaves that a guest does not touch between two calls in a row; and how often it happens before
+ * the hypervisor is taken for one that does not clear bits.
+ */
+#define MSHV_AGE_PROOF		2048
+#define MSHV_AGE_DOUBTS		16
+
+static bool ageing = true;
+
+static int ageing_set(const char *value, const struct kernel_param *param)
+{
+	if (sysfs_streq(value, "auto"))
+		WRITE_ONCE(ageing, true);
+	else if (sysfs_streq(value, "off"))
+		WRITE_ONCE(ageing, false);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int ageing_get(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", READ_ONCE(ageing) ? "auto" : "off");
+}
+
+static const struct kernel_param_ops ageing_ops = {
+	.set = ageing_set,
+	.get = ageing_get,
+};
+
+module_param_cb(ageing, &ageing_ops, NULL, 0644);
+MODULE_PARM_DESC(ageing, "tell Linux which pages guests use: auto (if the hypervisor can tell), or off");
+
+static unsigned int harvest_ms = 20;
+module_param(harvest_ms, uint, 0644);
+MODULE_PARM_DESC(harvest_ms, "milliseconds for which the hypervisor's answer about a run of pages is believed");
+
+/**
+ * mshv_age_state() - for statistics
+ * @partition: child
+ *
+ * Return: "on"; "off": by the parameter; "refused": the hypervisor cannot tell.
+ */
+const char *mshv_age_state(const struct mshv_partition *partition)
+{
+	if (!READ_ONCE(ageing))
+		return "off";
+	return READ_ONCE(partition->age.refused) ? "refused" : "on";
+}
+
+static bool answers(const struct mshv_partition *partition)
+{
+	return READ_ONCE(ageing) && !READ_ONCE(partition->age.refused) &&
+	       !READ_ONCE(partition->dead) && !READ_ONCE(partition->finalized);
+}
+
+/* Pages of one block: a part of a question or of a harvest. */
+struct part {
+	struct mshv_table *table;
+	unsigned long block;
+	unsigned int first;
+	unsigned int end;
+};
+
+/* The part of a range that lies in the block of its first page. */
+static struct part part_of(struct mshv_region *region, u64 gfn, u64 end)
+{
+	return (struct part){
+		.table = mshv_table(region->partition, gfn),
+		.block = mshv_region_block(region, gfn),
+		.first = mshv_block_index(gfn),
+		.end = mshv_block_index(gfn) + min_t(u64, end - gfn, MSHV_BLOCK_PAGES - mshv_block_index(gfn)),
+	};
+}
+
+static bool recent(const struct mshv_table *table)
+{
+	return time_before_eq(jiffies, table->harvested + msecs_to_jiffies(READ_ONCE(harvest_ms)));
+}
+
+/* One part of a harvest goes to its table. Returns the pages that were accessed. */
+static unsigned int collect(struct mshv_partition *partition, const struct part *part,
+			    const u8 *states)
+{
+	struct mshv_table *table = part->table;
+	unsigned int i, young = 0;
+
+	/* Nothing was ever mapped there. */
+	if (!table)
+		return 0;
+	for (i = part->first; i < part->end; i++, states++) {
+		if (!(*states & HVABI_GPA_ACCESS_STATE_ACCESSED))
+			continue;
+		__set_bit(i, table->young);
+		if (READ_ONCE(partition->tracking))
+			set_bit(i, table->accessed);
+		young++;
+	}
+	/* What another run has of the block is believed no longer than it would be without this one. */
+	if (!recent(table))
+		bitmap_zero(table->fresh, MSHV_BLOCK_PAGES);
+	table->harvested = jiffies;
+	bitmap_set(table->fresh, part->first, part->end - part->first);
+	return young;
+}
+
+/* A range of at most 4095 pages, once. Returns how many pages there is an answer for. */
+static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, unsigned int *young)
+{
+	struct mshv_partition *partition = region->partition;
+	struct hvabi_input_get_gpa_pages_access_state *input;
+	u16 status, done = 0;
+	struct part part;
+	u8 *states;
+	u64 at;
+
+	*young = 0;
+	input = mshv_hypercall_begin((void **)&states);
+	input->partition_id = partition->id;
+	input->flags = HVABI_GPA_ACCESS_CLEAR_ACCESSED;
+	input->hv_gpa_page_number = gfn;
+	memset(states, 0, end - gfn);
+	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, end - gfn, &done, input,
+				     states);
+	for (at = gfn; at < gfn + done; at += part.end - part.first) {
+		part = part_of(region, at, gfn + done);
+		*young += collect(partition, &part, states + (at - gfn));
+	}
+	mshv_hypercall_end();
+
+	mshv_count_partition(partition, MSHV_STAT_AGE_CALLS, 1);
+	if (status == HVABI_STATUS_SUCCESS) {
+		partition->age.refusals = 0;
+	} else {
+		mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
+		if (mshv_status_is_final(status) || ++partition->age.refusals >= MSHV_AGE_REFUSALS)
+			WRITE_ONCE(partition->age.refused, true);
+	}
+	trace_age(partition->id, gfn, end - gfn, done, *young, status);
+	return done;
+}
+
+/* Small leaves that the child has of a range. Others may map meanwhile: about so many. */
+static unsigned int count_small(struct mshv_region *region, u64 gfn, u64 end)
+{
+	unsigned int count = 0, i;
+	struct part part;
+
+	for (; gfn < end; gfn += part.end - part.first) {
+		part = part_of(region, gfn, end);
+		if (!part.table || test_bit(part.block, region->large))
+			continue;
+		i = part.first;
+		for_each_set_bit_from(i, part.table->mapped, part.end)
+			count++;
+	}
+	return count;
+}
+
+/*
+ * All that the child has was accessed: is that so, or can the bits not be cleared? Then they are still
+ * all set if the same is asked again at once.
+ */
+static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int young)
+{
+	struct mshv_age *age = &region->partition->age;
+	unsigned int small;
+
+	if (age->proved || age->refused)
+		return;
+	small = count_small(region, gfn, end);
+	if (young >= small && small < MSHV_AGE_PROOF)
+		return;
+	if (young >= small)
+		harvest(region, gfn, end, &young);
+	age->proved = young < small;
+	if (!age->proved && ++age->doubts >= MSHV_AGE_DOUBTS)
+		WRITE_ONCE(age->refused, true);
+}
+
+/* The run that a page is in. */
+static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+
+	if (test_bit(block, region->large)) {
+		block -= block % MSHV_AGE_BLOCKS;
+		*first = max(mshv_block_gfn(region, block), region->gfn);
+		*end = min(mshv_block_gfn(region, block + MSHV_AGE_BLOCKS), mshv_region_end(region));
+		return;
+	}
+	*first = gfn - (gfn - region->gfn) % MSHV_AGE_RUN;
+	*end = min(*first + MSHV_AGE_RUN, mshv_region_end(region));
+	/* No part of a large leaf. */
+	if (test_bit(mshv_region_block(region, *first), region->large))
+		*first = round_up(*first, MSHV_BLOCK_PAGES);
+	if (test_bit(mshv_region_block(region, *end - 1), region->large))
+		*end = round_down(*end, MSHV_BLOCK_PAGES);
+}
+
+/* See to it that the tables know of a page. Returns false if the hypervisor does not tell. */
+static bool harvest_around(struct mshv_region *region, u64 gfn)
+{
+	unsigned int done, young;
+	u64 first, end;
+
+	choose_run(region, gfn, &first, &end);
+	done = harvest(region, first, end, &young);
+	if (done == end - first)
+		prove(region, first, end, young);
+	return gfn < first + done;
+}
+
+/* First page of a part that the child has and of which there is no fresh answer. */
+static unsigned int find_unknown(struct mshv_region *region, const struct part *part)
+{
+	const struct mshv_table *table = part->table;
+	bool large = test_bit(part->block, region->large), known = recent(table);
+	unsigned int i;
+
+	if (!test_bit(part->block, region->mapped))
+		return part->end;
+	for (i = part->first; i < part->end; i++)
+		if ((large || test_bit(i, table->mapped)) && !(known && test_bit(i, table->fresh)))
+			break;
+	return i;
+}
+
+/* A question about pages of one block. map_lock is held. */
+static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *part, bool clear)
+{
+	struct mshv_table *table = part->table;
+	bool young, refused = false;
+	unsigned int i;
+
+	if (!table)
+		return false;
+	spin_lock(&region->partition->age.lock);
+	young = find_next_bit(table->young, part->end, part->first) < part->end;
+	/* Who clears wants to hear later of what comes after, and of nothing that was before. */
+	if (!young || clear) {
+		i = find_unknown(region, part);
+		if (i < part->end)
+			refused = !harvest_around(region, gfn + i - part->first);
+		young = find_next_bit(table->young, part->end, part->first) < part->end;
+	}
+	if (clear)
+		bitmap_clear(table->young, part->first, part->end - part->first);
+	bitmap_clear(table->fresh, part->first, part->end - part->first);
+	spin_unlock(&region->partition->age.lock);
+	return young || (refused && !READ_ONCE(region->partition->age.refused));
+}
+
+/* map_lock is held. */
+static bool ask_region(struct mshv_region *region, unsigned long start, unsigned long end, bool clear)
+{
+	unsigned long hva_end = region->hva + (region->pages << PAGE_SHIFT);
+	u64 gfn = region->gfn, gfn_end = mshv_region_end(region);
+	bool young = false;
+	struct part part;
+
+	if (start > region->hva)
+		gfn += (start - region->hva) >> PAGE_SHIFT;
+	if (end < hva_end)
+		gfn_end -= (hva_end - end) >> PAGE_SHIFT;
+	for (; gfn < gfn_end && (clear || !young); gfn += part.end - part.first) {
+		part = part_of(region, gfn, gfn_end);
+		young |= ask_part(region, gfn, &part, clear);
+	}
+	mshv_count(region, MSHV_STAT_AGE_QUESTIONS, 1);
+	mshv_count(region, MSHV_STAT_AGE_YOUNG, young);
+	return young;
+}
+
+/* A range of addresses may be memory of several regions. */
+static bool ask(struct mshv_partition *partition, unsigned long start, unsigned long end, bool clear)
+{
+	struct interval_tree_node *node;
+	bool young = false;
+
+	if (!answers(partition))
+		return false;
+	read_lock(&partition->map_lock);
+	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1);
+	     node && (clear || !young); node = interval_tree_iter_next(node, start, end - 1))
+		young |= ask_region(container_of(node, struct mshv_region, hvas), start, end, clear);
+	read_unlock(&partition->map_lock);
+	return young;
+}
+
+/**
+ * mshv_age_clear() - mmu_notifier_ops.clear_young and .clear_flush_young
+ * @notifier: of the partition
+ * @mm: its address space
+ * @start: first address
+ * @end: address after the last one: a page, or what one entry maps
+ *
+ * Context: under a page-table lock.
+ *
+ * Return: whether the guest has used something there since the last time.
+ */
+mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_struct *mm,
+				   unsigned long start, unsigned long end)
+{
+	return ask(container_of(notifier, struct mshv_partition, notifier), start, end, true);
+}
+
+/**
+ * mshv_age_test() - mmu_notifier_ops.test_young
+ * @notifier: of the partition
+ * @mm: its address space
+ * @address: of a page
+ *
+ * Context: under a page-table lock.
+ *
+ * Return: as mshv_age_clear(); the next one who asks gets the same answer.
+ */
+mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
+				  unsigned long address)
+{
+	return ask(container_of(notifier, struct mshv_partition, notifier), address,
+		   address + PAGE_SIZE, false);
+}
+
+/**
+ * mshv_age_keep() - the accessed bits of leaves that are about to go
+ * @region: region
+ * @gfn: first page of a range
+ * @end: page after the last one
+ *
+ * What the guest does until they are gone is not seen any more: it comes back for it by a fault. A
+ * refusal costs the bits.
+ *
+ * Context: map_lock is held, for writing or with the lock of the block.
+ *
+ * Return: page to go on with; @end or more when nothing is left. One hypercall a time.
+ */
+u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
+{
+	unsigned long last = mshv_region_block(region, end - 1), block;
+	unsigned int young;
+
+	if (!answers(region->partition))
+		return end;
+	block = find_next_bit(region->mapped, last + 1, mshv_region_block(region, gfn));
+	if (block > last)
+		return end;
+	gfn = max(gfn, mshv_block_gfn(region, block));
+	if (test_bit(block, region->large))
+		gfn = mshv_block_gfn(region, block);
+	if (end - gfn > MSHV_AGE_RUN)
+		end = round_down(gfn + MSHV_AGE_RUN, MSHV_BLOCK_PAGES);
+	else if (test_bit(last, region->large))
+		end = min(mshv_block_gfn(region, last + 1), gfn + MSHV_AGE_BLOCKS * MSHV_BLOCK_PAGES);
+	spin_lock(&region->partition->age.lock);
+	harvest(region, gfn, end, &young);
+	spin_unlock(&region->partition->age.lock);
+	return end;
+}
+
+/**
+ * mshv_age_cleared() - a VMM has cleared the accessed bit of a page in the hypervisor
+ * @table: of the page's block
+ * @partition: child
+ * @index: page of the block
+ *
+ * Context: map_lock is held.
+ */
+void mshv_age_cleared(struct mshv_partition *partition, struct mshv_table *table, unsigned int index)
+{
+	spin_lock(&partition->age.lock);
+	__set_bit(index, table->young);
+	spin_unlock(&partition->age.lock);
+}
