@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest memory ages as process memory does: law 9. Linux learns which pages a guest uses, so reclaim keeps these and takes the
+ * others; and it costs few hypercalls.
+ *
+ * The guest has a set of pages that it uses and others that it does not, so the test knows what Linux should find out. Judges are
+ * the multi-generation LRU, told by its file in debugfs to age and to evict, and a cgroup's limit. What stays in memory is the
+ * answer, page by page. Runs with ageing=off stand beside: without it the same must be seen to fail.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <hvabi/status.h>
+
+#include <host.h>
+#include <session.h>
+
+#include "ktap.h"
+#include "probe.h"
+
+#define GROUP		"/sys/fs/cgroup/age"
+#define LRU		"/sys/kernel/debug/lru_gen"
+#define PARAMETERS	"/sys/module/mshv_movable/parameters/"
+
+#define GPA		(8ull << 20)
+#define FIRST_GFN	(GPA / PAGE)
+/* Hot is each fifth page: no neighbour tells anything about another. */
+#define STRIDE		5
+#define SIZE		(64ull << 20)
+#define PAGES		(SIZE / PAGE)
+#define HOT		((PAGES + STRIDE - 1) / STRIDE)
+/* Pages of one call. */
+#define RUN		4095
+
+typedef unsigned long long ull;
+
+static struct mshv_session *session;
+static uint8_t *memory;
+static uint64_t size;
+static uint64_t version;
+static unsigned int patience = 300;
+
+static void leave(void)
+{
+	host_write(GROUP "/memory.max", "max");
+	host_write("/sys/fs/cgroup/cgroup.procs", "0");
+	rmdir(GROUP);
+}
+
+static void tear_down(void)
+{
+	mshv_session_close(session);
+	session = NULL;
+	leave();
+	host_write(PARAMETERS "ageing", "auto");
+	host_write(PARAMETERS "harvest_ms", "20");
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_LIE, 0);
+}
+
+static enum ktap_result enter(void)
+{
+	rmdir(GROUP);
+	if (mkdir(GROUP, 0755) || access(GROUP "/memory.max", F_OK))
+		return ktap_skip("no memory cgroups");
+	CHECK(!host_write(GROUP "/cgroup.procs", "0"), "%s", strerror(errno));
+	return PASS;
+}
+
+/* A guest with @bytes at GPA, in the cgroup. */
+static enum ktap_result open_guest(uint64_t bytes, unsigned int flags)
+{
+	struct mshv_session_config config = {
+		.memory_size = GPA + bytes, .vps = 1, .memory_flags = flags,
+	};
+
+	if (host_stat("/proc/meminfo", "SwapTotal") == 0)
+		return ktap_skip("no swap");
+	CHECK_PASS(enter());
+	session = mshv_session_open(&config);
+	CHECK(session, "%s", mshv_error());
+	memory = mshv_session_memory(session) + GPA;
+	size = bytes;
+	version = 1;
+	CHECK(!mshv_session_boot(session, "stamp"), "%s", mshv_error());
+	return PASS;
+}
+
+/* The guest does something once with some pages of its range, counted from the range's first. */
+static enum ktap_result does(enum guest_command what, uint64_t first, uint64_t pages, uint64_t stride,
+			     uint64_t rounds)
+{
+	struct guest_mailbox args = {
+		.first_gfn = FIRST_GFN + first, .pages = pages, .stride = stride, .version = version,
+		.rounds = rounds,
+	};
+	int status;
+
+	CHECK(!mshv_session_command(session, 0, what, &args), "%s", mshv_error());
+	status = mshv_session_wait(session, 0, patience);
+	CHECK(status == GUEST_STATUS_OK, "%d: %s", status, mshv_error());
+	return PASS;
+}
+
+static uint64_t stat_of(const char *key)
+{
+	uint64_t value = 0;
+
+	if (mshv_stat(mshv_session_vm(session), key, &value))
+		ktap_note("%s: %s", key, mshv_error());
+	return value;
+}
+
+/* What fdinfo says of ageing. */
+static bool state_is(const char *state)
+{
+	char path[64], line[256], wanted[64];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", mshv_vm_fd(mshv_session_vm(session)));
+	snprintf(wanted, sizeof(wanted), "mshv-ageing:\t%s\n", state);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strcmp(line, wanted);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The cgroup's number and youngest generation on the first node. */
+static enum ktap_result generations(unsigned int *id, unsigned long *oldest, unsigned long *youngest)
+{
+	char line[256], path[128];
+	bool mine = false, found = false;
+	unsigned long number;
+	unsigned int n;
+	FILE *f = fopen(LRU, "re");
+
+	if (!f)
+		return ktap_skip("no multi-generation LRU");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "memcg %u %127s", &n, path) >= 1) {
+			mine = strstr(line, "/age\n");
+			if (mine)
+				*id = n;
+		} else if (mine && sscanf(line, " %lu", &number) == 1) {
+			if (!found)
+				*oldest = number;
+			*youngest = number;
+			found = true;
+		}
+	}
+	fclose(f);
+	CHECK(found);
+	return PASS;
+}
+
+/* Pages that wait in lists of processors are in no generation. */
+static void drain(void)
+{
+	sync();
+	host_write("/proc/sys/vm/drop_caches", "1");
+}
+
+/* One pass of Linux over all of the VMM's memory. */
+static enum ktap_result age(void)
+{
+	unsigned long oldest, youngest;
+	char text[64];
+	unsigned int id;
+
+	drain();
+	CHECK_PASS(generations(&id, &oldest, &youngest));
+	snprintf(text, sizeof(text), "+ %u 0 %lu 200 1", id, youngest);
+	CHECK(!host_write(LRU, text), "%s: %s", text, strerror(errno));
+	return PASS;
+}
+
+/* Evicts everything but the two youngest generations: what the last pass found young, and what came since. */
+static enum ktap_result evict(void)
+{
+	unsigned long oldest, youngest;
+	char text[64];
+	unsigned int id;
+
+	CHECK_PASS(generations(&id, &oldest, &youngest));
+	snprintf(text, sizeof(text), "- %u 0 %lu 200", id, youngest - 2);
+	CHECK(!host_write(LRU, text), "%s: %s", text, strerror(errno));
+	return PASS;
+}
+
+struct score { uint64_t hot_in, cold_in; double recall, precision; };
+
+static struct score judge(void)
+{
+	struct score s = { 0 };
+	uint64_t i;
+
+	for (i = 0; i < PAGES; i++) {
+		bool in = !probe_swapped(memory + i * PAGE);
+
+		s.hot_in += in && i % STRIDE == 0;
+		s.cold_in += in && i % STRIDE != 0;
+	}
+	s.recall = (double)s.hot_in / HOT;
+	s.precision = s.hot_in ? (double)s.hot_in / (s.hot_in + s.cold_in) : 0;
+	return s;
+}
+
+/* Everything stamped; then a pass; then the hot set is used; then a second pass, which costs *calls; then the old ones go. */
+static enum ktap_result hot_set(struct score *score, uint64_t *calls, uint64_t *questions)
+{
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK_PASS(age());
+	CHECK_PASS(age());
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, PAGES, STRIDE, 1));
+	*calls = stat_of("age-calls");
+	*questions = stat_of("age-questions");
+	CHECK_PASS(age());
+	*calls = stat_of("age-calls") - *calls;
+	*questions = stat_of("age-questions") - *questions;
+	CHECK_PASS(evict());
+	*score = judge();
+	ktap_note("recall %.4f, precision %.4f: %llu of %llu hot pages in memory, and %llu of %llu others; %llu questions, %llu calls",
+		  score->recall, score->precision, (ull)score->hot_in, (ull)HOT, (ull)score->cold_in,
+		  (ull)(PAGES - HOT), (ull)*questions, (ull)*calls);
+	/* Whatever went, it comes back as it was. */
+	return does(GUEST_COMMAND_CHECK, 0, PAGES, 1, 1);
+}
+
+static enum ktap_result finds_hot(void)
+{
+	uint64_t calls, questions;
+	struct score score;
+
+	/* A pass under emulation is slow. */
+	CHECK(!host_write(PARAMETERS "harvest_ms", "5000"));
+	CHECK_PASS(hot_set(&score, &calls, &questions));
+	CHECK(score.recall >= 0.99 && score.precision >= 0.95);
+	CHECK(questions >= PAGES, "%llu", (ull)questions);
+	/* The guest's other memory is in the same region. */
+	CHECK(calls <= (PAGES + FIRST_GFN + RUN - 1) / RUN, "%llu calls for %llu pages", (ull)calls, (ull)PAGES);
+	return PASS;
+}
+
+/* Without ageing Linux knows nothing of it: the test can fail. */
+static enum ktap_result finds_nothing_when_off(void)
+{
+	uint64_t calls, questions;
+	struct score score;
+
+	CHECK(!host_write(PARAMETERS "ageing", "off"));
+	CHECK_PASS(hot_set(&score, &calls, &questions));
+	CHECK(state_is("off"));
+	CHECK(!calls && !questions);
+	CHECK(score.recall < 0.5, "%.4f", score.recall);
+	return PASS;
+}
+
+/* ---- under a limit ---- */
+
+struct pressure { uint64_t refaults, in, out, calls, intercepts; };
+
+static struct pressure now(void)
+{
+	return (struct pressure){
+		.refaults = host_stat(GROUP "/memory.stat", "workingset_refault_anon"),
+		.in = host_stat("/proc/vmstat", "pswpin"),
+		.out = host_stat("/proc/vmstat", "pswpout"),
+		.calls = stat_of("age-calls"),
+		.intercepts = stat_of("faults-served"),
+	};
+}
+
+/* What has happened since @before. */
+static void add(struct pressure *p, struct pressure before)
+{
+	struct pressure after = now();
+
+	p->refaults += after.refaults - before.refaults;
+	p->in += after.in - before.in;
+	p->out += after.out - before.out;
+	p->calls += after.calls - before.calls;
+	p->intercepts += after.intercepts - before.intercepts;
+}
+
+static void say(const struct pressure *p, const char *what)
+{
+	ktap_note("%s: while the hot set is used %llu pages refaulted, %llu swapped in, %llu out, %llu intercepts, %llu calls for ageing; in all %llu calls",
+		  what, (ull)p->refaults, (ull)p->in, (ull)p->out, (ull)p->intercepts, (ull)p->calls,
+		  (ull)stat_of("age-calls"));
+}
+
+static enum ktap_result limit(uint64_t bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (ull)bytes);
+	CHECK(!host_write(GROUP "/memory.max", text), "%s", strerror(errno));
+	return PASS;
+}
+
+#define MIB		(1ull << 20)
+#define MIB_PAGES	256
+
+/*
+ * Loops three times over @hot MiB for each @slice MiB of memory that it takes for the first time. What Linux has to swap in is hot:
+ * it should not have gone.
+ */
+static enum ktap_result loop_and_scan(unsigned int hot, unsigned int slice, unsigned int rounds, uint64_t max,
+				      const char *what, struct pressure *p)
+{
+	unsigned int i, cold = slice * rounds;
+
+	CHECK_PASS(open_guest((hot + cold) * MIB, MSHV_MEMORY_SMALL));
+	CHECK_PASS(limit(max));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, hot * MIB_PAGES, 1, 1));
+	*p = (struct pressure){ 0 };
+	for (i = 0; i < rounds; i++) {
+		struct pressure before = now();
+
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, hot * MIB_PAGES, 1, 3));
+		add(p, before);
+		CHECK_PASS(does(GUEST_COMMAND_STAMP, (hot + i * slice) * MIB_PAGES, slice * MIB_PAGES, 1, 1));
+	}
+	say(p, what);
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, (hot + cold) * MIB_PAGES, 1, 1));
+	return PASS;
+}
+
+static enum ktap_result scan_cold_loop_hot(void)
+{
+	struct pressure with, without;
+
+	CHECK_PASS(loop_and_scan(32, 2, 32, 48 * MIB, "loop and scan, ageing", &with));
+	tear_down();
+	CHECK(!host_write(PARAMETERS "ageing", "off"));
+	CHECK_PASS(loop_and_scan(32, 2, 32, 48 * MIB, "loop and scan, off", &without));
+	CHECK(with.refaults < without.refaults);
+	return PASS;
+}
+
+/* Four of five accesses go to a fifth of the memory, which has room under the limit. */
+static enum ktap_result eighty_twenty(const char *what, struct pressure *p)
+{
+	uint64_t pages = 64 * MIB_PAGES, at = 0;
+	unsigned int i;
+
+	CHECK_PASS(open_guest(64 * MIB, MSHV_MEMORY_SMALL));
+	CHECK_PASS(limit(32 * MIB));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, pages, 1, 1));
+	/* The hot ones are in once. */
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, pages, STRIDE, 1));
+	*p = (struct pressure){ 0 };
+	for (i = 0; i < 40; i++) {
+		uint64_t slice = pages / 20;
+		struct pressure before = now();
+
+		/* A fifth of the memory once, and a quarter as many pages in sequence. */
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, pages, STRIDE, 1));
+		add(p, before);
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, at, slice, 1, 1));
+		at = (at + slice) % (pages - slice);
+	}
+	say(p, what);
+	return does(GUEST_COMMAND_CHECK, 0, pages, 1, 1);
+}
+
+static enum ktap_result hot_fifth(void)
+{
+	struct pressure with, without;
+
+	CHECK_PASS(eighty_twenty("80/20, ageing", &with));
+	tear_down();
+	CHECK(!host_write(PARAMETERS "ageing", "off"));
+	CHECK_PASS(eighty_twenty("80/20, off", &without));
+	CHECK(with.refaults * 3 <= without.refaults);
+	return PASS;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ktap_test tests[] = {
+		{ "Linux finds the pages that a guest uses", finds_hot },
+		{ "and does not with ageing=off", finds_nothing_when_off },
+		{ "80/20 under a limit", hot_fifth },
+		{ "scan over cold, loop over hot", scan_cold_loop_hot },
+	};
+
+	ktap_cleanup = tear_down;
+	if (argc > 1 && atoi(argv[1]) < (int)(sizeof(tests) / sizeof(tests[0])))
+		return ktap_run(tests + atoi(argv[1]), 1);
+	return KTAP_RUN(tests);
+}
