@@ -28,7 +28,7 @@
  *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits cannot
  *	  be cleared, would make every page young for ever, and nothing could be reclaimed: then, and with
  *	  ageing=off, Linux is told "old" and has its own page tables to judge by, as if there were no
- *	  question. It says so in fdinfo.
+ *	  question. fdinfo says so.
  *	- Of memory that the guest has never had nothing is kept, and nobody is asked.
  */
 #include <linux/bitmap.h>
@@ -84,19 +84,12 @@ module_param(harvest_ms, uint, 0644);
 MODULE_PARM_DESC(harvest_ms, "milliseconds for which the hypervisor's answer about a run of pages is believed");
 
 /**
- * mshv_age_state() - for statistics
+ * mshv_age_answers() - whether Linux is told the age of a guest's pages
  * @partition: child
  *
- * Return: "on"; "off": by the parameter; "refused": the hypervisor cannot tell.
+ * Return: false with ageing=off, and where the hypervisor cannot tell or there is nothing to tell.
  */
-const char *mshv_age_state(const struct mshv_partition *partition)
-{
-	if (!READ_ONCE(ageing))
-		return "off";
-	return READ_ONCE(partition->age.refused) ? "refused" : "on";
-}
-
-static bool answers(const struct mshv_partition *partition)
+bool mshv_age_answers(const struct mshv_partition *partition)
 {
 	return READ_ONCE(ageing) && !READ_ONCE(partition->age.refused) &&
 	       !READ_ONCE(partition->dead) && !READ_ONCE(partition->finalized);
@@ -326,7 +319,7 @@ static bool ask(struct mshv_partition *partition, unsigned long start, unsigned 
 	struct interval_tree_node *node;
 	bool young = false;
 
-	if (!answers(partition))
+	if (!mshv_age_answers(partition))
 		return false;
 	read_lock(&partition->map_lock);
 	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1);
@@ -388,7 +381,7 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 	unsigned long last = mshv_region_block(region, end - 1), block;
 	unsigned int young;
 
-	if (!answers(region->partition))
+	if (!mshv_age_answers(region->partition))
 		return end;
 	block = find_next_bit(region->mapped, last + 1, mshv_region_block(region, gfn));
 	if (block > last)

@@ -636,7 +636,7 @@ mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struc
 u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
 void mshv_age_cleared(struct mshv_partition *partition, struct mshv_table *table,
 		      unsigned int index);
-const char *mshv_age_state(const struct mshv_partition *partition);
+bool mshv_age_answers(const struct mshv_partition *partition);
 
 /* host_access.c */
 bool mshv_host_access_possible(struct mshv_region *region);

@@ -116,7 +116,7 @@ void mshv_partition_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mshv-state:\t%s\n", READ_ONCE(partition->dead) ? "dead" :
 		   READ_ONCE(partition->initialized) ? "active" : "created");
 	seq_printf(m, "mshv-isolated:\t%d\n", partition->isolated);
-	seq_printf(m, "mshv-ageing:\t%s\n", mshv_age_state(partition));
+	seq_printf(m, "mshv-ageing:\t%d\n", mshv_age_answers(partition));
 	seq_printf(m, "mshv-deposited-pages:\t%lld\n",
 		   (long long)atomic64_read(&partition->deposited));
 	for (i = 0; i < MSHV_STAT_COUNT; i++)
