@@ -115,23 +115,6 @@ static uint64_t stat_of(const char *key)
 	return value;
 }
 
-/* What fdinfo says of ageing. */
-static bool state_is(const char *state)
-{
-	char path[64], line[256], wanted[64];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", mshv_vm_fd(mshv_session_vm(session)));
-	snprintf(wanted, sizeof(wanted), "mshv-ageing:\t%s\n", state);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		found |= !strcmp(line, wanted);
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* The cgroup's number and youngest generation on the first node. */
 static enum ktap_result generations(unsigned int *id, unsigned long *oldest, unsigned long *youngest)
 {
@@ -257,10 +240,154 @@ static enum ktap_result finds_nothing_when_off(void)
 
 	CHECK(!host_write(PARAMETERS "ageing", "off"));
 	CHECK_PASS(hot_set(&score, &calls, &questions));
-	CHECK(state_is("off"));
+	CHECK(!stat_of("ageing"));
 	CHECK(!calls && !questions);
 	CHECK(score.recall < 0.5, "%.4f", score.recall);
 	return PASS;
+}
+
+/* A large map is one bit, and asked for as a whole: nothing is split for it. */
+static enum ktap_result large_maps(void)
+{
+	uint64_t calls, large, i, in, hot_in = 0, cold_in = 0;
+	const uint64_t blocks = SIZE / BLOCK;
+
+	CHECK(!host_write(PARAMETERS "harvest_ms", "5000"));
+	CHECK_PASS(open_guest(SIZE, 0));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	large = stat_of("pages-mapped-large");
+	if (large < PAGES)
+		return ktap_skip("%llu of %llu pages in huge ones", (ull)large, (ull)PAGES);
+	CHECK_PASS(age());
+	CHECK_PASS(age());
+	/* A page of each fifth block. */
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 7, PAGES - 7, STRIDE * BLOCK / PAGE, 1));
+	calls = stat_of("age-calls");
+	CHECK_PASS(age());
+	calls = stat_of("age-calls") - calls;
+	CHECK_PASS(evict());
+	for (i = 0; i < blocks; i++) {
+		in = !probe_swapped(memory + i * BLOCK + 7 * PAGE);
+		hot_in += in && i % STRIDE == 0;
+		cold_in += in && i % STRIDE != 0;
+	}
+	ktap_note("%llu of %llu hot blocks in memory, and %llu others; %llu calls for %llu blocks", (ull)hot_in,
+		  (ull)(blocks + STRIDE - 1) / STRIDE, (ull)cold_in, (ull)calls, (ull)blocks);
+	CHECK(hot_in == (blocks + STRIDE - 1) / STRIDE && cold_in <= 1);
+	/* Seven a call, and what is mapped small of the guest's first blocks. */
+	CHECK(calls <= blocks / 7 + 4, "%llu", (ull)calls);
+	return does(GUEST_COMMAND_CHECK, 0, PAGES, 1, 1);
+}
+
+/* ---- a VMM that tracks ---- */
+
+static uint64_t count_bits(enum mshv_access type, enum mshv_access_op op)
+{
+	static uint8_t bits[PAGES / 8];
+	uint64_t i, count = 0;
+
+	memset(bits, 0, sizeof(bits));
+	if (mshv_access_bitmap(mshv_session_vm(session), FIRST_GFN, PAGES, type, op, bits)) {
+		ktap_note("bitmap: %s", mshv_error());
+		return 0;
+	}
+	for (i = 0; i < PAGES; i++)
+		count += bits[i / 8] >> i % 8 & 1;
+	return count;
+}
+
+/* Whoever clears a bit, the other is told of it, too. */
+static enum ktap_result both_are_told(void)
+{
+	uint64_t young, seen;
+
+	CHECK(!host_write(PARAMETERS "harvest_ms", "5000"));
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK(!mshv_track_access(mshv_session_vm(session), true), "%s", mshv_error());
+	count_bits(MSHV_ACCESSED, MSHV_ACCESS_CLEAR);
+	count_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR);
+	CHECK_PASS(age());
+	CHECK_PASS(age());
+	CHECK(count_bits(MSHV_ACCESSED, MSHV_ACCESS_KEEP) == 0);
+
+	/* Linux is first: the VMM still learns what was used, and what was written. */
+	version++;
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, STRIDE, 1));
+	CHECK_PASS(age());
+	seen = count_bits(MSHV_ACCESSED, MSHV_ACCESS_CLEAR);
+	CHECK(seen == HOT, "%llu of %llu accessed", (ull)seen, (ull)HOT);
+	seen = count_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR);
+	CHECK(seen == HOT, "%llu of %llu written", (ull)seen, (ull)HOT);
+
+	/* The VMM is first: Linux still learns it. */
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, PAGES, STRIDE, 1));
+	seen = count_bits(MSHV_ACCESSED, MSHV_ACCESS_CLEAR);
+	CHECK(seen == HOT, "%llu of %llu accessed", (ull)seen, (ull)HOT);
+	young = stat_of("age-young");
+	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	CHECK(young >= HOT && young < HOT + 64, "%llu of %llu", (ull)young, (ull)HOT);
+	CHECK(!mshv_track_access(mshv_session_vm(session), false), "%s", mshv_error());
+	return PASS;
+}
+
+/* ---- a hypervisor that does not tell ---- */
+
+static enum ktap_result refuse(uint16_t status)
+{
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, status));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 1));
+	return PASS;
+}
+
+/* Nothing is wrong with the guest: half of it can go, and comes back. */
+static enum ktap_result half_goes(void)
+{
+	uint64_t out = host_stat("/proc/vmstat", "pswpout");
+
+	host_reclaim("age", SIZE / 2);
+	out = host_stat("/proc/vmstat", "pswpout") - out;
+	CHECK(out >= PAGES / 4, "%llu pages", (ull)out);
+	return does(GUEST_COMMAND_CHECK, 0, PAGES, 1, 1);
+}
+
+static enum ktap_result refusals(void)
+{
+	uint64_t calls;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK_PASS(refuse(HVABI_STATUS_OPERATION_FAILED));
+	CHECK_PASS(age());
+	CHECK(stat_of("age-refused") == 1 && stat_of("age-calls") > 1 && stat_of("ageing") == 1);
+	CHECK_PASS(refuse(HVABI_STATUS_INSUFFICIENT_MEMORY));
+	CHECK_PASS(age());
+	CHECK(stat_of("age-refused") == 2 && stat_of("ageing") == 1);
+	/* Not for this parent: it is asked no more. */
+	CHECK_PASS(refuse(HVABI_STATUS_ACCESS_DENIED));
+	CHECK_PASS(age());
+	CHECK(stat_of("age-refused") == 3 && stat_of("ageing") == 0);
+	calls = stat_of("age-calls");
+	CHECK_PASS(age());
+	CHECK(stat_of("age-calls") == calls);
+	return half_goes();
+}
+
+/* All bits are set, always: a guest that is young for ever could not be reclaimed. */
+static enum ktap_result bits_that_stay(void)
+{
+	unsigned int i;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_GARBAGE_STATES));
+	for (i = 0; i < 16 && stat_of("ageing"); i++)
+		CHECK_PASS(age());
+	ktap_note("noticed after %u passes and %llu calls", i, (ull)stat_of("age-calls"));
+	CHECK(!stat_of("ageing"));
+	return half_goes();
 }
 
 /* ---- under a limit ---- */
@@ -389,6 +516,10 @@ int main(int argc, char **argv)
 	static const struct ktap_test tests[] = {
 		{ "Linux finds the pages that a guest uses", finds_hot },
 		{ "and does not with ageing=off", finds_nothing_when_off },
+		{ "a large map is asked for as a whole", large_maps },
+		{ "Linux and a VMM that tracks are both told", both_are_told },
+		{ "a hypervisor that refuses", refusals },
+		{ "bits that cannot be cleared", bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
 		{ "scan over cold, loop over hot", scan_cold_loop_hot },
 	};
