@@ -55,7 +55,7 @@ extern struct life life;
 
 /* What all lives have met, so that a sweep that meets nothing cannot pass. */
 struct life_met {
-	unsigned int lives, refused, failed, dead, swapped, moved, split;
+	unsigned int lives, refused, failed, dead, swapped, moved, split, aged;
 	int error;			/* of the last step that failed */
 };
 

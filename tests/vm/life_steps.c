@@ -249,6 +249,43 @@ static int ask_statistics(void)
 	return -1;
 }
 
+/*
+ * Linux looks which pages of the VMM are in use: the multi-generation LRU is told to age the sweep's cgroup. A kernel without it,
+ * or without debugfs, asks when it pages out.
+ */
+static int ask_age(void)
+{
+	static char text[1 << 16];
+	unsigned long youngest = 0;
+	char command[64], *line;
+	unsigned int id;
+	ssize_t size;
+	int fd;
+
+	fd = open("/sys/kernel/debug/lru_gen", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	size = read(fd, text, sizeof(text) - 1);
+	text[size > 0 ? size : 0] = 0;
+	line = strstr(text, " /sweep\n");
+	while (line && line > text && line[-1] != '\n')
+		line--;
+	if (!line || sscanf(line, "memcg %u", &id) != 1) {
+		close(fd);
+		return size < 0 ? -1 : 0;
+	}
+	/* The generations of its first node, the youngest last. */
+	line = strchr(strchr(line, '\n') + 1, '\n');
+	while (line && sscanf(line + 1, " %lu", &youngest) == 1)
+		line = strchr(line + 1, '\n');
+	snprintf(command, sizeof(command), "+ %u 0 %lu 200 1", id, youngest);
+	size = write(fd, command, strlen(command));
+	close(fd);
+	if (size > 0)
+		life_met.aged++;
+	return size > 0 ? 0 : -1;
+}
+
 static int drop(void)
 {
 	going(probe_pfn(life.small + PAGE));
@@ -514,6 +551,7 @@ const struct life_step life_movable[] = {
 	{ "use pinned memory", use_pinned, LIFE_NEEDS_GUEST },
 	{ "ask for access bits", ask_access, LIFE_NEEDS_GUEST },
 	{ "ask for statistics", ask_statistics, LIFE_NEEDS_NOBODY },
+	{ "ask for the age of pages", ask_age, LIFE_NEEDS_NOBODY },
 	{ "MADV_DONTNEED", drop, LIFE_NEEDS_NOBODY },
 	{ "MADV_PAGEOUT", page_out, LIFE_NEEDS_NOBODY },
 	{ "swap in", read_swapped, LIFE_NEEDS_GUEST },

@@ -4,6 +4,7 @@
  * own memory once. What must hold then: life.h.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include <hvabi/status.h>
 
@@ -80,6 +81,8 @@ static enum ktap_result calls_fail(void)
 	CHECK(life_met.moved > 0, "no second node?");
 	CHECK(life_met.swapped > 0, "no swap?");
 	CHECK(life_met.split > 0, "no huge pages?");
+	if (!access("/sys/kernel/debug/lru_gen", F_OK))
+		CHECK(life_met.aged > 0, "Linux did not ask");
 	return PASS;
 }
 
