@@ -23,6 +23,8 @@
 
 #define GROUP		"/sys/fs/cgroup/age"
 #define LRU		"/sys/kernel/debug/lru_gen"
+#define DAMON		"/sys/kernel/mm/damon/admin/kdamonds/"
+#define SCHEME		"0/contexts/0/schemes/0/"
 #define PARAMETERS	"/sys/module/mshv_movable/parameters/"
 
 #define GPA		(8ull << 20)
@@ -32,6 +34,8 @@
 #define SIZE		(64ull << 20)
 #define PAGES		(SIZE / PAGE)
 #define HOT		((PAGES + STRIDE - 1) / STRIDE)
+#define MIB		(1ull << 20)
+#define MIB_PAGES	256
 /* Pages of one call. */
 #define RUN		4095
 
@@ -246,6 +250,124 @@ static enum ktap_result finds_nothing_when_off(void)
 	return PASS;
 }
 
+/* ---- DAMON ---- */
+
+static bool __attribute__((format(printf, 2, 3))) damon(const char *text, const char *format, ...)
+{
+	char path[256] = DAMON;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(path + strlen(DAMON), sizeof(path) - strlen(DAMON), format, args);
+	va_end(args);
+	if (!host_write(path, text))
+		return true;
+	ktap_note("%s: %s", path, strerror(errno));
+	return false;
+}
+
+static bool damon_number(uint64_t value, const char *file, unsigned int i)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (ull)value);
+	return damon(text, file, i);
+}
+
+static uint64_t damon_read(const char *file, unsigned int i)
+{
+	char path[256] = DAMON, line[64] = "";
+
+	snprintf(path + strlen(DAMON), sizeof(path) - strlen(DAMON), SCHEME "tried_regions/%u/%s", i, file);
+	return host_read(path, line, sizeof(line)) ? 0 : strtoull(line, NULL, 10);
+}
+
+/* Watches the guest's range, at first a MiB at a time; a scheme that does nothing tells what is accessed. */
+#define WATCHED	(SIZE / MIB)
+
+static bool damon_begin(void)
+{
+	unsigned int i;
+	char pid[16];
+	bool good;
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	/* Newer kernels watch themselves by default, and let nobody else meanwhile. */
+	host_write("/sys/module/damon_stat/parameters/enabled", "N");
+	good = damon("1", "nr_kdamonds") && damon("1", "0/contexts/nr_contexts") &&
+	       damon("fvaddr", "0/contexts/0/operations") && damon("1", "0/contexts/0/targets/nr_targets") &&
+	       damon(pid, "0/contexts/0/targets/0/pid_target") &&
+	       damon_number(WATCHED, "0/contexts/0/targets/0/regions/nr_regions", 0) &&
+	       damon("20000", "0/contexts/0/monitoring_attrs/intervals/sample_us") &&
+	       damon("400000", "0/contexts/0/monitoring_attrs/intervals/aggr_us") &&
+	       damon_number(WATCHED, "0/contexts/0/monitoring_attrs/nr_regions/min", 0) &&
+	       damon_number(2 * WATCHED, "0/contexts/0/monitoring_attrs/nr_regions/max", 0) &&
+	       damon("1", "0/contexts/0/schemes/nr_schemes") && damon("stat", SCHEME "action") &&
+	       damon("18446744073709551615", SCHEME "access_pattern/sz/max") &&
+	       damon("1", SCHEME "access_pattern/nr_accesses/min") &&
+	       damon("1000", SCHEME "access_pattern/nr_accesses/max") &&
+	       damon("4294967295", SCHEME "access_pattern/age/max");
+	for (i = 0; good && i < WATCHED; i++)
+		good = damon_number((uintptr_t)memory + i * MIB, "0/contexts/0/targets/0/regions/%u/start", i) &&
+		       damon_number((uintptr_t)memory + (i + 1) * MIB, "0/contexts/0/targets/0/regions/%u/end", i);
+	return good && damon("on", "0/state");
+}
+
+/* Bytes that it found accessed, and how many of these are below @hot. */
+static bool damon_found(uint64_t hot, uint64_t *found, uint64_t *right)
+{
+	uint64_t start, end;
+	unsigned int i;
+
+	*found = *right = 0;
+	if (!damon("update_schemes_tried_regions", "0/state"))
+		return false;
+	for (i = 0; (end = damon_read("end", i)); i++) {
+		start = damon_read("start", i) - (uintptr_t)memory;
+		end -= (uintptr_t)memory;
+		*found += end - start;
+		if (start < hot)
+			*right += (end < hot ? end : hot) - start;
+	}
+	return true;
+}
+
+static enum ktap_result damon_sees(void)
+{
+	struct guest_mailbox args = { .first_gfn = FIRST_GFN, .stride = 1, .version = 1 };
+	uint64_t hot = 16 * MIB, found = 0, right = 0, calls, questions;
+	bool begun, good = false;
+
+	if (access(DAMON "nr_kdamonds", F_OK))
+		return ktap_skip("no DAMON");
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK_PASS(age());
+	args.pages = hot / PAGE;
+	CHECK(!mshv_session_command(session, 0, GUEST_COMMAND_CHECK, &args), "%s", mshv_error());
+	calls = stat_of("age-calls");
+	questions = stat_of("age-questions");
+	begun = damon_begin();
+	/* The first answers are of the time before. */
+	if (begun)
+		good = damon_found(hot, &found, &right) && damon_found(hot, &found, &right) &&
+		       damon_found(hot, &found, &right);
+	calls = stat_of("age-calls") - calls;
+	questions = stat_of("age-questions") - questions;
+	damon("off", "0/state");
+	damon("0", "nr_kdamonds");
+	mshv_session_stop(session, 0);
+	CHECK(mshv_session_wait(session, 0, patience) == GUEST_STATUS_OK, "%s", mshv_error());
+	ktap_note("%llu KiB found accessed, %llu of them right, of %llu; %llu questions, %llu calls", (ull)found >> 10,
+		  (ull)right >> 10, (ull)hot >> 10, (ull)questions, (ull)calls);
+	CHECK(good);
+	CHECK(right >= hot / 100 * 99 && right >= found / 100 * 95);
+	CHECK(calls * 2 < questions);
+	return PASS;
+}
+
+/* ---- large maps ---- */
+
 /* A large map is one bit, and asked for as a whole: nothing is split for it. */
 static enum ktap_result large_maps(void)
 {
@@ -433,9 +555,6 @@ static enum ktap_result limit(uint64_t bytes)
 	return PASS;
 }
 
-#define MIB		(1ull << 20)
-#define MIB_PAGES	256
-
 /*
  * Loops three times over @hot MiB for each @slice MiB of memory that it takes for the first time. What Linux has to swap in is hot:
  * it should not have gone.
@@ -516,6 +635,7 @@ int main(int argc, char **argv)
 	static const struct ktap_test tests[] = {
 		{ "Linux finds the pages that a guest uses", finds_hot },
 		{ "and does not with ageing=off", finds_nothing_when_off },
+		{ "DAMON finds them", damon_sees },
 		{ "a large map is asked for as a whole", large_maps },
 		{ "Linux and a VMM that tracks are both told", both_are_told },
 		{ "a hypervisor that refuses", refusals },
