@@ -219,7 +219,15 @@ static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int you
 		WRITE_ONCE(age->refused, true);
 }
 
-/* The run that a page is in. */
+/* A page lies in a large leaf, and not in the block that is looked for. */
+static bool is_large(const struct mshv_region *region, u64 gfn, unsigned long wanted)
+{
+	unsigned long block = mshv_region_block(region, gfn);
+
+	return block != wanted && test_bit(block, region->large);
+}
+
+/* The run that a page is in. The page itself is always in it. */
 static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end)
 {
 	unsigned long block = mshv_region_block(region, gfn);
@@ -232,10 +240,10 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
 	}
 	*first = gfn - (gfn - region->gfn) % MSHV_AGE_RUN;
 	*end = min(*first + MSHV_AGE_RUN, mshv_region_end(region));
-	/* No part of a large leaf. */
-	if (test_bit(mshv_region_block(region, *first), region->large))
+	/* No part of a large leaf. That of the page was none; it may be one by now, and is asked for in part. */
+	if (is_large(region, *first, block))
 		*first = round_up(*first, MSHV_BLOCK_PAGES);
-	if (test_bit(mshv_region_block(region, *end - 1), region->large))
+	if (is_large(region, *end - 1, block))
 		*end = round_down(*end, MSHV_BLOCK_PAGES);
 }
 
@@ -389,10 +397,10 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 	gfn = max(gfn, mshv_block_gfn(region, block));
 	if (test_bit(block, region->large))
 		gfn = mshv_block_gfn(region, block);
+	if (test_bit(last, region->large))
+		end = mshv_block_gfn(region, last + 1);
 	if (end - gfn > MSHV_AGE_RUN)
 		end = round_down(gfn + MSHV_AGE_RUN, MSHV_BLOCK_PAGES);
-	else if (test_bit(last, region->large))
-		end = min(mshv_block_gfn(region, last + 1), gfn + MSHV_AGE_BLOCKS * MSHV_BLOCK_PAGES);
 	spin_lock(&region->partition->age.lock);
 	harvest(region, gfn, end, &young);
 	spin_unlock(&region->partition->age.lock);
