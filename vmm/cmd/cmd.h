@@ -30,6 +30,8 @@ int cmd_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cmd_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Whether the device is not there; if so, says it. */
 bool cmd_no_driver(const char *verb);
+/* The same, or if it is a driver that keeps no counters. */
+bool cmd_no_counters(const char *verb);
 
 enum cmd_kind {
 	CMD_SET,	/* no argument: true */

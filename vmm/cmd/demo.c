@@ -151,7 +151,7 @@ static int check_args(const struct demo *demo, int argc, char **argv)
 		if (row == DEMO_ROWS)
 			return cmd_usage_error("%s: no such row: %s", argv[0], argv[i]);
 	}
-	return cmd_no_driver(argv[0]) ? 1 : CMD_GO_ON;
+	return cmd_no_counters(argv[0]) ? 1 : CMD_GO_ON;
 }
 
 int cmd_demo(int argc, char **argv)

@@ -68,6 +68,16 @@ bool cmd_no_driver(const char *verb)
 	return true;
 }
 
+bool cmd_no_counters(const char *verb)
+{
+	if (cmd_no_driver(verb))
+		return true;
+	if (!access("/sys/module/mshv_movable", F_OK))
+		return false;
+	cmd_error("%s: the driver that is loaded keeps no counters of guests (mshv_movable does)", verb);
+	return true;
+}
+
 int cmd_usage_error(const char *format, ...)
 {
 	va_list args;

@@ -72,6 +72,8 @@ int cmd_regions(int argc, char **argv)
 		ret = cmd_no_operands(argc, argv);
 	if (ret != CMD_GO_ON)
 		return ret;
+	if (cmd_no_counters("regions"))
+		return 1;
 	count = stat_read((pid_t)pid, &partitions);
 	if (count < 0)
 		return cmd_error("regions: /proc/%" PRIu64 ": %s", pid, strerror(errno));

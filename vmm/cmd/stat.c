@@ -171,7 +171,7 @@ int cmd_stat(int argc, char **argv)
 
 	if (ret != CMD_GO_ON)
 		return ret;
-	if (cmd_no_driver("stat"))
+	if (cmd_no_counters("stat"))
 		return 1;
 	return o.log ? log_lines(&o) : once(&o);
 }

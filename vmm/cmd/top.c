@@ -146,6 +146,8 @@ int cmd_top(int argc, char **argv)
 
 	if (ret != CMD_GO_ON)
 		return ret;
+	if (cmd_no_counters("top"))
+		return 1;
 	ret = 0;
 	/* The first look is what they did since they were made. */
 	for (uint64_t i = 0; !ret && (!o.count || i < o.count); i++) {

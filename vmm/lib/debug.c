@@ -18,6 +18,9 @@ static int debug_call(struct mshv_vm *vm, uint16_t code, void *in, size_t in_siz
 		return 0;
 	if (status == HVABI_STATUS_INVALID_HYPERCALL_CODE)
 		return mshv_fail_because(ENOTTY, "not the bundled hypervisor");
+	if (!status && errno == EINVAL)
+		return mshv_fail_because(EINVAL, "debug calls: this driver does not pass them on "
+					 "(mshv_movable does with debug_hypercalls=1)");
 	return -1;
 }
 

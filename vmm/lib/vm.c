@@ -204,9 +204,29 @@ static uint8_t memory_bits(unsigned int flags)
 	return bits;
 }
 
+/* EINVAL has many reasons; that the driver has no such regions is one that the VMM cannot mend. */
+static bool no_extensions(struct mshv_vm *vm)
+{
+	uint64_t id;
+	int error = errno;
+	bool none = error == EINVAL && mshv_stat(vm, "partition", &id);
+
+	errno = error;
+	return none;
+}
+
+static int no_such_region(const char *what)
+{
+	return mshv_fail_because(EINVAL, "%s: the driver that is loaded has no such thing (mshv_movable has)", what);
+}
+
 static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
 {
-	if (set_memory(vm, r->gpa, r->host, r->size, memory_bits(flags)) < 0)
+	int ret = set_memory(vm, r->gpa, r->host, r->size, memory_bits(flags));
+
+	if (ret < 0 && flags & MSHV_MEMORY_PINNED && no_extensions(vm))
+		return no_such_region("pinned guest memory");
+	if (ret < 0)
 		return mshv_fail("add guest memory 0x%llx + 0x%llx",
 				 (unsigned long long)r->gpa, (unsigned long long)r->size);
 	pthread_mutex_lock(&vm->lock);
@@ -276,7 +296,11 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 		       unsigned int flags)
 {
-	if (set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_CHANGE) < 0)
+	int ret = set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_CHANGE);
+
+	if (ret < 0 && no_extensions(vm))
+		return no_such_region("guest memory that changes its kind");
+	if (ret < 0)
 		return mshv_fail("make guest memory 0x%llx + 0x%llx %s", (unsigned long long)gpa,
 				 (unsigned long long)size,
 				 flags & MSHV_MEMORY_PINNED ? "pinned" : "movable");
@@ -287,10 +311,14 @@ int mshv_region_replace(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t s
 			unsigned int flags)
 {
 	struct region *r;
+	int ret;
 
 	if (check_range(gpa, size))
 		return -1;
-	if (set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_REPLACE) < 0)
+	ret = set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_REPLACE);
+	if (ret < 0 && no_extensions(vm))
+		return no_such_region("guest memory that is replaced");
+	if (ret < 0)
 		return mshv_fail("replace guest memory 0x%llx by 0x%llx bytes",
 				 (unsigned long long)gpa, (unsigned long long)size);
 	pthread_mutex_lock(&vm->lock);
