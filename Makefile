@@ -33,12 +33,13 @@ GUEST_ARGS ?= --memory 512M --cpus 2
 
 scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
 
-.PHONY: help fetch build run test test-debug shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
 	@echo 'make test       build everything and run the tests (T=name: only that one)'
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
+	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make guest      a Linux guest with a shell, in the parent partition'
 	@echo 'make build      only build'
@@ -88,6 +89,22 @@ test-debug: build
 	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
 		VM_ARGS='--kernel $(debug_kernel)/bzImage --modules $(debug_kernel)/modules --driver $(debug)/driver/debug/mshv_movable.ko' \
 		tests/run --in-parent
+
+# Linux's own driver on our hypervisor (tests/vm/peer.cfg), and a choice of our driver's tests on the same kernel;
+# T=all: all of them. What is built here is one driver more, and the test module.
+peer_kernel = $(O)/kernel/peer-$(or $(PEER_KVER),7.3)
+peer_part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=peer KDIR=$(peer_kernel)/headers V=$(V)
+peer_tests := peer region ioctl lifecycle misbehave swap dirty pin races waits limits module events rawcall \
+	replay cases client-rust-vmm guest-cpu guest-apic
+
+test-peer: build
+	$(Q)rig/kernel peer
+	$(call peer_part,driver)
+	$(call peer_part,tests) $(O)/tests/vm/mshv_rawcall.ko
+	$(Q)VARIANT=peer T= \
+		VM_ARGS='--kernel $(peer_kernel)/bzImage --modules $(peer_kernel)/modules --driver $(O)/driver/peer/mshv_movable.ko' \
+		tests/run --in-parent --config tests/vm/peer.cfg --config tests/vm/tests.cfg \
+		$(if $(filter all,$(T)),,$(or $(T),$(peer_tests)))
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
