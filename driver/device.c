@@ -17,8 +17,6 @@
 #include <linux/ioport.h>
 #include <linux/mm.h>
 
-#include <asm/e820/api.h>
-
 #include "compat.h"
 #include "mshv.h"
 
@@ -31,18 +29,36 @@ bool mshv_vma_is_device(const struct vm_area_struct *vma)
 	return vma->vm_flags & (VM_IO | VM_PFNMAP);
 }
 
+struct resource_look {
+	u64 start, end;
+	bool device;
+};
+
+/* The outermost resource: a device, or the window of a bus, has no descriptor; what firmware or memmap= reserve has. */
+static int look_at_resource(struct resource *resource, void *arg)
+{
+	struct resource_look *look = arg;
+
+	look->device = resource->desc == IORES_DESC_NONE && !(resource->flags & IORESOURCE_SYSRAM) &&
+		       resource->start <= look->start && resource->end >= look->end;
+	return 1;
+}
+
 /**
  * mshv_pfn_is_ram() - a page number is one of RAM, also of RAM that Linux was told to leave alone
  * @pfn: page number
  *
- * For the former Linux's resources say so, for the latter (memmap= on the command line) only the
- * firmware's map does.
+ * RAM is what is not known as a device: of RAM that is left alone (memmap=, mem= on the command line)
+ * Linux's resources say that it is reserved, or nothing. (The firmware's own map is for no module
+ * but KVM in newer kernels.) A device in a range that firmware has reserved is taken for RAM.
  */
 bool mshv_pfn_is_ram(unsigned long pfn)
 {
 	u64 start = (u64)pfn << PAGE_SHIFT;
+	struct resource_look look = { .start = start, .end = start + PAGE_SIZE - 1 };
 
-	return page_is_ram(pfn) || e820__mapped_raw_any(start, start + PAGE_SIZE, E820_TYPE_RAM);
+	walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_MEM, look.start, look.end, &look, look_at_resource);
+	return !look.device;
 }
 
 /**
