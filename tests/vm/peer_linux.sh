@@ -24,7 +24,7 @@ said $? "$sum" "guest: ended with 0"
 report $? "its disk"
 
 # Half of its memory out to swap, while it checks it.
-run_linux $out 'memtester 64M 1 >/dev/null; echo guest: memtester $?' -m 256M -c 2 &
+run_linux $out 'memtester 16M 1 >/dev/null; echo guest: memtester $?' -m 256M -c 2 &
 guest=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	sleep 3
