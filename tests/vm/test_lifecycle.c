@@ -147,6 +147,7 @@ static enum ktap_result lent_is_offline(void)
 	static const uint8_t zeros[PAGE];
 	static uint8_t page[PAGE];
 	int64_t before, lent, offline;
+	bool no_kcore = access("/proc/kcore", F_OK);
 	struct probe probe;
 	uint64_t last = 0;
 	int ret;
@@ -160,14 +161,14 @@ static enum ktap_result lent_is_offline(void)
 	/* The driver has a few more in reserve. */
 	CHECK(lent > 0 && offline >= lent && offline <= lent + 16);
 	memset(page, 1, PAGE);
-	ret = read_kcore(last, page);
+	ret = no_kcore ? 0 : read_kcore(last, page);
 	CHECK(!ret, "%s", strerror(ret));
-	CHECK(!memcmp(page, zeros, PAGE), "read from a page that is lent");
+	CHECK(no_kcore || !memcmp(page, zeros, PAGE), "read from a page that is lent");
 	probe_close(&probe);
 	offline = offline_pages(&last);
 	CHECK(offline == before, "%lld pages offline, before %lld", (long long)offline,
 	      (long long)before);
-	return PASS;
+	return no_kcore ? ktap_skip("marked right, but this kernel has no /proc/kcore to read") : PASS;
 }
 
 /* A partition in each stage of its youth, closed there. */
