@@ -119,7 +119,7 @@ static uint64_t stat_of(const char *key)
 	return value;
 }
 
-/* The cgroup's number and youngest generation on the first node. */
+/* The cgroup's number, and its generations on the first node: the machine has one (tests.cfg). */
 static enum ktap_result generations(unsigned int *id, unsigned long *oldest, unsigned long *youngest)
 {
 	char line[256], path[128];
