@@ -33,6 +33,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -44,7 +45,7 @@
 #define MSHV_AGE_RUN		4095u
 /* Large leaves of a call. */
 #define MSHV_AGE_BLOCKS		(MSHV_AGE_RUN / MSHV_BLOCK_PAGES)
-/* Refusals in a row that are taken for all that will come. */
+/* Refusals in a row, a tenth of a second apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
 /*
  * Small leaves that a guest does not touch between two calls in a row; and how often it happens before
@@ -145,6 +146,24 @@ static unsigned int collect(struct mshv_partition *partition, const struct part 
 	return young;
 }
 
+/* Every page of a run that is refused asks again: in a short time that is one refusal. */
+static void note_status(struct mshv_partition *partition, u16 status)
+{
+	struct mshv_age *age = &partition->age;
+
+	if (status == HVABI_STATUS_SUCCESS) {
+		age->refusals = 0;
+		return;
+	}
+	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
+	if (!age->refusals || time_after(jiffies, age->refused_at + HZ / 10)) {
+		age->refusals++;
+		age->refused_at = jiffies;
+	}
+	if (mshv_status_is_final(status) || age->refusals >= MSHV_AGE_REFUSALS)
+		WRITE_ONCE(age->refused, true);
+}
+
 /* A range of at most 4095 pages, once. Returns how many pages there is an answer for. */
 static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, unsigned int *young)
 {
@@ -170,13 +189,7 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, unsign
 	mshv_hypercall_end();
 
 	mshv_count_partition(partition, MSHV_STAT_AGE_CALLS, 1);
-	if (status == HVABI_STATUS_SUCCESS) {
-		partition->age.refusals = 0;
-	} else {
-		mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
-		if (mshv_status_is_final(status) || ++partition->age.refusals >= MSHV_AGE_REFUSALS)
-			WRITE_ONCE(partition->age.refused, true);
-	}
+	note_status(partition, status);
 	trace_age(partition->id, gfn, end - gfn, done, *young, status);
 	return done;
 }
@@ -341,8 +354,8 @@ static bool ask(struct mshv_partition *partition, unsigned long start, unsigned 
  * mshv_age_clear() - mmu_notifier_ops.clear_young and .clear_flush_young
  * @notifier: of the partition
  * @mm: its address space
- * @start: first address
- * @end: address after the last one: a page, or what one entry maps
+ * @start: an address; DAMON's lie anywhere in a page
+ * @end: @start and the size of a page, or of what one entry maps
  *
  * Context: under a page-table lock.
  *
@@ -351,7 +364,12 @@ static bool ask(struct mshv_partition *partition, unsigned long start, unsigned 
 mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_struct *mm,
 				   unsigned long start, unsigned long end)
 {
-	return ask(container_of(notifier, struct mshv_partition, notifier), start, end, true);
+	unsigned long size = end - start;
+
+	/* One entry is asked about: the neighbour's bit is another's. */
+	if (is_power_of_2(size))
+		start &= ~(size - 1);
+	return ask(container_of(notifier, struct mshv_partition, notifier), start, start + size, true);
 }
 
 /**
@@ -367,6 +385,7 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address)
 {
+	address &= PAGE_MASK;
 	return ask(container_of(notifier, struct mshv_partition, notifier), address,
 		   address + PAGE_SIZE, false);
 }
@@ -410,14 +429,11 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 /**
  * mshv_age_cleared() - a VMM has cleared the accessed bit of a page in the hypervisor
  * @table: of the page's block
- * @partition: child
  * @index: page of the block
  *
- * Context: map_lock is held.
+ * Context: map_lock and age.lock are held.
  */
-void mshv_age_cleared(struct mshv_partition *partition, struct mshv_table *table, unsigned int index)
+void mshv_age_cleared(struct mshv_table *table, unsigned int index)
 {
-	spin_lock(&partition->age.lock);
 	__set_bit(index, table->young);
-	spin_unlock(&partition->age.lock);
 }

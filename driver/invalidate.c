@@ -171,6 +171,9 @@ static void keep_age(struct mshv_region *region, u64 gfn, u64 end, enum mmu_noti
 {
 	if (event == MMU_NOTIFY_UNMAP || event == MMU_NOTIFY_RELEASE || end - gfn == 1)
 		return;
+	/* What splits or collapses is one block; more of it is a VMM that discards, with nothing to remember. */
+	if (event == MMU_NOTIFY_CLEAR && end - gfn > MSHV_BLOCK_PAGES)
+		return;
 	while (gfn < end) {
 		gfn = mshv_age_keep(region, gfn, end);
 		if (may_sleep)

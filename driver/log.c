@@ -106,8 +106,8 @@ static bool merge_bit(unsigned long *bits, unsigned int i, bool clear, bool set)
 }
 
 /* The pages of one block. */
-static void merge_block(struct mshv_partition *partition, struct mshv_table *table,
-			unsigned int first, unsigned int pages, u64 flags, u8 *states)
+static void merge_block(struct mshv_table *table, unsigned int first, unsigned int pages, u64 flags,
+			u8 *states)
 {
 	unsigned int i;
 
@@ -115,7 +115,7 @@ static void merge_block(struct mshv_partition *partition, struct mshv_table *tab
 		/* Linux has not been told of it. */
 		if (flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED &&
 		    states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED)
-			mshv_age_cleared(partition, table, first + i);
+			mshv_age_cleared(table, first + i);
 		if (merge_bit(table->accessed, first + i, flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED,
 			      flags & HVABI_GPA_ACCESS_SET_ACCESSED))
 			states[i] |= HVABI_GPA_ACCESS_STATE_ACCESSED;
@@ -165,9 +165,12 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 		if (ret)
 			return ret;
 		read_lock(&partition->map_lock);
+		/* A harvest that has cleared a bit in the hypervisor has not put it here yet: wait for it. */
+		spin_lock(&partition->age.lock);
 		table = mshv_table(partition, gfn);
 		if (table)
-			merge_block(partition, table, first, n, flags, states);
+			merge_block(table, first, n, flags, states);
+		spin_unlock(&partition->age.lock);
 		read_unlock(&partition->map_lock);
 	}
 	return 0;

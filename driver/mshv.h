@@ -164,7 +164,7 @@ struct mshv_table {
 /**
  * struct mshv_age - how Linux's questions about the age of pages are answered
  * @lock: one question at a time; spinning, held for a hypercall
- * @refusals: calls refused in a row
+ * @refusals: calls refused in a row, each some time (@refused_at, jiffies) after the one before
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
@@ -172,6 +172,7 @@ struct mshv_table {
 struct mshv_age {
 	spinlock_t lock;
 	unsigned int refusals;
+	unsigned long refused_at;
 	unsigned int doubts;
 	bool proved;
 	bool refused;
@@ -634,8 +635,7 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address);
 u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
-void mshv_age_cleared(struct mshv_partition *partition, struct mshv_table *table,
-		      unsigned int index);
+void mshv_age_cleared(struct mshv_table *table, unsigned int index);
 bool mshv_age_answers(const struct mshv_partition *partition);
 
 /* host_access.c */

@@ -111,6 +111,24 @@ void vp_set_tsc(struct vp *vp, u64 value)
 	deadline_update(vp);
 }
 
+void clock_left(struct partition *p)
+{
+	struct partition_clock *c = &p->clock;
+	u64 seen = platform_tsc() - c->stopped;
+
+	if (c->frozen && seen > c->frozen_at)
+		c->frozen_at = seen;
+}
+
+/* A processor that was called out and has not left yet sees the time until now. */
+static void thaw(struct partition *p)
+{
+	for (u32 i = 0; i < MAX_VPS; i++)
+		if (p->vps[i] && p->vps[i]->running)
+			clock_left(p);
+	p->clock.stopped = platform_tsc() - p->clock.frozen_at;
+}
+
 void clock_freeze(struct cpu *cpu, struct partition *p, bool freeze)
 {
 	struct partition_clock *c = &p->clock;
@@ -120,7 +138,7 @@ void clock_freeze(struct cpu *cpu, struct partition *p, bool freeze)
 	if (freeze)
 		c->frozen_at = clock_now(p);
 	else
-		c->stopped = platform_tsc() - c->frozen_at;
+		thaw(p);
 	c->frozen = freeze;
 	update_all(p);
 	for (u32 i = 0; i < MAX_VPS; i++) {
@@ -131,15 +149,6 @@ void clock_freeze(struct cpu *cpu, struct partition *p, bool freeze)
 		else if (vp && !freeze && !vp->running && !vp_suspended(vp))
 			vp_signal(cpu, vp);
 	}
-}
-
-void clock_left(struct partition *p)
-{
-	struct partition_clock *c = &p->clock;
-	u64 seen = platform_tsc() - c->stopped;
-
-	if (c->frozen && seen > c->frozen_at)
-		c->frozen_at = seen;
 }
 
 /* Processors whose TSCs differ cannot share a page: sequence 0 sends them to the counter (TLFS 12.7). */
@@ -158,6 +167,8 @@ bool clock_page_refresh(struct partition *p, u64 *gpa)
 		.tsc_scale = time_scale(), .tsc_offset = 0 - c->zero,
 	};
 	u64 where = align_down(p->reference_tsc_msr, PAGE_SIZE);
+	const u32 invalid = 0;
+	u32 sequence = 0;
 
 	if (!c->page_stale || !(p->reference_tsc_msr & HVABI_MSR_PAGE_ENABLE)) {
 		c->page_stale = false;
@@ -165,13 +176,16 @@ bool clock_page_refresh(struct partition *p, u64 *gpa)
 	}
 	/* Neither 0 nor all ones, which an older interface had for "invalid". */
 	if (one_tsc(p))
-		page.tsc_sequence = c->page_sequence + 1 < 0xffffffffu ? c->page_sequence + 1 : 1;
-	if (write_guest(p, where, &page, sizeof(page)) != HVABI_TRANSLATE_SUCCESS) {
+		sequence = c->page_sequence + 1 < 0xffffffffu ? c->page_sequence + 1 : 1;
+	/* Another processor may be reading: nothing there is valid until all of it is. */
+	if (write_guest(p, where, &invalid, sizeof(invalid)) != HVABI_TRANSLATE_SUCCESS) {
 		*gpa = where;
 		return false;
 	}
-	if (page.tsc_sequence)
-		c->page_sequence = page.tsc_sequence;
+	write_guest(p, where, &page, sizeof(page));
+	write_guest(p, where, &sequence, sizeof(sequence));
+	if (sequence)
+		c->page_sequence = sequence;
 	c->page_stale = false;
 	return true;
 }

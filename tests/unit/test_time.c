@@ -512,6 +512,15 @@ static void what_was_seen_is_not_taken_back(void **state)
 	assert_int_equal(vp_tsc(vp), saw);
 	clock_left(p);
 	assert_int_equal(vp_tsc(vp), saw);
+	/* Nor where time goes on before it has left. */
+	vp->running = true;
+	clock_freeze(&mock_cpus[0], p, true);
+	mock_tsc += 1000;
+	saw = vp_tsc(vp) + 1000;
+	clock_freeze(&mock_cpus[0], p, false);
+	vp->running = false;
+	clock_left(p);
+	assert_int_equal(vp_tsc(vp), saw);
 }
 
 static uint64_t page_reference(const struct hvabi_reference_tsc_page *page, uint64_t tsc)
