@@ -12,7 +12,8 @@
  *
  * Whoever asks for a page that is fresh is answered from the table, and the page is fresh no more. So a
  * pass over a guest costs one call a run, in whatever order it goes; and who asks for one page twice has
- * the hypervisor asked twice, because the guest may have used it in between.
+ * the hypervisor asked twice, because the guest may have used it in between. But a run rests for a moment
+ * after a harvest: who looks for pages to take, and comes back before that, finds the page old.
  *
  * Runs are cut at fixed places, 4095 pages each: 65 calls for 1 GiB. Changing the bit of a large leaf for
  * a part of its pages may split it, so a leaf is always asked for as a whole: large ones go seven in a call.
@@ -29,6 +30,10 @@
  *	  be cleared, would make every page young for ever, and nothing could be reclaimed: then, and with
  *	  ageing=off, Linux is told "old" and has its own page tables to judge by, as if there were no
  *	  question. fdinfo says so.
+ *	- Linux can always take something. A guest that uses all it has, faster than Linux looks, would be
+ *	  young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM for want of a
+ *	  page. Bits in page tables never get so bad: a processor sets them again only after its TLB has
+ *	  forgotten the page. That is why runs rest, and why some answers are withheld (withhold()).
  *	- Of memory that the guest has never had nothing is kept, and nobody is asked.
  */
 #include <linux/bitmap.h>
@@ -53,6 +58,11 @@
  */
 #define MSHV_AGE_PROOF		2048
 #define MSHV_AGE_DOUBTS		16
+/* Milliseconds before a run is harvested again for somebody who looks for pages to take. */
+#define MSHV_AGE_REST		10
+/* Pages that are said to be old, when all were young for two rounds; and the least that counts for two. */
+#define MSHV_AGE_WITHHELD	64
+#define MSHV_AGE_ROUNDS		2048
 
 static bool ageing = true;
 
@@ -115,15 +125,27 @@ static struct part part_of(struct mshv_region *region, u64 gfn, u64 end)
 	};
 }
 
-static bool recent(const struct mshv_table *table)
+/* A block may lie in two runs, and these are neighbours: one is odd. */
+static unsigned int odd(const struct mshv_region *region, u64 gfn)
 {
-	return time_before_eq(jiffies, table->harvested + msecs_to_jiffies(READ_ONCE(harvest_ms)));
+	return (gfn - region->gfn) / MSHV_AGE_RUN % 2;
 }
 
-/* One part of a harvest goes to its table. Returns the pages that were accessed. */
-static unsigned int collect(struct mshv_partition *partition, const struct part *part,
-			    const u8 *states)
+/* The run of a page was harvested in the last so many milliseconds. */
+static bool recent(const struct mshv_region *region, const struct mshv_table *table, u64 gfn,
+		   unsigned int ms)
 {
+	return time_before_eq(jiffies, table->harvested[odd(region, gfn)] + msecs_to_jiffies(ms));
+}
+
+/*
+ * One part of a harvest goes to its table. @whole: it is all that the run has of the block. Returns the
+ * pages that were accessed.
+ */
+static unsigned int collect(struct mshv_region *region, u64 gfn, const struct part *part,
+			    const u8 *states, bool whole)
+{
+	struct mshv_partition *partition = region->partition;
 	struct mshv_table *table = part->table;
 	unsigned int i, young = 0;
 
@@ -138,10 +160,11 @@ static unsigned int collect(struct mshv_partition *partition, const struct part 
 			set_bit(i, table->accessed);
 		young++;
 	}
-	/* What another run has of the block is believed no longer than it would be without this one. */
-	if (!recent(table))
-		bitmap_zero(table->fresh, MSHV_BLOCK_PAGES);
-	table->harvested = jiffies;
+	/* The date is that of all pages of the run, so a part of them does not change it. */
+	if (whole)
+		table->harvested[odd(region, gfn)] = jiffies;
+	if (whole && part->end - part->first == MSHV_BLOCK_PAGES)
+		table->harvested[!odd(region, gfn)] = jiffies;
 	bitmap_set(table->fresh, part->first, part->end - part->first);
 	return young;
 }
@@ -164,8 +187,12 @@ static void note_status(struct mshv_partition *partition, u16 status)
 		WRITE_ONCE(age->refused, true);
 }
 
-/* A range of at most 4095 pages, once. Returns how many pages there is an answer for. */
-static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, unsigned int *young)
+/*
+ * A range of at most 4095 pages, once. @whole: of each block it has what the run has. Returns how many pages
+ * there is an answer for.
+ */
+static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool whole,
+			    unsigned int *young)
 {
 	struct mshv_partition *partition = region->partition;
 	struct hvabi_input_get_gpa_pages_access_state *input;
@@ -184,7 +211,7 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, unsign
 				     states);
 	for (at = gfn; at < gfn + done; at += part.end - part.first) {
 		part = part_of(region, at, gfn + done);
-		*young += collect(partition, &part, states + (at - gfn));
+		*young += collect(region, at, &part, states + (at - gfn), whole && done == end - gfn);
 	}
 	mshv_hypercall_end();
 
@@ -226,7 +253,7 @@ static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int you
 	if (young >= small && small < MSHV_AGE_PROOF)
 		return;
 	if (young >= small)
-		harvest(region, gfn, end, &young);
+		harvest(region, gfn, end, true, &young);
 	age->proved = young < small;
 	if (!age->proved && ++age->doubts >= MSHV_AGE_DOUBTS)
 		WRITE_ONCE(age->refused, true);
@@ -267,50 +294,89 @@ static bool harvest_around(struct mshv_region *region, u64 gfn)
 	u64 first, end;
 
 	choose_run(region, gfn, &first, &end);
-	done = harvest(region, first, end, &young);
+	done = harvest(region, first, end, true, &young);
 	if (done == end - first)
 		prove(region, first, end, young);
 	return gfn < first + done;
 }
 
-/* First page of a part that the child has and of which there is no fresh answer. */
-static unsigned int find_unknown(struct mshv_region *region, const struct part *part)
+/*
+ * First page of a part that the child has and of which the hypervisor has to be asked. @resting: only where
+ * the last harvest is some time ago.
+ */
+static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const struct part *part, bool resting)
 {
 	const struct mshv_table *table = part->table;
-	bool large = test_bit(part->block, region->large), known = recent(table);
-	unsigned int i;
+	bool large = test_bit(part->block, region->large);
+	unsigned int i, ms;
 
 	if (!test_bit(part->block, region->mapped))
 		return part->end;
-	for (i = part->first; i < part->end; i++)
-		if ((large || test_bit(i, table->mapped)) && !(known && test_bit(i, table->fresh)))
+	for (i = part->first; i < part->end; i++, gfn++) {
+		if (!large && !test_bit(i, table->mapped))
+			continue;
+		ms = test_bit(i, table->fresh) ? READ_ONCE(harvest_ms) : 0;
+		if (resting)
+			ms = max(ms, MSHV_AGE_REST);
+		if (!ms || !recent(region, table, gfn, ms))
 			break;
+	}
 	return i;
+}
+
+/*
+ * Linux goes round, everything is young, and nothing was taken: has it been round twice? Then a page came
+ * twice again. Which one that will be is not known before, so the page that is looked for moves on, ever
+ * later (Brent's way to find a cycle). Returns whether this one has to be old.
+ */
+static bool withhold(struct mshv_age *age, u64 gfn)
+{
+	if (age->withheld) {
+		age->withheld--;
+		return true;
+	}
+	age->spared++;
+	if (gfn == age->landmark && ++age->rounds >= 2 && age->spared >= MSHV_AGE_ROUNDS) {
+		mshv_age_taken(age);
+		age->withheld = MSHV_AGE_WITHHELD;
+	} else if (age->spared >= age->move_on) {
+		age->landmark = gfn;
+		age->rounds = 0;
+		age->move_on = 2 * age->spared;
+	}
+	return false;
 }
 
 /* A question about pages of one block. map_lock is held. */
 static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *part, bool clear)
 {
+	struct mshv_age *age = &region->partition->age;
 	struct mshv_table *table = part->table;
 	bool young, refused = false;
-	unsigned int i;
+	unsigned int i, runs;
 
 	if (!table)
 		return false;
-	spin_lock(&region->partition->age.lock);
+	spin_lock(&age->lock);
 	young = find_next_bit(table->young, part->end, part->first) < part->end;
 	/* Who clears wants to hear later of what comes after, and of nothing that was before. */
-	if (!young || clear) {
-		i = find_unknown(region, part);
-		if (i < part->end)
-			refused = !harvest_around(region, gfn + i - part->first);
+	for (runs = 0; (!young || clear) && runs < 2 && !refused; runs++) {
+		i = find_unknown(region, gfn, part, clear);
+		if (i == part->end)
+			break;
+		refused = !harvest_around(region, gfn + i - part->first);
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}
 	if (clear)
 		bitmap_clear(table->young, part->first, part->end - part->first);
 	bitmap_clear(table->fresh, part->first, part->end - part->first);
-	spin_unlock(&region->partition->age.lock);
-	return young || (refused && !READ_ONCE(region->partition->age.refused));
+	young |= refused && !READ_ONCE(age->refused);
+	if (young && clear && withhold(age, gfn)) {
+		mshv_count_partition(region->partition, MSHV_STAT_AGE_WITHHELD, 1);
+		young = false;
+	}
+	spin_unlock(&age->lock);
+	return young;
 }
 
 /* map_lock is held. */
@@ -421,7 +487,7 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 	if (end - gfn > MSHV_AGE_RUN)
 		end = round_down(gfn + MSHV_AGE_RUN, MSHV_BLOCK_PAGES);
 	spin_lock(&region->partition->age.lock);
-	harvest(region, gfn, end, &young);
+	harvest(region, gfn, end, false, &young);
 	spin_unlock(&region->partition->age.lock);
 	return end;
 }
@@ -436,4 +502,18 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 void mshv_age_cleared(struct mshv_table *table, unsigned int index)
 {
 	__set_bit(index, table->young);
+}
+
+/**
+ * mshv_age_taken() - Linux has got pages of the guest: what it is told does not keep it from that
+ * @age: of the partition
+ *
+ * Context: map_lock is held for writing, or the lock of @age.
+ */
+void mshv_age_taken(struct mshv_age *age)
+{
+	age->spared = 0;
+	age->rounds = 0;
+	age->move_on = MSHV_AGE_ROUNDS / 2;
+	age->landmark = U64_MAX;
 }

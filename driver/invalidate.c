@@ -200,6 +200,9 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 		keep_age(region, gfn, gfn_end, event, may_sleep);
 		mshv_zap(region, gfn, gfn_end, may_sleep, &zapped);
 	}
+	/* So reclaim takes pages, among others. */
+	if (zapped.pages && event == MMU_NOTIFY_CLEAR)
+		mshv_age_taken(&region->partition->age);
 	if (!first && !zapped.calls)
 		return;
 	mshv_count_invalidation(region, event, zapped.pages);
@@ -292,6 +295,7 @@ void mshv_invalidate_init(struct mshv_partition *partition)
 	for (i = 0; i < MSHV_BLOCK_LOCKS; i++)
 		spin_lock_init(&partition->block_locks[i]);
 	spin_lock_init(&partition->age.lock);
+	mshv_age_taken(&partition->age);
 	partition->hvas = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&partition->region_list);
 	xa_init_flags(&partition->tables, XA_FLAGS_ACCOUNT);

@@ -143,7 +143,7 @@ struct mshv_invalidations {
  * @dirty: dirty log: written, likewise
  * @young: used by the guest, and Linux has not been told (age.c)
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
- * @harvested: jiffies at that harvest
+ * @harvested: jiffies when the run that a page is in was last harvested: even runs, odd runs
  *
  * A block has one as soon as the guest has faulted there, or while bits are tracked.
  * @mapped and @writable are exact for blocks in state "small", and clear for others. They change
@@ -158,7 +158,7 @@ struct mshv_table {
 	DECLARE_BITMAP(dirty, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(young, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
-	unsigned long harvested;
+	unsigned long harvested[2];
 };
 
 /**
@@ -168,6 +168,13 @@ struct mshv_table {
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
+ * @spared: young answers to somebody who looks for pages to take, since he last got one
+ * @landmark: GFN of one of them; no page: U64_MAX
+ * @rounds: how often @landmark came again
+ * @move_on: value of @spared when another page becomes the landmark
+ * @withheld: so many answers from now on are "old"
+ *
+ * The last five change under @lock, or under map_lock held for writing.
  */
 struct mshv_age {
 	spinlock_t lock;
@@ -176,6 +183,11 @@ struct mshv_age {
 	unsigned int doubts;
 	bool proved;
 	bool refused;
+	u64 spared;
+	u64 landmark;
+	unsigned int rounds;
+	u64 move_on;
+	unsigned int withheld;
 };
 
 /**
@@ -635,6 +647,7 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address);
 u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
+void mshv_age_taken(struct mshv_age *age);
 void mshv_age_cleared(struct mshv_table *table, unsigned int index);
 bool mshv_age_answers(const struct mshv_partition *partition);
 

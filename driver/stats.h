@@ -40,7 +40,8 @@
 	X(UNMAP_CALLS,		"unmap-calls")			\
 	X(UNMAP_REPS,		"unmap-reps")			\
 	X(AGE_CALLS,		"age-calls")			\
-	X(AGE_REFUSED,		"age-refused")
+	X(AGE_REFUSED,		"age-refused")			\
+	X(AGE_WITHHELD,		"age-withheld")
 
 enum mshv_stat {
 #define MSHV_STAT_ENUM(name, key) MSHV_STAT_##name,

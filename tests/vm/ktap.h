@@ -94,4 +94,22 @@ static inline int ktap_run(const struct ktap_test *tests, unsigned int count)
 
 #define KTAP_RUN(tests) ktap_run(tests, sizeof(tests) / sizeof((tests)[0]))
 
+/* For main(): all tests, or the one that is named. */
+static inline int ktap_main(int argc, char **argv, const struct ktap_test *tests, unsigned int count)
+{
+	unsigned int i;
+
+	if (argc == 1)
+		return ktap_run(tests, count);
+	for (i = 0; argc == 2 && i < count; i++)
+		if (!strcmp(argv[1], tests[i].name))
+			return ktap_run(&tests[i], 1);
+	fprintf(stderr, "usage: %s [NAME OF A TEST], one of:\n", argv[0]);
+	for (i = 0; i < count; i++)
+		fprintf(stderr, "  %s\n", tests[i].name);
+	return 2;
+}
+
+#define KTAP_MAIN(argc, argv, tests) ktap_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0]))
+
 #endif

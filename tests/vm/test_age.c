@@ -632,6 +632,61 @@ static enum ktap_result hot_fifth(void)
 	return PASS;
 }
 
+/* ---- a guest that uses all it has ---- */
+
+static enum ktap_result use_all(unsigned int passes)
+{
+	for (; passes; passes--) {
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, PAGES, 1, 1));
+		CHECK_PASS(age());
+	}
+	return PASS;
+}
+
+/* Linux looks again and again, and everything is young, and it takes nothing: after some rounds a few pages are old. */
+static enum ktap_result all_young(void)
+{
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK_PASS(age());
+	CHECK_PASS(use_all(3));
+	CHECK(stat_of("age-withheld") == 0, "%llu", (ull)stat_of("age-withheld"));
+	CHECK_PASS(use_all(6));
+	ktap_note("%llu of %llu answers withheld", (ull)stat_of("age-withheld"), (ull)stat_of("age-questions"));
+	CHECK(stat_of("age-withheld") == 64 || stat_of("age-withheld") == 128);
+	return PASS;
+}
+
+/* The limit comes while the guest works. What cannot be reclaimed to it would end with an OOM kill: of this program. */
+static enum ktap_result limits_busy_guest(void)
+{
+	struct guest_mailbox args = {
+		.first_gfn = FIRST_GFN, .pages = PAGES, .stride = 1, .version = 1,
+	};
+	volatile struct guest_mailbox *box;
+	uint64_t rounds, waited;
+	unsigned int i;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK(!mshv_session_command(session, 0, GUEST_COMMAND_CHECK, &args), "%s", mshv_error());
+	box = mshv_session_mailbox(session, 0);
+	for (i = 0; i < 5; i++) {
+		CHECK_PASS(limit(SIZE / 8 * 7));
+		CHECK(!host_write(GROUP "/memory.max", "max"), "%s", strerror(errno));
+		/* All of it is back. */
+		for (rounds = box->done_rounds, waited = 0; box->done_rounds < rounds + 2; waited++) {
+			CHECK(waited < patience * 100, "the guest stands");
+			usleep(10000);
+		}
+	}
+	mshv_session_stop(session, 0);
+	CHECK(mshv_session_wait(session, 0, patience) == GUEST_STATUS_OK, "%s", mshv_error());
+	ktap_note("%llu answers withheld of %llu young ones", (ull)stat_of("age-withheld"), (ull)stat_of("age-young"));
+	CHECK(host_stat(GROUP "/memory.events", "max") >= 5 && host_stat(GROUP "/memory.events", "oom_kill") == 0);
+	return does(GUEST_COMMAND_CHECK, 0, PAGES, 1, 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ktap_test tests[] = {
@@ -644,10 +699,10 @@ int main(int argc, char **argv)
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
 		{ "scan over cold, loop over hot", scan_cold_loop_hot },
+		{ "all is young: some is withheld", all_young },
+		{ "a guest that uses all it has can still be limited", limits_busy_guest },
 	};
 
 	ktap_cleanup = tear_down;
-	if (argc > 1 && atoi(argv[1]) < (int)(sizeof(tests) / sizeof(tests[0])))
-		return ktap_run(tests + atoi(argv[1]), 1);
-	return KTAP_RUN(tests);
+	return KTAP_MAIN(argc, argv, tests);
 }

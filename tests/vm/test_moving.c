@@ -722,16 +722,8 @@ int main(int argc, char **argv)
 		/* Last: a block of memory with such a page does not come back online. */
 		{ "pages taken out of service", soft_offline },
 	};
-	unsigned int i;
 
 	ktap_cleanup = tear_down;
 	host_write("/proc/sys/kernel/numa_balancing", "0");
-	for (i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); i++)
-		if (!strcmp(argv[1], tests[i].name))
-			return ktap_run(&tests[i], 1);
-	if (argc > 1) {
-		fprintf(stderr, "usage: test_moving [NAME OF A TEST]\n");
-		return 2;
-	}
-	return KTAP_RUN(tests);
+	return KTAP_MAIN(argc, argv, tests);
 }
