@@ -20,9 +20,9 @@
 #include <hvabi/debug.h>
 #include <hvabi/hypercall.h>
 
-#include "../kmod/mshv_rawcall.h"
 #include "ktap.h"
 #include "probe.h"
+#include "raw.h"
 
 #define GPA	(1ull << 30)
 
@@ -64,31 +64,13 @@ static enum ktap_result quiet(void)
 /* A counter of the parent and all its children, since the machine is up. */
 static uint64_t counted(unsigned int counter)
 {
-	static struct rawcall call;
-	struct hvabi_input_debug_get_counters *in = (void *)call.input;
-	uint64_t sum = 0, value;
-	unsigned int cpu;
+	uint64_t counters[HVABI_COUNT_MAX];
 
-	for (cpu = 0;; cpu++) {
-		*in = (struct hvabi_input_debug_get_counters){
-			.partition_id = HVABI_PARTITION_ID_SELF, .processor = cpu,
-		};
-		call.control = hvabi_control(HVABI_CALL_DEBUG_GET_COUNTERS, 0, 0);
-		call.rdx = call.r8 = RAWCALL_BLOCK;
-		if (ioctl(rawcall, RAWCALL_CALL, &call)) {
-			printf("Bail out! rawcall: %s\n", strerror(errno));
-			exit(1);
-		}
-		if (hvabi_result_status(call.result))
-			break;
-		memcpy(&value, call.output + counter * sizeof(value), sizeof(value));
-		sum += value;
-	}
-	if (!cpu) {
+	if (raw_counters(rawcall, counters)) {
 		printf("Bail out! the hypervisor does not count\n");
 		exit(1);
 	}
-	return sum;
+	return counters[counter];
 }
 
 static bool page_out(uint8_t *start, uint64_t size)
@@ -331,12 +313,9 @@ int main(int argc, char **argv)
 
 	all_cases = argc > 1 && !strcmp(argv[1], "all");
 	ours = !access("/sys/module/mshv_movable", F_OK);
-	/* Another test may have left it loaded. */
-	if (access("/dev/mshv_rawcall", F_OK) && system("insmod ./mshv_rawcall.ko"))
-		printf("# mshv_rawcall.ko does not load\n");
-	rawcall = open("/dev/mshv_rawcall", O_RDWR | O_CLOEXEC);
+	rawcall = raw_open();
 	if (rawcall < 0) {
-		printf("Bail out! /dev/mshv_rawcall: %s\n", strerror(errno));
+		printf("Bail out! mshv_rawcall.ko: %s\n", strerror(errno));
 		return 1;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

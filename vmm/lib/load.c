@@ -40,11 +40,9 @@ static int find_payload(const char *path, char *found, size_t size)
 	return mshv_fail_because(ENAMETOOLONG, "%s: name too long", path);
 }
 
-static int copy_segment(struct mshv_vm *vm, const char *path, const uint8_t *file,
+static int copy_segment(uint8_t *memory, const char *path, const uint8_t *file,
 			size_t file_size, const Elf64_Phdr *ph, uint64_t memory_size)
 {
-	uint8_t *to;
-
 	if (ph->p_filesz > ph->p_memsz || ph->p_offset > file_size ||
 	    ph->p_filesz > file_size - ph->p_offset)
 		return mshv_fail_because(ENOEXEC, "%s: segment outside of the file", path);
@@ -52,17 +50,12 @@ static int copy_segment(struct mshv_vm *vm, const char *path, const uint8_t *fil
 	    ph->p_paddr > memory_size - ph->p_memsz)
 		return mshv_fail_because(ENOEXEC, "%s: segment at 0x%llx does not fit the guest",
 					 path, (unsigned long long)ph->p_paddr);
-	if (ph->p_memsz == 0)
-		return 0;
-	to = mshv_host_address(vm, ph->p_paddr, ph->p_memsz);
-	if (!to)
-		return -1;
-	memcpy(to, file + ph->p_offset, ph->p_filesz);
-	memset(to + ph->p_filesz, 0, ph->p_memsz - ph->p_filesz);
+	memcpy(memory + ph->p_paddr, file + ph->p_offset, ph->p_filesz);
+	memset(memory + ph->p_paddr + ph->p_filesz, 0, ph->p_memsz - ph->p_filesz);
 	return 0;
 }
 
-static int copy_elf(struct mshv_vm *vm, const char *path, const uint8_t *file, size_t size,
+static int copy_elf(uint8_t *memory, const char *path, const uint8_t *file, size_t size,
 		    uint64_t memory_size, uint64_t *entry)
 {
 	const Elf64_Ehdr *eh = (const void *)file;
@@ -79,7 +72,7 @@ static int copy_elf(struct mshv_vm *vm, const char *path, const uint8_t *file, s
 		const Elf64_Phdr *ph = (const Elf64_Phdr *)(const void *)(file + eh->e_phoff) + i;
 
 		if (ph->p_type == PT_LOAD &&
-		    copy_segment(vm, path, file, size, ph, memory_size))
+		    copy_segment(memory, path, file, size, ph, memory_size))
 			return -1;
 	}
 	*entry = eh->e_entry;
@@ -87,15 +80,12 @@ static int copy_elf(struct mshv_vm *vm, const char *path, const uint8_t *file, s
 }
 
 /* Identity map with 2 MiB pages. */
-static int make_page_tables(struct mshv_vm *vm, uint64_t memory_size)
+static void make_page_tables(uint8_t *memory, uint64_t memory_size)
 {
 	uint64_t gibs = (memory_size + GIB - 1) / GIB, i, *pml4, *pdpt, *pd;
-	uint64_t bytes = (2 + gibs) * GUEST_PAGE_SIZE;
 
-	pml4 = mshv_host_address(vm, GUEST_PAGE_TABLES, bytes);
-	if (!pml4)
-		return -1;
-	memset(pml4, 0, bytes);
+	pml4 = (void *)(memory + GUEST_PAGE_TABLES);
+	memset(pml4, 0, (2 + gibs) * GUEST_PAGE_SIZE);
 	pdpt = pml4 + 512;
 	pd = pdpt + 512;
 	pml4[0] = (GUEST_PAGE_TABLES + GUEST_PAGE_SIZE) | PTE_PRESENT_WRITE;
@@ -103,13 +93,11 @@ static int make_page_tables(struct mshv_vm *vm, uint64_t memory_size)
 		pdpt[i] = (GUEST_PAGE_TABLES + (2 + i) * GUEST_PAGE_SIZE) | PTE_PRESENT_WRITE;
 	for (i = 0; i < gibs * 512 && i * MSHV_BLOCK_SIZE < memory_size; i++)
 		pd[i] = i * MSHV_BLOCK_SIZE | PTE_PRESENT_WRITE | PTE_LARGE;
-	return 0;
 }
 
-int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size,
-		      unsigned int vps, uint64_t *entry)
+int mshv_copy_payload(uint8_t *memory, uint64_t memory_size, const char *path, unsigned int vps,
+		      uint64_t *entry)
 {
-	struct guest_boot *boot;
 	char name[4096];
 	struct stat st;
 	uint8_t *file;
@@ -133,19 +121,25 @@ int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size
 	close(fd);
 	if (file == MAP_FAILED)
 		return mshv_fail("%s", name);
-	ret = copy_elf(vm, name, file, (size_t)st.st_size, memory_size, entry);
+	ret = copy_elf(memory, name, file, (size_t)st.st_size, memory_size, entry);
 	munmap(file, (size_t)st.st_size);
-	if (ret || make_page_tables(vm, memory_size))
+	if (ret)
 		return -1;
-	boot = mshv_host_address(vm, GUEST_BOOT, sizeof(*boot));
-	if (!boot)
-		return -1;
-	*boot = (struct guest_boot){
+	make_page_tables(memory, memory_size);
+	*(struct guest_boot *)(void *)(memory + GUEST_BOOT) = (struct guest_boot){
 		.magic = GUEST_BOOT_MAGIC,
 		.memory_size = memory_size,
 		.vps = vps,
 	};
 	return 0;
+}
+
+int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size,
+		      unsigned int vps, uint64_t *entry)
+{
+	uint8_t *memory = mshv_host_address(vm, 0, memory_size);
+
+	return memory ? mshv_copy_payload(memory, memory_size, path, vps, entry) : -1;
 }
 
 int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry)

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See raw.h. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <hvabi/hypercall.h>
+
+#include "../kmod/mshv_rawcall.h"
+#include "raw.h"
+
+int raw_open(void)
+{
+	/* Another test may have left it loaded. */
+	if (access("/dev/mshv_rawcall", F_OK) && system("insmod ./mshv_rawcall.ko"))
+		return -1;
+	return open("/dev/mshv_rawcall", O_RDWR | O_CLOEXEC);
+}
+
+int raw_counters(int device, uint64_t *sum)
+{
+	static struct rawcall call;
+	struct hvabi_input_debug_get_counters *in = (void *)call.input;
+	uint64_t counters[HVABI_COUNT_MAX];
+	unsigned int cpu, i;
+
+	memset(sum, 0, sizeof(counters));
+	for (cpu = 0;; cpu++) {
+		*in = (struct hvabi_input_debug_get_counters){
+			.partition_id = HVABI_PARTITION_ID_SELF, .processor = cpu,
+		};
+		call.control = hvabi_control(HVABI_CALL_DEBUG_GET_COUNTERS, 0, 0);
+		call.rdx = call.r8 = RAWCALL_BLOCK;
+		if (ioctl(device, RAWCALL_CALL, &call))
+			return -1;
+		if (hvabi_result_status(call.result))
+			break;
+		memcpy(counters, call.output, sizeof(counters));
+		for (i = 0; i < HVABI_COUNT_MAX; i++)
+			sum[i] += counters[i];
+	}
+	return cpu ? 0 : -1;
+}

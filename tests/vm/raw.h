@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The bundled hypervisor's counters by the raw-call module (tests/kmod): around the driver, so they are there whichever
+ * driver is loaded, and whatever it lets through.
+ */
+#ifndef TESTS_RAW_H
+#define TESTS_RAW_H
+
+#include <stdint.h>
+
+#include <hvabi/debug.h>
+
+/* Loads ./mshv_rawcall.ko unless it is loaded. Returns a descriptor, or -1 with errno. */
+int raw_open(void);
+
+/*
+ * All HVABI_COUNT_MAX counters of the parent and of all guests, also of those that are gone, since the machine is up. Returns
+ * 0, or -1: this hypervisor does not count.
+ */
+int raw_counters(int device, uint64_t *sum);
+
+#endif
