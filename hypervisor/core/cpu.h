@@ -7,6 +7,7 @@
 
 #include "counters.h"
 #include "platform.h"
+#include "sched.h"
 #include "synic.h"
 #include "types.h"
 
@@ -23,6 +24,7 @@ struct partition;
  * @kick: a kick was sent and not yet seen.  Set under the lock.
  * @counters: events on this processor
  * @synic: the parent's synthetic interrupt controller here
+ * @sched: who has the processor, where children are scheduled here (sched.h)
  * @hc_input: copy of the input block of the hypercall in hand, so that
  *	nothing can change it between check and use
  * @hc_output: its output, copied out at the end
@@ -33,6 +35,7 @@ struct cpu {
 	struct partition *guest;
 	struct counters counters;
 	struct synic synic;
+	struct cpu_sched sched;
 	u8 hc_input[4096] __attribute__((aligned(16)));
 	u8 hc_output[4096] __attribute__((aligned(16)));
 };

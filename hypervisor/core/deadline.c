@@ -10,17 +10,19 @@
 #include "deadline.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "sched.h"
 #include "time.h"
 #include "vp.h"
 
 static struct vp *armed;
+static u64 slice_end = TIME_NEVER;
 static u64 earliest = TIME_NEVER;
 
 static void find_earliest(void)
 {
 	u64 before = earliest;
 
-	earliest = TIME_NEVER;
+	earliest = slice_end;
 	for (const struct vp *vp = armed; vp; vp = vp->deadline_next)
 		earliest = min_u64(earliest, vp->deadline);
 	if (earliest != before)
@@ -79,6 +81,18 @@ void deadline_forget(struct vp *vp)
 	find_earliest();
 }
 
+void deadline_slice(u64 at)
+{
+	slice_end = min_u64(slice_end, at);
+	find_earliest();
+}
+
+void deadline_no_slice(void)
+{
+	slice_end = TIME_NEVER;
+	find_earliest();
+}
+
 static bool expire(struct vp *vp, u64 now)
 {
 	u64 clock = clock_at(vp->partition, now), reference = clock_reference(vp->partition, clock);
@@ -99,6 +113,10 @@ void deadline_expire(struct cpu *cpu, u64 now)
 
 	if (now < earliest)
 		return;
+	if (now >= slice_end) {
+		slice_end = TIME_NEVER;
+		sched_tick(cpu, now);
+	}
 	for (vp = armed; vp; vp = next) {
 		bool requested;
 

@@ -23,6 +23,12 @@ void deadline_update(struct vp *vp);
 /* @vp goes away. */
 void deadline_forget(struct vp *vp);
 
+/* Call sched_tick() at TSC @at, or earlier where that was asked for already. */
+void deadline_slice(u64 at);
+
+/* Nobody waits for that any more. */
+void deadline_no_slice(void);
+
 /* Expire what is due at TSC @now, and wake the processors concerned. */
 void deadline_expire(struct cpu *cpu, u64 now);
 

@@ -237,7 +237,7 @@ u16 hc_get_partition_property_ex(struct hypercall *c)
 		bank->bank[0] = synthetic_features();
 		return HVABI_STATUS_SUCCESS;
 	case HVABI_PROPERTY_INTEGRATED_SCHEDULER_ENABLED:
-		*value = !option(HVABI_OPTION_CORE_SCHEDULER);
+		*value = option(HVABI_OPTION_SCHEDULER) == HVABI_SCHEDULER_OPTION_ROOT;
 		return HVABI_STATUS_SUCCESS;
 	default:
 		return HVABI_STATUS_UNKNOWN_PROPERTY;

@@ -8,7 +8,9 @@
 #include <hvabi/vp.h>
 #include "hypercall.h"
 #include "interrupt.h"
+#include "lock.h"
 #include "platform.h"
+#include "sched.h"
 #include "stats.h"
 #include "translate.h"
 #include "vp.h"
@@ -82,6 +84,26 @@ u16 hc_get_vp_registers(struct hypercall *c)
 }
 
 /*
+ * Where the parent does not run the processor itself, it has to know that one it has suspended stands
+ * still, and whether in an intercept.  It was kicked, and leaves after one exit at most.
+ */
+static u16 await_stop(struct hypercall *c, u64 id, u32 index)
+{
+	for (;;) {
+		struct vp *vp;
+		u16 status;
+
+		c->target = &parent;
+		status = hc_active_vp(c, id, index, &vp);
+		if (status || !vp->running || !vp->explicit_suspend)
+			return status;
+		hv_lock_release();
+		platform_relax();
+		hv_lock_acquire();
+	}
+}
+
+/*
  * SET_VP_REGISTERS (0x0051): in order; the first bad one ends the call, and
  * "reps completed" is its index.  Those before it are set.
  */
@@ -107,6 +129,8 @@ u16 hc_set_vp_registers(struct hypercall *c)
 	/* What was set may be what it waited for. */
 	if (!vp->running && !vp_suspended(vp) && partition_has_apic(vp->partition))
 		vp_wake(c->cpu, vp);
+	if (!status && vp->partition->scheduled && vp->running)
+		status = await_stop(c, in->partition_id, in->vp_index);
 	return status;
 }
 
@@ -187,7 +211,7 @@ static u16 dispatch_flags(u32 flags)
 /*
  * DISPATCH_VP (0x00c2): run the VP here until it stops or the parent is
  * wanted.  A VP that still stands in an intercept runs only with
- * CLEAR_INTERCEPT_SUSPEND.  A time slice is refused: any interrupt of the
+ * CLEAR_INTERCEPT_SUSPEND, and one that is scheduled here not at all.  A time slice is refused: any interrupt of the
  * parent ends the stay anyhow.
  */
 u16 hc_dispatch_vp(struct hypercall *c)
@@ -196,13 +220,14 @@ u16 hc_dispatch_vp(struct hypercall *c)
 	struct hvabi_output_dispatch_vp *out = c->out;
 	enum run_result result;
 	struct vp *vp;
-	u64 entered;
 	u16 status = hc_stopped_vp(c, in->partition_id, in->vp_index, &vp);
 
 	if (!status)
 		status = dispatch_flags(in->flags);
 	if (status)
 		return status;
+	if (vp->partition->scheduled)
+		return HVABI_STATUS_OPERATION_DENIED;
 	if (in->time_slice || in->spec_ctrl)
 		return HVABI_STATUS_INVALID_PARAMETER;
 	if (!vp->overlay[VP_PAGE_MESSAGE])
@@ -216,14 +241,7 @@ u16 hc_dispatch_vp(struct hypercall *c)
 	if (vp_suspended(vp))
 		return HVABI_STATUS_SUCCESS;
 	vp->blocked = false;
-	vp_load_register_page(vp);
-	vp_invalidate_register_page(vp);
-	entered = platform_tsc();
-	result = platform_run_vp(c->cpu, vp);
-	if (result != RUN_GONE) {
-		vp->run_ticks += platform_tsc() - entered;
-		vp->dispatches++;
-	}
+	result = vp_run(c->cpu, vp);
 	switch (result) {
 	case RUN_INTERCEPT:
 		*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,
@@ -236,6 +254,7 @@ u16 hc_dispatch_vp(struct hypercall *c)
 							  HVABI_DISPATCH_EVENT_NONE };
 		break;
 	case RUN_PREEMPTED:
+	case RUN_STOPPED:
 		vp->blocked = vp_suspended(vp);
 		if (!vp->blocked)
 			*out = (struct hvabi_output_dispatch_vp){ HVABI_DISPATCH_STATE_READY,

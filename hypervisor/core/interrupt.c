@@ -6,6 +6,7 @@
 #include "deadline.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "sched.h"
 
 #define RFLAGS_IF	BIT(9)
 #define TYPE_NMI	2ull
@@ -18,6 +19,11 @@ static bool event_pending(const struct vp *vp)
 
 void vp_signal(struct cpu *cpu, struct vp *vp)
 {
+	if (vp->partition->scheduled) {
+		vp->blocked = false;
+		sched_wake(vp);
+		return;
+	}
 	if (!vp->blocked || vp->dispatch_suspend)
 		return;
 	vp->blocked = false;

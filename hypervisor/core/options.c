@@ -77,6 +77,30 @@ static bool parse_number(const char *s, size_t length, u64 *value)
 	return true;
 }
 
+static bool same(const char *a, const char *s, size_t length)
+{
+	size_t i = 0;
+
+	while (i < length && a[i] == s[i])
+		i++;
+	return i == length && !a[i];
+}
+
+/* Some values have names. */
+static bool parse_value(enum hvabi_debug_option which, const char *s, size_t length, u64 *value)
+{
+	static const char *const schedulers[] = {
+		[HVABI_SCHEDULER_OPTION_ROOT] = "root",
+		[HVABI_SCHEDULER_OPTION_INTEGRATED] = "integrated",
+	};
+
+	if (which == HVABI_OPTION_SCHEDULER)
+		for (*value = 0; *value < ARRAY_SIZE(schedulers); ++*value)
+			if (same(schedulers[*value], s, length))
+				return true;
+	return parse_number(s, length, value);
+}
+
 static bool parse_word(const char *word, size_t length)
 {
 	size_t key = 0;
@@ -87,14 +111,9 @@ static bool parse_word(const char *word, size_t length)
 	if (key == length)
 		return true;
 	for (u32 i = 0; i < HVABI_OPTION_MAX; i++) {
-		const char *name = rows[i].name;
-		size_t n = 0;
-
-		while (n < key && name[n] == word[n])
-			n++;
-		if (n != key || name[n])
+		if (!same(rows[i].name, word, key))
 			continue;
-		return parse_number(word + key + 1, length - key - 1, &value) &&
+		return parse_value(i, word + key + 1, length - key - 1, &value) &&
 		       option_set(i, value);
 	}
 	return false;

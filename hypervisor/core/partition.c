@@ -7,9 +7,11 @@
 #include <hvabi/vp.h>
 #include "clock.h"
 #include "cpu.h"
+#include "options.h"
 #include "partition.h"
 #include "platform.h"
 #include "port.h"
+#include "sched.h"
 #include "shootdown.h"
 #include "stats.h"
 #include "vp.h"
@@ -79,6 +81,9 @@ u16 partition_create(struct cpu *cpu, u64 flags, bool isolated, u64 *id)
 	p->creation_flags = flags;
 	clock_start(p);
 	p->isolated = isolated;
+	p->scheduled = option(HVABI_OPTION_SCHEDULER) == HVABI_SCHEDULER_OPTION_INTEGRATED;
+	if (p->scheduled)
+		sched_partitions(1);
 	pool_init(&p->pool, slot);
 	p->npt = (struct npt){ .pool = &p->pool, .owner = p };
 	children[slot] = p;
@@ -128,6 +133,8 @@ u16 partition_delete(struct partition *p)
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	if (p->pool.deposited || p->exclusive_pages)
 		return HVABI_STATUS_OBJECT_IN_USE;
+	if (p->scheduled)
+		sched_partitions(-1);
 	children[p->slot] = NULL;
 	pool_put(&parent.pool, p->page);
 	return HVABI_STATUS_SUCCESS;

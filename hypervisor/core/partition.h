@@ -58,6 +58,7 @@ struct intercept {
  * @slot: index in the table of partitions
  * @is_parent: the one that runs Linux; maps are its identity map
  * @isolated: made with an isolation type: has its memory for itself
+ * @scheduled: its processors run by themselves (sched.h), and are not dispatched
  * @exclusive_pages: released to it and not yet taken back
  * @tlb_generation: moves with each shoot-down; a processor that last entered
  *	with another value flushes
@@ -77,6 +78,7 @@ struct partition {
 	u16 slot;
 	bool is_parent;
 	bool isolated;
+	bool scheduled;
 	enum partition_state state;
 	struct pool pool;
 	struct npt npt;

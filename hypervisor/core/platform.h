@@ -60,7 +60,8 @@ void platform_panic(const char *format, ...)
 /* How a stay in a child ended. */
 enum run_result {
 	RUN_INTERCEPT,		/* a message stands in the VP's message page */
-	RUN_PREEMPTED,		/* the parent is wanted, or the VP was kicked */
+	RUN_PREEMPTED,		/* the parent is wanted */
+	RUN_STOPPED,		/* the VP was suspended, or its time is over (sched.h) */
 	RUN_BLOCKED,		/* it has nothing to do until something is requested of it */
 	RUN_GONE,		/* the VP was removed while it ran */
 };

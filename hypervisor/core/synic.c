@@ -95,13 +95,25 @@ static u32 fill_completion(struct synic *s, struct hvabi_message *slot)
 	return HVABI_MSG_ASYNC_CALL_COMPLETION;
 }
 
+static u32 fill_opaque(struct synic *s, struct hvabi_message *slot)
+{
+	struct hvabi_opaque_intercept *m = (void *)slot->payload;
+	struct vp *vp = s->signals;
+
+	m->vp_index = vp->index;
+	slot->header.payload_size = sizeof(*m);
+	slot->header.sender = vp->partition->id;
+	synic_forget(vp);
+	return HVABI_MSG_OPAQUE_INTERCEPT;
+}
+
 static u32 fill_signals(struct cpu *cpu, struct hvabi_message *slot)
 {
 	struct hvabi_scheduler_vp_signal_pair *m = (void *)slot->payload;
 	struct synic *s = &cpu->synic;
 
 	memset(m, 0, sizeof(*m));
-	while (s->signals && m->vp_count < HVABI_SIGNAL_PAIRS) {
+	while (s->signals && !s->signals->partition->scheduled && m->vp_count < HVABI_SIGNAL_PAIRS) {
 		struct vp *vp = s->signals;
 
 		m->partition_ids[m->vp_count] = vp->partition->id;
@@ -130,12 +142,14 @@ static void deliver(struct cpu *cpu)
 	slot = (struct hvabi_message *)platform_phys(align_down(s->simp, PAGE_SIZE)) + SINT_MESSAGES;
 	if (!synic_slot_free(slot))
 		return;
+	slot->header.sender = 0;
 	if (s->completed)
 		type = fill_completion(s, slot);
+	else if (s->notify)
+		type = fill_notification(s, slot);
 	else
-		type = s->notify ? fill_notification(s, slot) : fill_signals(cpu, slot);
+		type = s->signals->partition->scheduled ? fill_opaque(s, slot) : fill_signals(cpu, slot);
 	slot->header.message_flags = has_messages(s) ? HVABI_MESSAGE_FLAG_PENDING : 0;
-	slot->header.sender = 0;
 	__atomic_store_n(&slot->header.message_type, type, __ATOMIC_RELEASE);
 	platform_raise(cpu, (u8)(s->sint[SINT_MESSAGES] & HVABI_SINT_VECTOR_MASK));
 }

@@ -32,7 +32,7 @@ struct vp;
 /**
  * struct synic - of one processor of the parent
  * @preset: page number of the message page that it starts with; the event flags page follows
- * @signals: VPs to be named in scheduler signals, linked by vp->signal_next; @signals_end: where the next goes
+ * @signals: VPs to be named in scheduler signals or messages of their intercepts, linked by vp->signal_next; @signals_end: where the next goes
  * @ring_head: of each event ring: where the next entry goes; never reset
  * @notify: bit n: a message is to tell that ring n has something
  * @completion: of a call that was answered CALL_PENDING; @completed: a message is to tell of it
@@ -59,7 +59,10 @@ bool synic_has_msr(u32 msr);
 bool synic_read(const struct cpu *cpu, u32 msr, u64 *value);
 bool synic_write(struct cpu *cpu, u32 msr, u64 value);
 
-/* Tell the parent that @vp could run again; preferably on @cpu. */
+/*
+ * Tell the parent, preferably on @cpu, that @vp could run again; or, where the hypervisor schedules it,
+ * that it stands in an intercept.
+ */
 void synic_signal(struct cpu *cpu, struct vp *vp);
 
 /* True if something would come of synic_notify() at once. */

@@ -7,6 +7,7 @@
 #include "deadline.h"
 #include "frame.h"
 #include "platform.h"
+#include "sched.h"
 #include "synic.h"
 #include "time.h"
 #include "vp.h"
@@ -110,6 +111,7 @@ void vp_destroy(struct vp *vp)
 	u64 page = vp->page;
 
 	synic_forget(vp);
+	sched_forget(vp);
 	deadline_forget(vp);
 	cpuid_results_forget(vp);
 	for (u32 i = 0; i < VP_PAGES; i++)
@@ -132,6 +134,7 @@ u16 vp_map_page(struct vp *vp, enum vp_page which, u64 pfn)
 	frame_get(pfn, 1);
 	vp->overlay[which] = pfn;
 	memset(platform_phys(pfn << PAGE_SHIFT), 0, PAGE_SIZE);
+	sched_wake(vp);
 	return HVABI_STATUS_SUCCESS;
 }
 

@@ -59,8 +59,11 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @page: SPA of this structure; @vmcb, @xsave: one page each for svm/
  * @run_serial: tells svm/ whether its processor ran anything else meanwhile
  * @overlay: pages of the parent shared with it, 0: not mapped
- * @blocked: the last dispatch answered "blocked", and no signal has said since that it could go on
- * @signal_on, @signal_next: the queue of signals that it is in
+ * @blocked: the last stay ended for want of something to do, or was not begun, and nothing has come since: a
+ *	signal of it, where the parent dispatches
+ * @signal_on, @signal_next: the queue of signals that it is in, or of messages of its intercepts where
+ *	it is scheduled (sched.h)
+ * @queued, @run_next: in the queue of those that can run (sched.h)
  * @root_signals: how often it was named in signals
  * @halted: stands behind a HLT, or a read of GUEST_IDLE (@idle): then RFLAGS.IF does not matter
  * @nmi_masked: between an NMI and its IRET; @iret_rip: where that IRET is, if it was announced
@@ -85,6 +88,8 @@ struct vp {
 	bool blocked;
 	struct synic *signal_on;
 	struct vp *signal_next;
+	bool queued;
+	struct vp *run_next;
 	u64 root_signals;
 	bool halted;
 	bool idle;

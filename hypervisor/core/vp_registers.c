@@ -11,6 +11,8 @@
 #include "cpu.h"
 #include "interrupt.h"
 #include "platform.h"
+#include "sched.h"
+#include "synic.h"
 #include "synthetic.h"
 #include "vp.h"
 #include "xsave.h"
@@ -321,6 +323,13 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 	*flag = value != 0;
 	if (vp->running)
 		cpu_kick(vp->cpu);
+	if (vp->partition->scheduled) {
+		/* Who clears it without its message has not to be told any more. */
+		if (!vp->intercept_suspend)
+			synic_forget(vp);
+		sched_wake(vp);
+		return HVABI_STATUS_SUCCESS;
+	}
 	/* Nothing is signalled any more, and what was not delivered yet is not counted either. */
 	if (vp->dispatch_suspend && vp->signal_on) {
 		synic_forget(vp);

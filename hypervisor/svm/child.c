@@ -20,6 +20,7 @@
 #include "../core/mov.h"
 #include "../core/platform.h"
 #include "../core/port.h"
+#include "../core/sched.h"
 #include "../core/synthetic.h"
 #include "../core/translate.h"
 #include "../core/vp_assist.h"
@@ -34,8 +35,9 @@ enum step {
 };
 
 /**
- * struct stay - one DISPATCH_VP
+ * struct stay - one DISPATCH_VP, or turn of the scheduler
  * @offered: vector of the interrupt that is put before the processor, or APIC_NO_VECTOR
+ * @moved: the processor was another one before, so nothing in this one's TLB counts
  * @switched: floating point and debug registers are the child's
  * @parent_xcr0, @parent_dr, @parent_tsc_aux: the parent's, meanwhile
  */
@@ -45,7 +47,7 @@ struct stay {
 	struct partition *partition;
 	u64 id;
 	int offered;
-	bool switched;
+	bool moved, switched;
 	u64 parent_xcr0;
 	u64 parent_dr[4];
 	u64 parent_tsc_aux;
@@ -647,7 +649,7 @@ static void enter(struct stay *stay)
 	struct svm_cpu *cpu = stay->cpu;
 	struct vp *vp = stay->vp;
 	struct vmcb *v = vmcb_of(stay);
-	bool same = cpu->child_partition == stay->id && cpu->child_vp == vp->index &&
+	bool same = !stay->moved && cpu->child_partition == stay->id && cpu->child_vp == vp->index &&
 		    cpu->child_tlb == stay->partition->tlb_generation;
 
 	vp_deliver(vp);
@@ -655,6 +657,7 @@ static void enter(struct stay *stay)
 	vp_assist_enter(vp, stay->offered);
 	load_controls(v, vp);
 	load_state(v, vp, stay->offered);
+	stay->moved = false;
 	v->tlb_control = (u8)(same ? 0 : TLB_FLUSH_ALL);
 	cpu->child_partition = stay->id;
 	cpu->child_vp = vp->index;
@@ -678,7 +681,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 {
 	struct stay stay = {
 		.cpu = (struct svm_cpu *)core, .vp = vp,
-		.partition = vp->partition, .id = vp->partition->id,
+		.partition = vp->partition, .id = vp->partition->id, .moved = vp->cpu != core,
 	};
 	enum step step;
 	u64 gpa;
@@ -714,7 +717,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		else
 			step = handle_exit(&stay);
 		deadline_expire(core, rdtsc());
-	} while (step == STEP_CONTINUE && !vp_suspended(vp));
+	} while (step == STEP_CONTINUE && !vp_suspended(vp) && !sched_over(core, vp, rdtsc()));
 	registers_out(&stay, true);
 	vp->running = false;
 	switch (step) {
@@ -722,6 +725,8 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		return RUN_INTERCEPT;
 	case STEP_BLOCK:
 		return RUN_BLOCKED;
+	case STEP_CONTINUE:
+		return RUN_STOPPED;
 	default:
 		return RUN_PREEMPTED;
 	}

@@ -25,13 +25,16 @@
  * @gpr: general registers of the parent, RAX and RSP excepted (VMCB)
  * @parent_tlb: parent's tlb_generation when the processor last entered it
  * @child_partition, @child_vp, @child_tlb: what the child ASID was last used for
+ * @halt: address behind the HLT that the parent rests in (core.sched.idle)
+ * @halt_itself: the next HLT is the parent's own business: its interrupts are off
  * @vp_assist: synthetic MSR of this processor
  */
 struct svm_cpu {
 	struct cpu core;
 	u32 apic_id;
 	u32 online;
-	bool parked;
+	bool parked, halt_itself;
+	u64 halt;
 	u64 gpr[GPRS];
 	u64 parent_tlb;
 	u64 child_partition, child_tlb;

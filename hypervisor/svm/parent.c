@@ -6,13 +6,21 @@
  * It exits for hypercalls, CPUID, the synthetic MSRs, what would let it touch
  * SVM, NMIs (which also serve as kicks), and second-level faults, which only
  * happen on pages that are not its own.
+ *
+ * Where the hypervisor schedules children (core/sched.h) its HLT exits as well: it rests, and children run.  If
+ * there is none, the processor halts in the parent's place, in the parent's HLT, but what would wake the parent
+ * exits first, so that it never runs while it is thought to rest.
  */
 #include "../core/deadline.h"
 #include "../core/hypercall.h"
 #include "../core/lock.h"
 #include "../core/platform.h"
+#include "../core/sched.h"
 #include "cpu.h"
 #include "event.h"
+
+#define RFLAGS_IF	BIT(9)
+#define HLT_LENGTH	1u	/* with a prefix it is executed a second time */
 
 #define CS_LONG		0xa9bu
 #define DATA_FLAT	0xc93u
@@ -107,6 +115,21 @@ static void exit_vmmcall(struct svm_cpu *cpu)
 	v->rax = hypercall(&cpu->core, cpu->gpr[RCX], cpu->gpr[RDX], cpu->gpr[R8]);
 }
 
+/* With interrupts off it waits for nothing that the hypervisor knows of. */
+static void exit_hlt(struct svm_cpu *cpu)
+{
+	struct vmcb *v = &cpu->vmcb;
+
+	if (!(v->rflags & RFLAGS_IF)) {
+		cpu->halt_itself = true;
+		return;
+	}
+	v->rip += HLT_LENGTH;
+	v->interrupt_shadow = 0;
+	cpu->halt = v->rip;
+	cpu->core.sched.idle = true;
+}
+
 static void exit_nmi(struct svm_cpu *cpu)
 {
 	if (!svm_own_nmi(cpu, &parent))
@@ -152,6 +175,13 @@ static void handle_exit(struct svm_cpu *cpu)
 		count(&cpu->core, &parent, HVABI_COUNT_EXIT_HYPERCALL, 1);
 		exit_vmmcall(cpu);
 		return;
+	case EXIT_HLT:
+		count(&cpu->core, &parent, HVABI_COUNT_EXIT_HLT, 1);
+		exit_hlt(cpu);
+		return;
+	case EXIT_INTR:
+		count(&cpu->core, &parent, HVABI_COUNT_EXIT_INTERRUPT, 1);
+		return;
 	case EXIT_NMI:
 		exit_nmi(cpu);
 		return;
@@ -196,6 +226,59 @@ static void check_emulation(const struct svm_cpu *cpu)
 			       cpu->core.index);
 }
 
+/* Children have their turn.  An event that the parent is owed stands in its VMCB, where a child's exit may put another. */
+static void run_children(struct svm_cpu *cpu)
+{
+	struct cpu_sched *sched = &cpu->core.sched;
+	struct vmcb *v = &cpu->vmcb;
+	struct vp *vp;
+
+	if (v->event_inject & EVENT_VALID)
+		sched->idle = false;
+	while (!(v->event_inject & EVENT_VALID) && (vp = sched_next(&cpu->core, rdtsc()))) {
+		if (sched_run(&cpu->core, vp))
+			sched->idle = false;
+		deadline_expire(&cpu->core, rdtsc());
+	}
+	if (!sched->idle)
+		sched_pass();
+}
+
+/* Which instructions and events exit; and where the parent rests, it does so in its HLT. */
+static void prepare_entry(struct svm_cpu *cpu)
+{
+	const u32 halt = (u32)INTERCEPT_HLT, interrupt = (u32)INTERCEPT_INTR;
+	struct cpu_sched *sched = &cpu->core.sched;
+	struct vmcb *v = &cpu->vmcb;
+
+	v->intercept[3] &= ~(halt | interrupt);
+	if (sched->idle) {
+		v->intercept[3] |= interrupt;
+		v->rip = cpu->halt - HLT_LENGTH;
+		sched->waiting = true;
+	} else if (sched_active() && !cpu->halt_itself) {
+		v->intercept[3] |= halt;
+	}
+	cpu->halt_itself = false;
+}
+
+/* Anything but an NMI of ours ends its rest. */
+static void after_exit(struct svm_cpu *cpu)
+{
+	struct cpu_sched *sched = &cpu->core.sched;
+	struct vmcb *v = &cpu->vmcb;
+
+	sched->waiting = false;
+	if (!sched->idle)
+		return;
+	/* An interrupt that was pending came before the HLT. */
+	if (v->rip == cpu->halt - HLT_LENGTH)
+		v->rip = cpu->halt;
+	sched->idle = v->exit_code == EXIT_NMI;
+	if (!sched->idle)
+		sched->since = rdtsc();
+}
+
 void parent_loop(struct svm_cpu *cpu)
 {
 	cpu->parked = false;
@@ -203,6 +286,8 @@ void parent_loop(struct svm_cpu *cpu)
 	while (!cpu->parked) {
 		struct vmcb *v = &cpu->vmcb;
 
+		run_children(cpu);
+		prepare_entry(cpu);
 		v->tlb_control = cpu->parent_tlb == parent.tlb_generation ?
 				 0 : (u8)TLB_FLUSH_ALL;
 		v->clean = 0;
@@ -214,6 +299,7 @@ void parent_loop(struct svm_cpu *cpu)
 		check_emulation(cpu);
 		hv_lock_acquire();
 		v->event_inject = 0;
+		after_exit(cpu);
 		handle_exit(cpu);
 		deadline_expire(&cpu->core, rdtsc());
 		/* An event whose delivery was cut short, unless something more urgent came. */

@@ -126,7 +126,8 @@
 	X(IPI,			"ipi") \
 	X(INTERRUPT_ASSERTED,	"interrupt_asserted") \
 	X(INTERRUPT_DELIVERED,	"interrupt_delivered") \
-	X(TIMER_EXPIRED,	"timer_expired")
+	X(TIMER_EXPIRED,	"timer_expired") \
+	X(OPAQUE_INTERCEPT,	"opaque_intercept")
 
 enum hvabi_debug_counter {
 #define X(name, text) HVABI_COUNT_EXIT_##name,
@@ -233,6 +234,12 @@ enum hvabi_lie {
 	HVABI_LIE_MAX
 };
 
+/* Values of option "scheduler", at boot by name; for partitions that are created from then on. */
+enum hvabi_scheduler_option {
+	HVABI_SCHEDULER_OPTION_ROOT,		/* the parent dispatches children's processors */
+	HVABI_SCHEDULER_OPTION_INTEGRATED,	/* the hypervisor runs them by itself */
+};
+
 /*
  * Options: X(name, "boot option", default, largest).  Given at boot as
  * KEY=VALUE, changed at run time by DEBUG_SET_OPTION.  What each one does is
@@ -248,7 +255,7 @@ enum hvabi_lie {
 	X(REFUSE_STATUS,	"refuse_status",	0x71, 0xffff) \
 	X(DELAY,		"delay",		0, 0xffffffff) \
 	X(LIE,			"lie",			0, HVABI_LIE_MAX - 1) \
-	X(CORE_SCHEDULER,	"core_scheduler",	0, 1) \
+	X(SCHEDULER,		"scheduler",		0, HVABI_SCHEDULER_OPTION_INTEGRATED) \
 	X(PARK,			"park",			0, 1)
 
 enum hvabi_debug_option {

@@ -398,6 +398,14 @@ HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, partition_ids, 8);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, vp_indexes, 160);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, reserved2, 236);
 
+/* OPAQUE_INTERCEPT: the processor stands in an intercept; the message of it is in its page. The sender is the child. */
+struct hvabi_opaque_intercept {
+	uint32_t vp_index;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_opaque_intercept, 4);
+HVABI_ASSERT_AT(struct hvabi_opaque_intercept, vp_index, 0);
+
 /* SYNIC_SINT_INTERCEPT: something is in the event ring of that SINT. No common header. */
 struct hvabi_synic_sint_intercept {
 	uint32_t sint_index;

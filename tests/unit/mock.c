@@ -28,6 +28,7 @@
 
 struct cpu mock_cpus[MOCK_CPUS];
 enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
+void (*mock_relax)(void);
 unsigned int mock_kicks, mock_raises, mock_raised, mock_raised_on;
 uint64_t mock_tsc, mock_timer;
 struct platform_info platform_info;
@@ -83,6 +84,8 @@ bool platform_timer_passed(const struct cpu *cpu)
 
 void platform_relax(void)
 {
+	if (mock_relax)
+		mock_relax();
 }
 
 void platform_log(const char *format, ...)
@@ -163,6 +166,7 @@ void mock_reset(void)
 	}
 	default_options();
 	mock_run = NULL;
+	mock_relax = NULL;
 	mock_kicks = mock_raises = mock_raised = mock_raised_on = 0;
 	mock_tsc = 1000000;
 	mock_timer = TIME_NEVER;

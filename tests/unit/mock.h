@@ -20,6 +20,9 @@ extern struct cpu mock_cpus[MOCK_CPUS];
 /* Called for platform_run_vp(); NULL: leave as preempted. */
 extern enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 
+/* Called by whoever waits for another processor. */
+extern void (*mock_relax)(void);
+
 /* How often a processor was kicked; a kick makes it leave its guest. */
 extern unsigned int mock_kicks;
 

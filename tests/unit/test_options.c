@@ -15,6 +15,23 @@ static void good_lines(void **state)
 	assert_int_equal(option(HVABI_OPTION_REFUSE_CALL), 0x4b);
 }
 
+static void values_with_names(void **state)
+{
+	const char *bad = NULL;
+
+	(void)state;
+	assert_true(option_parse("scheduler=integrated", &bad));
+	assert_int_equal(option(HVABI_OPTION_SCHEDULER), HVABI_SCHEDULER_OPTION_INTEGRATED);
+	assert_true(option_parse("scheduler=root", &bad));
+	assert_int_equal(option(HVABI_OPTION_SCHEDULER), HVABI_SCHEDULER_OPTION_ROOT);
+	assert_true(option_parse("scheduler=1", &bad));
+	assert_int_equal(option(HVABI_OPTION_SCHEDULER), HVABI_SCHEDULER_OPTION_INTEGRATED);
+	assert_false(option_parse("scheduler=roots", &bad));
+	assert_false(option_parse("scheduler=integrate", &bad));
+	assert_false(option_parse("scheduler=2", &bad));
+	assert_false(option_parse("strict=root", &bad));
+}
+
 static void bad_words_are_pointed_at(void **state)
 {
 	static const char *const lines[] = {
@@ -98,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(good_lines),
+		TEST(values_with_names),
 		TEST(bad_words_are_pointed_at),
 		TEST(run_time_calls),
 		TEST(lies),

@@ -177,7 +177,8 @@ static void scheduler_type(void **state)
 {
 	struct hvabi_input_get_system_property in = { .property_id = 15 };
 	const struct hvabi_input_debug_option option = {
-		.partition_id = SELF, .option = HVABI_OPTION_CORE_SCHEDULER, .value = 1,
+		.partition_id = SELF, .option = HVABI_OPTION_SCHEDULER,
+		.value = HVABI_SCHEDULER_OPTION_INTEGRATED,
 	};
 
 	(void)state;
