@@ -6,8 +6,8 @@
  *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition
  *	  create children, and says in the kernel log why it does not. A stock kernel that takes
  *	  itself for an ordinary guest is enough.
- *	- Processors are dispatched by Linux (root scheduler). Under a hypervisor that schedules them
- *	  itself this driver would wait for ever.
+ *	- Processors are dispatched by Linux (root scheduler), or scheduled by the hypervisor (vp_scheduled.c): which
+ *	  of the two is asked once, and told in the kernel log.
  *	- One driver owns /dev/mshv. The kernel's own, if it is there, was first.
  *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing
  *	  behind.
@@ -32,6 +32,9 @@
 
 /* The hypervisor writes VP state to pages that we choose. */
 bool mshv_overlay_pages;
+
+/* It runs virtual processors by itself, and Linux does not dispatch them. */
+bool mshv_hypervisor_schedules;
 
 bool mshv_debug_hypercalls;
 module_param_named(debug_hypercalls, mshv_debug_hypercalls, bool, 0444);
@@ -166,10 +169,7 @@ static int check_scheduler(u64 capabilities)
 		pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its scheduler (%d)\n", ret);
 		return ret;
 	}
-	if (!dispatches) {
-		pr_err(pr_fmt_mshv "not loaded: the hypervisor schedules virtual processors itself; only the root scheduler is supported\n");
-		return -EOPNOTSUPP;
-	}
+	mshv_hypervisor_schedules = !dispatches;
 	return 0;
 }
 
@@ -233,6 +233,8 @@ static int __init mshv_init(void)
 		pr_err(pr_fmt_mshv "not loaded: cannot register /dev/mshv (%d)\n", ret);
 		goto out_power;
 	}
+	pr_info(pr_fmt_mshv "virtual processors are scheduled by %s\n",
+		mshv_hypervisor_schedules ? "the hypervisor" : "Linux (root scheduler)");
 	return 0;
 
 out_power:

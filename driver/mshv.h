@@ -329,7 +329,8 @@ struct mshv_repeat {
  * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
  * @wait: its thread, while it is blocked
- * @signalled: since the last dispatch began the hypervisor said that it could run
+ * @signalled: since the last dispatch began the hypervisor said that it could run; or, where the hypervisor
+ *	schedules, that it stands in an intercept, which was not looked at yet
  * @try_irqs_on: the next dispatch is tried with interrupts on (vp.c)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @window: how sequential its faults are
@@ -528,6 +529,11 @@ void mshv_vp_signal(struct mshv_vp *vp);
 bool mshv_vp_stop(struct mshv_vp *vp);
 void mshv_vp_free(struct mshv_vp *vp);
 
+/* vp_scheduled.c */
+int mshv_vp_await_intercept(struct mshv_vp *vp);
+bool mshv_vp_suspend(struct mshv_vp *vp);
+void mshv_scheduled_stop(struct mshv_partition *partition);
+
 /* vp_state.c */
 long mshv_ioctl_vp_state(struct mshv_vp *vp, bool set, struct mshv_get_set_vp_state __user *arg);
 
@@ -687,6 +693,7 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 
 /* main.c */
 extern bool mshv_overlay_pages;
+extern bool mshv_hypervisor_schedules;
 extern bool mshv_debug_hypercalls;
 
 #endif

@@ -13,7 +13,8 @@
  *	  deleted.
  *	- Kill is for the one case in which the hypervisor does not give a page back: no processor
  *	  of the partition runs any more when it returns, and none ever will, so nothing reaches the
- *	  page whatever the hypervisor still maps. This needs no help of the hypervisor. Then
+ *	  page whatever the hypervisor still maps. This needs no help of the hypervisor, but where that
+ *	  schedules the processors itself (vp_scheduled.c). Then
  *	  everything is dropped by FINALIZE.
  */
 #include <linux/anon_inodes.h>
@@ -66,6 +67,9 @@ void mshv_partition_stop(struct mshv_partition *partition)
 	/* Pairs with mshv_partition_leave(): what the calls did is done. */
 	while (atomic_read_acquire(&partition->calls))
 		cpu_relax();
+	/* Nobody lets one run any more. */
+	if (mshv_hypervisor_schedules)
+		mshv_scheduled_stop(partition);
 }
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The parent's synthetic interrupt controllers: how the hypervisor says that a blocked virtual
- * processor could run again, or that a guest rang a doorbell.
+ * processor could run again, that one which it schedules itself stands in an intercept, or that a guest rang a doorbell.
  *
  * Laws:
  *	- A wake-up is not lost: the processor's thread forgets old signals before it dispatches, and a
@@ -152,6 +152,14 @@ static void drain_ring(struct mshv_synic *synic)
 		irq_work_queue(&synic->work);
 }
 
+/* A processor that the hypervisor schedules stands in an intercept; its message is in its page. */
+static void intercepted(const struct hvabi_message *slot)
+{
+	const struct hvabi_opaque_intercept *opaque = (const void *)slot->payload;
+
+	signal_vp(READ_ONCE(slot->header.sender), READ_ONCE(opaque->vp_index));
+}
+
 /* An interrupt ended, of a processor that does not hear it as an intercept. */
 static void end_of_interrupt(u64 id, const struct hvabi_x64_apic_eoi_message *eoi)
 {
@@ -181,6 +189,9 @@ static void take_message(struct mshv_synic *synic, struct hvabi_message *slot, u
 		break;
 	case HVABI_MSG_SCHEDULER_VP_SIGNAL_BITSET:
 		signal_bitset((void *)slot->payload);
+		break;
+	case HVABI_MSG_OPAQUE_INTERCEPT:
+		intercepted(slot);
 		break;
 	case HVABI_MSG_SYNIC_SINT_INTERCEPT:
 		drain_ring(synic);

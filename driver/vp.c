@@ -3,8 +3,9 @@
  * Virtual processors: create, run, state pages.
  *
  * Laws:
- *	- A processor runs on the CPU of the thread that calls MSHV_RUN_VP: an interrupt of that CPU
- *	  ends the run, and the loop then looks after what Linux wants (the root scheduler's contract).
+ *	- Where Linux dispatches (the root scheduler's contract; else see vp_scheduled.c),
+ *	  a processor runs on the CPU of the thread that calls MSHV_RUN_VP: an interrupt of that CPU
+ *	  ends the run, and the loop then looks after what Linux wants.
  *	  Whether it wants something is asked with interrupts off, and they stay off until the guest
  *	  runs: no kick falls in between. To Linux the time is the guest's, and RCU does not wait for it.
  *	- Only a thread of the address space that created the partition runs it: faults are served
@@ -214,17 +215,15 @@ static void end_of_interrupt(struct mshv_vp *vp)
 }
 
 /*
- * Run until the VMM is wanted.
- * Return: 0 or an errno; *deliver: there is a message for the VMM.
+ * Dispatch until there is an intercept.
+ * Return: 0 or an errno.
  */
-static int vp_run(struct mshv_vp *vp, bool *deliver)
+static int dispatch_to_intercept(struct mshv_vp *vp)
 {
 	unsigned int tries = 0, suspended = 0;
 	struct hvabi_output_dispatch_vp out;
-	bool served;
 	int ret;
 
-	*deliver = false;
 	for (;;) {
 		ret = mshv_compat_handle_work();
 		if (ret)
@@ -243,8 +242,25 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 		}
 		if (out.dispatch_event != HVABI_DISPATCH_EVENT_INTERCEPT)
 			continue;
-
 		vp->intercepted = true;
+		return 0;
+	}
+}
+
+/*
+ * Run until the VMM is wanted.
+ * Return: 0 or an errno; *deliver: there is a message for the VMM.
+ */
+static int vp_run(struct mshv_vp *vp, bool *deliver)
+{
+	bool served;
+	int ret;
+
+	*deliver = false;
+	for (;;) {
+		ret = mshv_hypervisor_schedules ? mshv_vp_await_intercept(vp) : dispatch_to_intercept(vp);
+		if (ret)
+			return ret;
 		copy_message(vp);
 		switch (vp->message.header.message_type) {
 		case HVABI_MSG_UNMAPPED_GPA:
@@ -425,6 +441,10 @@ bool mshv_vp_stop(struct mshv_vp *vp)
 {
 	bool gone = true;
 	unsigned int i;
+
+	/* The VMM can let it run without RUN_VP. */
+	if (mshv_hypervisor_schedules && !vp->deleted)
+		mshv_vp_suspend(vp);
 
 	for (i = 0; i < MSHV_VP_PAGES; i++) {
 		if (vp->pages[i] && !vp->page_returned[i])
