@@ -12,7 +12,8 @@
  * After each input the books must balance: every deposited page is either free
  * in its pool, in use, or with the parent again, and after teardown no reference
  * is left.  Signals are queued for processors that there are, each is delivered
- * as often as it is counted, no blocked processor has anything to do, and with
+ * as often as it is counted, no blocked processor has anything to do, one that can
+ * run and is scheduled is in the queue, and with
  * the last partition the last deadline goes.
  */
 #include <stdio.h>
@@ -30,8 +31,10 @@
 #include <hypervisor/core/deadline.h>
 #include <hypervisor/core/frame.h>
 #include <hypervisor/core/interrupt.h>
+#include <hypervisor/core/options.h>
 #include <hypervisor/core/partition.h>
 #include <hypervisor/core/port.h>
+#include <hypervisor/core/sched.h>
 #include <hypervisor/core/stats.h>
 #include <hypervisor/core/synthetic.h>
 #include <hypervisor/core/time.h>
@@ -242,11 +245,12 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		}
 	}
 	vp->running = false;
-	if (!there)
-		return RUN_INTERCEPT;
-	if (!ready)
+	if (there && !ready)
 		return RUN_BLOCKED;
-	return vp->index & 1 ? RUN_INTERCEPT : RUN_PREEMPTED;
+	if (there && !(vp->index & 1))
+		return steps & 1 ? RUN_STOPPED : RUN_PREEMPTED;
+	vp->intercept_suspend = true;
+	return RUN_INTERCEPT;
 }
 
 /* ---- the parent ---- */
@@ -272,7 +276,8 @@ static void read_slot(struct cpu *cpu)
 
 	if (slot->header.message_type == HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR)
 		pairs_read += pairs->vp_count;
-	else if (slot->header.message_type != HVABI_MSG_SYNIC_SINT_INTERCEPT)
+	else if (slot->header.message_type != HVABI_MSG_SYNIC_SINT_INTERCEPT &&
+		 slot->header.message_type != HVABI_MSG_OPAQUE_INTERCEPT)
 		return;
 	slot->header.message_type = 0;
 	if (slot->header.message_flags & HVABI_MESSAGE_FLAG_PENDING)
@@ -339,6 +344,23 @@ static void set_register(const struct vp *vp)
 	call(HVABI_CALL_SET_VP_REGISTERS, 1, &in, sizeof(in));
 }
 
+/* A processor that the parent leaves to its children, for a while. */
+static void children(struct cpu *cpu)
+{
+	unsigned int most = take8(input) & 3;
+	struct vp *vp;
+
+	cpu->sched.idle = take8(input) & 1;
+	cpu->sched.waiting = false;
+	while (most-- && (vp = sched_next(cpu, mock_tsc))) {
+		if (vp->partition->state != PARTITION_ACTIVE || vp_suspended(vp) || vp->intercept_suspend)
+			die("a processor runs that must not");
+		if (sched_run(cpu, vp))
+			cpu->sched.idle = false;
+	}
+	cpu->sched.waiting = cpu->sched.idle;
+}
+
 /* The preset page stays: what has been delivered is to be counted. */
 static void parent_step(uint8_t which)
 {
@@ -382,6 +404,9 @@ static void parent_step(uint8_t which)
 	case 11:
 		if (vp)
 			assert_interrupt(vp);
+		break;
+	case 12:
+		children(cpu);
 		break;
 	default:
 		if (vp)
@@ -578,6 +603,20 @@ static void queues(void)
 	}
 }
 
+/* Who can run is in the queue: there is no other way to a processor. */
+static void scheduled(struct partition *p)
+{
+	for (unsigned int i = 0; i < MAX_VPS; i++) {
+		const struct vp *vp = p->vps[i];
+
+		if (vp && p->state == PARTITION_ACTIVE && !vp->blocked && !vp->intercept_suspend &&
+		    !vp_suspended(vp) && vp->overlay[VP_PAGE_MESSAGE] && vp->queued != p->scheduled)
+			die("a processor could run, and waits for nothing; or waits where there is no queue");
+		if (vp && vp->signal_on && p->scheduled && !vp->intercept_suspend)
+			die("an intercept will be told that is over");
+	}
+}
+
 /* Who was answered "blocked" and not signalled since has nothing to do. */
 static void blocked(struct partition *p)
 {
@@ -603,6 +642,8 @@ static void balance(void)
 	queues();
 	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
 		blocked(p);
+	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u))
+		scheduled(p);
 	if (pooled != owned) {
 		fprintf(stderr, "pools hold %llu pages, frames say %llu\n",
 			(unsigned long long)pooled, (unsigned long long)owned);
@@ -687,6 +728,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mock_run = run;
 	input = &r;
 	pairs_read = 0;
+	/* Some inputs are of a parent without a scheduler. */
+	option_set(HVABI_OPTION_SCHEDULER, take8(&r) & 1);
 	mock_child(40);
 	make_apic_child();
 	while (r.left)

@@ -3,6 +3,7 @@
  * The module: loads and unloads cleanly, not while it is in use, and not where it does not belong.
  *
  *	test_module		under the hypervisor, driver loaded
+ *	test_module scheduled	the same, where the hypervisor schedules the guests
  *	test_module refuse	on a machine without it: the driver refuses, and says why
  */
 #define _GNU_SOURCE
@@ -136,14 +137,18 @@ static enum ktap_result no_debug_calls(void)
 	return PASS;
 }
 
-/* Under a hypervisor that schedules the guests itself this driver would wait for ever. */
-static enum ktap_result core_scheduler(void)
+/* Which of two schedulers there is, is asked at load and told; switched at run time it holds for the next load. */
+static enum ktap_result schedulers(void)
 {
-	CHECK(probe_load_driver() == EOPNOTSUPP);
-	CHECK(!device_there());
-	CHECK(log_says("mshv: not loaded: the hypervisor schedules virtual processors itself"),
-	      "no reason in the kernel log");
-	return PASS;
+	CHECK(log_says("mshv: virtual processors are scheduled by the hypervisor"),
+	      "not told in the kernel log");
+	CHECK(!log_says("mshv: virtual processors are scheduled by Linux"));
+	CHECK(mshv_hypervisor_option(HVABI_OPTION_SCHEDULER, HVABI_SCHEDULER_OPTION_ROOT), "%s",
+	      mshv_error());
+	CHECK(!probe_unload_driver());
+	CHECK(!probe_load_driver());
+	CHECK(log_says("mshv: virtual processors are scheduled by Linux"), "not told in the kernel log");
+	return guests_between();
 }
 
 /* Linux does not go to sleep with memory lent: it could not read it, and nobody knows what becomes of the guests. */
@@ -183,13 +188,14 @@ int main(int argc, char **argv)
 		{ "no hypervisor, no driver", refused },
 	};
 
-	static const struct ktap_test core[] = {
-		{ "a hypervisor that schedules the guests, no driver", core_scheduler },
+	static const struct ktap_test scheduled[] = {
+		{ "guests that the hypervisor schedules", guests_between },
+		{ "which scheduler", schedulers },
 	};
 
 	if (argc > 1 && !strcmp(argv[1], "refuse"))
 		return KTAP_RUN(refuse);
-	if (argc > 1 && !strcmp(argv[1], "core"))
-		return KTAP_RUN(core);
+	if (argc > 1 && !strcmp(argv[1], "scheduled"))
+		return KTAP_RUN(scheduled);
 	return KTAP_RUN(tests);
 }
