@@ -7,15 +7,28 @@
 #include <hvabi/status.h>
 #include "cpuid_result.h"
 #include "hypercall.h"
+#include "msr_result.h"
 #include "platform.h"
 #include "vp.h"
 
 #define XCR0_X87	BIT(0)
 
 /*
- * REGISTER_INTERCEPT_RESULT (0x0091): of CPUID, at any time.  The form for MSRs is refused: what an
- * MSR that is unknown does is said once for all of them, by UNIMPLEMENTED_MSR_ACTION.
+ * The form for MSRs: of those that the hypervisor does not know, in place of what UNIMPLEMENTED_MSR_ACTION says
+ * of all.
  */
+static u16 register_msr(struct hypercall *c, struct vp *vp)
+{
+	const struct hvabi_input_register_intercept_result_msr *in = c->in;
+	const u32 both = HVABI_MSR_RESULT_READ | HVABI_MSR_RESULT_WRITE;
+
+	if (!in->access_type || (in->access_type & ~both) ||
+	    in->action > HVABI_UNIMPLEMENTED_MSR_IGNORE_WRITE_READ_ZERO)
+		return HVABI_STATUS_INVALID_PARAMETER;
+	return msr_result_register(c->cpu, vp, in->msr_index, in->access_type, in->action);
+}
+
+/* REGISTER_INTERCEPT_RESULT (0x0091): of CPUID or an MSR, at any time. */
 u16 hc_register_intercept_result(struct hypercall *c)
 {
 	const struct hvabi_input_register_intercept_result *in = c->in;
@@ -28,6 +41,8 @@ u16 hc_register_intercept_result(struct hypercall *c)
 
 	if (status)
 		return status;
+	if (in->intercept_type == HVABI_INTERCEPT_TYPE_MSR)
+		return register_msr(c, vp);
 	if (in->intercept_type != HVABI_INTERCEPT_TYPE_CPUID || in->subleaf_specific > 1 ||
 	    in->always_override > 1)
 		return HVABI_STATUS_INVALID_PARAMETER;

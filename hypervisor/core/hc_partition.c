@@ -96,6 +96,8 @@ struct stored_property {
 static const struct stored_property stored[] = {
 	/* Bit by bit: hc_set_partition_property(). */
 	{ HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES, PROPERTY_SYNTHETIC_FEATURES, UINT64_MAX, true },
+	/* What a child may do goes by its features: the flags are kept for who asks. */
+	{ HVABI_PROPERTY_PRIVILEGE_FLAGS, PROPERTY_PRIVILEGE_FLAGS, UINT64_MAX, true },
 	{ HVABI_PROPERTY_UNIMPLEMENTED_MSR_ACTION, PROPERTY_UNIMPLEMENTED_MSR_ACTION, 1, false },
 	{ HVABI_PROPERTY_PROCESSORS_PER_SOCKET, PROPERTY_PROCESSORS_PER_SOCKET, 255, false },
 	{ HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, PROPERTY_ACCESS_TRACKING, 1, false },

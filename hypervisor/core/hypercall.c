@@ -86,6 +86,8 @@ static const struct call_handler handlers[] = {
 	CALL(MAP_STATS_PAGE2, hc_map_stats_page2),
 	CALL(UNMAP_STATS_PAGE, hc_unmap_stats_page),
 	CALL(GET_SYSTEM_PROPERTY, hc_get_system_property),
+	CALL(SIGNAL_EVENT_DIRECT, hc_signal_event_direct),
+	CALL(POST_MESSAGE_DIRECT, hc_post_message_direct),
 	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
 	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
 	CALL(DEBUG_SET_OPTION, hc_debug_set_option),

@@ -70,6 +70,7 @@ hypercall_handler hc_create_partition, hc_initialize_partition, hc_finalize_part
 	hc_notify_port_ring_empty, hc_get_vp_state, hc_set_vp_state,
 	hc_register_intercept_result, hc_get_vp_cpuid_values,
 	hc_map_stats_page, hc_map_stats_page2, hc_unmap_stats_page, hc_get_system_property,
+	hc_signal_event_direct, hc_post_message_direct,
 	hc_debug_get_counters, hc_debug_who_can_reach, hc_debug_set_option,
 	hc_debug_get_option;
 

@@ -38,6 +38,7 @@ enum partition_state {
 /* Settable 64-bit properties that a partition keeps. */
 enum property_slot {
 	PROPERTY_SYNTHETIC_FEATURES,
+	PROPERTY_PRIVILEGE_FLAGS,
 	PROPERTY_UNIMPLEMENTED_MSR_ACTION,
 	PROPERTY_PROCESSORS_PER_SOCKET,
 	PROPERTY_ACCESS_TRACKING,

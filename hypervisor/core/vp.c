@@ -6,11 +6,13 @@
 #include "cpuid_result.h"
 #include "deadline.h"
 #include "frame.h"
+#include "msr_result.h"
 #include "platform.h"
 #include "sched.h"
 #include "synic.h"
 #include "time.h"
 #include "vp.h"
+#include "vp_direct.h"
 #include "xsave.h"
 
 struct vp *vp_find(struct partition *p, u32 index)
@@ -114,6 +116,8 @@ void vp_destroy(struct vp *vp)
 	sched_forget(vp);
 	deadline_forget(vp);
 	cpuid_results_forget(vp);
+	msr_results_forget(vp);
+	direct_forget(vp);
 	for (u32 i = 0; i < VP_PAGES; i++)
 		if (vp->overlay[i])
 			frame_put(vp->overlay[i], 1);

@@ -73,6 +73,8 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @deadline: TSC at which one of its timers expires (deadline.h); @deadline_prev, @deadline_next: list
  * @run_ticks, @dispatches, @hypercalls: time in DISPATCH_VP, its calls, calls of the child's
  * @cpuid_results: registered for it (cpuid_result.h), and how many
+ * @msr_results: registered for it (msr_result.h), and how many
+ * @direct: messages and event flags that wait for it (vp_direct.h)
  * @assist_msr: the register VP_ASSIST_PAGE; @assist_promised: the page said "no EOI required" when it entered
  * @message: the message of the current intercept
  */
@@ -104,6 +106,9 @@ struct vp {
 	u64 run_ticks, dispatches, hypercalls;
 	struct slots cpuid_results;
 	u32 cpuid_result_count;
+	struct slots msr_results;
+	u32 msr_result_count;
+	struct slots direct;
 	u64 assist_msr;
 	bool assist_promised;
 	struct cpu *cpu;		/* where it runs, or ran last */

@@ -9,6 +9,7 @@
 #include "time.h"
 #include "translate.h"
 #include "vp.h"
+#include "vp_direct.h"
 
 #define LOWEST_VECTOR	16u
 
@@ -91,7 +92,7 @@ enum vp_synic_result vp_synic_write(struct vp *vp, u32 msr, u64 value, u64 *gpa)
 	return result;
 }
 
-static bool takes_messages(const struct vp_synic *s, u32 sint)
+bool vp_synic_takes_messages(const struct vp_synic *s, u32 sint)
 {
 	return (s->scontrol & HVABI_SCONTROL_ENABLE) && (s->simp & HVABI_MSR_PAGE_ENABLE) &&
 	       !(s->sint[sint] & HVABI_SINT_MASKED) && !(s->full >> sint & 1);
@@ -99,7 +100,7 @@ static bool takes_messages(const struct vp_synic *s, u32 sint)
 
 static bool can_send(const struct vp *vp, const struct stimer *t)
 {
-	return t->message != TIME_NEVER && takes_messages(&vp->synic, stimer_sint(t));
+	return t->message != TIME_NEVER && vp_synic_takes_messages(&vp->synic, stimer_sint(t));
 }
 
 bool vp_synic_pending(const struct vp *vp)
@@ -107,7 +108,7 @@ bool vp_synic_pending(const struct vp *vp)
 	for (u32 i = 0; i < HVABI_STIMERS; i++)
 		if (can_send(vp, &vp->stimer[i]))
 			return true;
-	return false;
+	return direct_pending(vp);
 }
 
 static void write_timer_expired(const struct vp *vp, u32 timer, struct hvabi_message *slot)
@@ -149,7 +150,7 @@ bool vp_synic_deliver(struct vp *vp, u64 *gpa)
 		if (!(s->sint[sint] & HVABI_SINT_POLLING))
 			apic_accept(&vp->apic, APIC_MODE_FIXED, (u8)s->sint[sint], false);
 	}
-	return true;
+	return direct_deliver(vp, gpa);
 }
 
 bool vp_synic_auto_eoi(const struct vp_synic *s, u8 vector)

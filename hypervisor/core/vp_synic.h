@@ -49,6 +49,9 @@ enum vp_synic_result {
 
 enum vp_synic_result vp_synic_write(struct vp *vp, u32 msr, u64 value, u64 *gpa);
 
+/* A message for @sint can be written, as far as can be said without the page. */
+bool vp_synic_takes_messages(const struct vp_synic *s, u32 sint);
+
 /* A message waits that could be written, as far as can be said without the page. */
 bool vp_synic_pending(const struct vp *vp);
 

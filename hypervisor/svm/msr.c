@@ -8,6 +8,7 @@
 #include <hvabi/partition.h>
 #include "../core/clock.h"
 #include "../core/frame.h"
+#include "../core/msr_result.h"
 #include "../core/platform.h"
 #include "../core/time.h"
 #include "cpu.h"
@@ -184,12 +185,6 @@ bool msr_parent_write(struct svm_cpu *cpu, u32 msr, u64 value)
 	}
 }
 
-static bool unknown_msr_ignored(const struct vp *vp)
-{
-	return vp->partition->property[PROPERTY_UNIMPLEMENTED_MSR_ACTION] ==
-	       HVABI_UNIMPLEMENTED_MSR_IGNORE_WRITE_READ_ZERO;
-}
-
 bool msr_child_read(struct vp *vp, u32 msr, u64 *value)
 {
 	const struct vp_state *s = &vp->state;
@@ -211,7 +206,7 @@ bool msr_child_read(struct vp *vp, u32 msr, u64 *value)
 		*value = s->mtrr_def_type;
 		return true;
 	default:
-		return unknown_msr_ignored(vp);
+		return msr_result_ignores(vp, msr, HVABI_MSR_RESULT_READ);
 	}
 }
 
@@ -254,6 +249,6 @@ bool msr_child_write(struct vp *vp, u32 msr, u64 value)
 		vp_set_tsc(vp, value);
 		return true;
 	default:
-		return unknown_msr_ignored(vp);
+		return msr_result_ignores(vp, msr, HVABI_MSR_RESULT_WRITE);
 	}
 }

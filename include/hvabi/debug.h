@@ -94,6 +94,8 @@
 	X(MAP_STATS_PAGE2,		"map_stats_page2") \
 	X(UNMAP_STATS_PAGE,		"unmap_stats_page") \
 	X(GET_SYSTEM_PROPERTY,		"get_system_property") \
+	X(SIGNAL_EVENT_DIRECT,		"signal_event_direct") \
+	X(POST_MESSAGE_DIRECT,		"post_message_direct") \
 	X(DEBUG_GET_COUNTERS,		"debug_get_counters") \
 	X(DEBUG_WHO_CAN_REACH,		"debug_who_can_reach") \
 	X(DEBUG_SET_OPTION,		"debug_set_option") \

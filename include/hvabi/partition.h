@@ -290,6 +290,76 @@ HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result, result[0].value, 2
 HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result, result[0].mask, 32);
 HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result, result[3].mask, 56);
 
+/* hvabi_input_register_intercept_result_msr::access_type */
+#define HVABI_MSR_RESULT_READ		0x1u
+#define HVABI_MSR_RESULT_WRITE		0x2u
+
+/*
+ * REGISTER_INTERCEPT_RESULT, MSR form: what an access to an MSR does that the hypervisor does not know. The action
+ * is one of property UNIMPLEMENTED_MSR_ACTION.
+ */
+struct hvabi_input_register_intercept_result_msr {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint32_t intercept_type;
+	uint32_t msr_index;
+	uint32_t access_type;
+	uint32_t action;
+};
+
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, partition_id, 0);
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, vp_index, 8);
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, intercept_type, 12);
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, msr_index, 16);
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, access_type, 20);
+HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result_msr, action, 24);
+
+/* SIGNAL_EVENT_DIRECT: set a flag in a child's event flags page. */
+struct hvabi_input_signal_event_direct {
+	uint64_t target_partition;
+	uint32_t target_vp;
+	uint8_t target_vtl;
+	uint8_t target_sint;
+	uint16_t flag_number;		/* below HVABI_EVENT_FLAGS */
+};
+
+/* Flags of one SINT. */
+#define HVABI_EVENT_FLAGS	2048u
+
+HVABI_ASSERT_SIZE(struct hvabi_input_signal_event_direct, 16);
+HVABI_ASSERT_AT(struct hvabi_input_signal_event_direct, target_partition, 0);
+HVABI_ASSERT_AT(struct hvabi_input_signal_event_direct, target_vp, 8);
+HVABI_ASSERT_AT(struct hvabi_input_signal_event_direct, target_vtl, 12);
+HVABI_ASSERT_AT(struct hvabi_input_signal_event_direct, target_sint, 13);
+HVABI_ASSERT_AT(struct hvabi_input_signal_event_direct, flag_number, 14);
+
+struct hvabi_output_signal_event_direct {
+	uint8_t newly_signaled;
+	uint8_t reserved[7];
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_output_signal_event_direct, 8);
+HVABI_ASSERT_AT(struct hvabi_output_signal_event_direct, newly_signaled, 0);
+
+/* POST_MESSAGE_DIRECT: a message for a slot of a child's message page; it is complete, its header too. */
+struct hvabi_input_post_message_direct {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint8_t vtl;
+	uint8_t padding[3];
+	uint32_t sint_index;
+	uint8_t message[256];
+	uint32_t padding2;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_input_post_message_direct, 280);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, partition_id, 0);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, vp_index, 8);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, vtl, 12);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, sint_index, 16);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, message, 20);
+HVABI_ASSERT_AT(struct hvabi_input_post_message_direct, padding2, 276);
+
 /* hvabi_input_assert_virtual_interrupt::interrupt_type */
 #define HVABI_INTERRUPT_TYPE_FIXED		0u
 #define HVABI_INTERRUPT_TYPE_LOWEST_PRIORITY	1u

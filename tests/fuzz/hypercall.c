@@ -494,8 +494,22 @@ static void make_plausible(uint16_t code, uint64_t *block)
 			block[6 + 5 * i] &= 0x100f | (block[6 + 5 * i] & 0x800 ? 0xff0 : 0);
 		break;
 	case HVABI_CALL_REGISTER_INTERCEPT_RESULT:
+		if (block[1] & 0x100) {
+			block[1] = (block[1] & 3) | (uint64_t)HVABI_INTERCEPT_TYPE_MSR << 32;
+			block[2] &= 0x3000000ffull;
+			block[3] &= 1;
+			break;
+		}
 		block[1] = (block[1] & 3) | (uint64_t)HVABI_INTERCEPT_TYPE_CPUID << 32;
 		block[3] &= 0xffffffff00000101ull;
+		break;
+	case HVABI_CALL_SIGNAL_EVENT_DIRECT:
+		block[1] &= 0x07ff0f0000000003ull;
+		break;
+	case HVABI_CALL_POST_MESSAGE_DIRECT:
+		block[1] &= 3;
+		block[2] = (block[2] & 0xf) | 7ull << 32;
+		block[3] &= 0x7f;
 		break;
 	case HVABI_CALL_GET_VP_CPUID_VALUES:
 		block[1] &= 0x300000003ull;

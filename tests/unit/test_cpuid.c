@@ -3,6 +3,7 @@
  * What a child's CPUID answers: results that its parent registers, and what it reads back.
  */
 #include <hypervisor/core/cpuid_result.h>
+#include <hypervisor/core/msr_result.h>
 #include "unit.h"
 
 #define ALL 0xffffffffu
@@ -67,7 +68,7 @@ static void what_is_refused(void **state)
 	in.partition_id = 3;
 	assert_status(give(&in), INVALID_PARTITION_ID);
 	in = form(1);
-	in.intercept_type = HVABI_INTERCEPT_TYPE_MSR;
+	in.intercept_type = HVABI_INTERCEPT_TYPE_EXCEPTION;
 	assert_status(give(&in), INVALID_PARAMETER);
 	in = form(1);
 	in.subleaf_specific = 2;
@@ -84,6 +85,54 @@ static void what_is_refused(void **state)
 	in = form(1);
 	assert_status(give(&in), SUCCESS);
 	vp->running = false;
+}
+
+static uint64_t give_msr(uint32_t msr, uint32_t access, uint32_t action)
+{
+	struct hvabi_input_register_intercept_result block = { 0 };
+	const struct hvabi_input_register_intercept_result_msr in = {
+		.partition_id = id, .intercept_type = HVABI_INTERCEPT_TYPE_MSR,
+		.msr_index = msr, .access_type = access, .action = action,
+	};
+
+	memset(&block, 0xee, sizeof(block));
+	memcpy(&block, &in, 28);
+	return give(&block);
+}
+
+/* Of MSRs that the hypervisor does not know. */
+static void msrs(void **state)
+{
+	struct hvabi_input_set_partition_property in = {
+		.partition_id = id, .property_code = HVABI_PROPERTY_UNIMPLEMENTED_MSR_ACTION,
+		.property_value = HVABI_UNIMPLEMENTED_MSR_IGNORE_WRITE_READ_ZERO,
+	};
+	const uint32_t read = HVABI_MSR_RESULT_READ, write = HVABI_MSR_RESULT_WRITE;
+	const struct vp *other = vp_find(partition_find(id), 1);
+
+	(void)state;
+	assert_status(give_msr(0x1234, 0, 1), INVALID_PARAMETER);
+	assert_status(give_msr(0x1234, 4, 1), INVALID_PARAMETER);
+	assert_status(give_msr(0x1234, read, 2), INVALID_PARAMETER);
+	assert_int_equal(vp->msr_result_count, 0);
+	assert_false(msr_result_ignores(vp, 0x1234, read));
+	assert_status(give_msr(0x1234, read, 1), SUCCESS);
+	assert_true(msr_result_ignores(vp, 0x1234, read));
+	assert_false(msr_result_ignores(vp, 0x1234, write));
+	assert_false(msr_result_ignores(vp, 0x1235, read));
+	assert_false(msr_result_ignores(other, 0x1234, read));
+	/* It goes before what is said of all. */
+	assert_status(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &in, sizeof(in), 0, 0), SUCCESS);
+	assert_true(msr_result_ignores(vp, 0x1234, write));
+	assert_true(msr_result_ignores(vp, 0x1235, read));
+	assert_status(give_msr(0x1234, read | write, 0), SUCCESS);
+	assert_false(msr_result_ignores(vp, 0x1234, read));
+	assert_false(msr_result_ignores(vp, 0x1234, write));
+	assert_int_equal(vp->msr_result_count, 1);
+	for (uint32_t i = 1; i < MSR_RESULTS_MAX; i++)
+		assert_status(give_msr(i, write, 1), SUCCESS);
+	assert_status(give_msr(0x9999, write, 1), INSUFFICIENT_BUFFERS);
+	assert_status(give_msr(1, read, 1), SUCCESS);
 }
 
 static void values(void **state)
@@ -208,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CPUID_TEST(what_is_refused),
 		CPUID_TEST(values),
+		CPUID_TEST(msrs),
 		CPUID_TEST(subleaves),
 		CPUID_TEST(where_nothing_is),
 		CPUID_TEST(reps),

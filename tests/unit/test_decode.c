@@ -303,11 +303,44 @@ static void simple_calls_refuse_wrong_values(void **state)
 	set.property_value = 0;
 	assert_status(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &set, sizeof(set), 0, 0),
 		      INVALID_PARTITION_STATE);
+	set.property_code = HVABI_PROPERTY_PRIVILEGE_FLAGS;
+	assert_status(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &set, sizeof(set), 0, 0),
+		      INVALID_PARTITION_STATE);
 	assert_status(mock_call(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &access, sizeof(access),
 				1, 0), INVALID_PARAMETER);
 	access.flags = 3;
 	assert_status(mock_call(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &access, sizeof(access),
 				1, 0), INVALID_PARAMETER);
+}
+
+static void privilege_flags(void **state)
+{
+	struct hvabi_input_create_partition create = {
+		.flags = HVABI_PARTITION_FLAG_EXO_PARTITION |
+			 HVABI_PARTITION_FLAG_INTERCEPT_MESSAGE_PAGE_ENABLED,
+		.compatibility_version = HVABI_COMPATIBILITY_VERSION,
+	};
+	struct hvabi_input_set_partition_property set = {
+		.property_code = HVABI_PROPERTY_PRIVILEGE_FLAGS, .property_value = 0x123456789abcdef0,
+	};
+	struct hvabi_input_get_partition_property get = {
+		.property_code = HVABI_PROPERTY_PRIVILEGE_FLAGS,
+	};
+	uint64_t id;
+
+	(void)state;
+	mock_deposit(HVABI_PARTITION_ID_SELF, 3000, 1);
+	assert_status(mock_call(HVABI_CALL_CREATE_PARTITION, &create, sizeof(create), 0, 0), SUCCESS);
+	memcpy(&id, mock_out(), 8);
+	set.partition_id = get.partition_id = id;
+	assert_status(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &set, sizeof(set), 0, 0), SUCCESS);
+	mock_deposit(id, 3001, 20);
+	assert_status(mock_call(HVABI_CALL_INITIALIZE_PARTITION, &id, 8, 0, 0), SUCCESS);
+	set.property_value = 0;
+	assert_status(mock_call(HVABI_CALL_SET_PARTITION_PROPERTY, &set, sizeof(set), 0, 0),
+		      INVALID_PARTITION_STATE);
+	assert_status(mock_call(HVABI_CALL_GET_PARTITION_PROPERTY, &get, sizeof(get), 0, 0), SUCCESS);
+	assert_true(*(uint64_t *)mock_out() == 0x123456789abcdef0);
 }
 
 static void a_call_is_refused_on_request(void **state)
@@ -335,6 +368,7 @@ int main(void)
 		TEST(device_memory_can_be_mapped),
 		TEST(simple_calls_refuse_wrong_values),
 		TEST(a_call_is_refused_on_request),
+		TEST(privilege_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

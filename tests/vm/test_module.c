@@ -143,7 +143,7 @@ static enum ktap_result schedulers(void)
 	CHECK(log_says("mshv: virtual processors are scheduled by the hypervisor"),
 	      "not told in the kernel log");
 	CHECK(!log_says("mshv: virtual processors are scheduled by Linux"));
-	CHECK(mshv_hypervisor_option(HVABI_OPTION_SCHEDULER, HVABI_SCHEDULER_OPTION_ROOT), "%s",
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_SCHEDULER, HVABI_SCHEDULER_OPTION_ROOT), "%s",
 	      mshv_error());
 	CHECK(!probe_unload_driver());
 	CHECK(!probe_load_driver());
