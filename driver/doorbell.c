@@ -289,9 +289,6 @@ static int check_args(const struct mshv_user_ioeventfd *args)
 		return -EOPNOTSUPP;
 	switch (args->len) {
 	case 0:
-		if (args->flags & BIT(MSHV_IOEVENTFD_BIT_DATAMATCH))
-			return -EINVAL;
-		break;
 	case 1:
 	case 2:
 	case 4:

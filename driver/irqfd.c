@@ -324,9 +324,9 @@ static void deassign(struct mshv_partition *partition, struct eventfd_ctx *event
  *
  * Context: process context; takes no lock for long.
  *
- * Return: 0, also when there was nothing to deassign. -EINVAL: unknown flag, GSI out of range, not an
- * event, or to be resampled and not routed as level-triggered; -EBADF; -EBUSY: the event is an
- * irqfd's already; -ENOSPC: MSHV_GSI_MAX of them are there; -EINTR: a fatal signal; -ENOMEM; -EFAULT.
+ * Return: 0, also when there was nothing to deassign. -EINVAL: unknown flag, not an event,
+ * or to be resampled and not routed as level-triggered; -EBADF; -EBUSY: the event is an irqfd's
+ * already; -ENOSPC: MSHV_GSI_MAX of them are there; -EINTR: a fatal signal; -ENOMEM; -EFAULT.
  */
 long mshv_ioctl_irqfd(struct mshv_partition *partition, struct mshv_user_irqfd __user *arg)
 {
@@ -336,7 +336,8 @@ long mshv_ioctl_irqfd(struct mshv_partition *partition, struct mshv_user_irqfd _
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	if (args.flags & ~MSHV_IRQFD_FLAGS_MASK || args.gsi >= MSHV_GSI_MAX)
+	/* A GSI that no table can have is one without a route. */
+	if (args.flags & ~MSHV_IRQFD_FLAGS_MASK)
 		return -EINVAL;
 	if (!(args.flags & BIT(MSHV_IRQFD_BIT_DEASSIGN)))
 		return assign(partition, &args);

@@ -331,7 +331,10 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-/* The pages do not change while there is a descriptor, and the VMA holds one. */
+/*
+ * The pages do not change while there is a descriptor, and the VMA holds one. Of a longer or private mapping
+ * each page is what its place says; what it does not have is a SIGBUS.
+ */
 static vm_fault_t vp_mmap_fault(struct vm_fault *vmf)
 {
 	struct mshv_vp *vp = vmf->vma->vm_file->private_data;
@@ -349,8 +352,6 @@ static const struct vm_operations_struct vp_vm_ops = {
 
 static int vp_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	if (vma_pages(vma) != 1 || !(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
 	if (vma->vm_pgoff == MSHV_VP_MMAP_OFFSET_GHCB)
 		return -ENODEV;
 	if (vma->vm_pgoff >= MSHV_VP_PAGES)

@@ -276,7 +276,7 @@ enum {
 
 #define MSHV_IRQFD_FLAGS_MASK		((1 << MSHV_IRQFD_BIT_COUNT) - 1)
 
-/* GSIs are below this. */
+/* GSIs that have a route are below this. */
 #define MSHV_GSI_MAX			4096
 
 /**
@@ -290,7 +290,7 @@ enum {
  * With DEASSIGN no longer, once the ioctl has returned; @fd and @gsi say which, and one that is not
  * there is no error. Closing @fd deassigns, too.
  *
- * EINVAL: unknown flag, GSI out of range, not an eventfd, or RESAMPLE without a level-triggered route.
+ * EINVAL: unknown flag, not an eventfd, or RESAMPLE without a level-triggered route.
  * EBADF. EBUSY: @fd is an irqfd already. ENOSPC: MSHV_GSI_MAX of them are there. EINTR: a fatal signal.
  */
 struct mshv_user_irqfd {
@@ -311,7 +311,7 @@ enum {
 
 /**
  * struct mshv_user_ioeventfd - argument of MSHV_IOEVENTFD: a write of the guest that is an event
- * @datamatch: with DATAMATCH: the value written
+ * @datamatch: with DATAMATCH: the value written; with a length of 0, in whatever length
  * @addr: guest address, where no region is
  * @len: bytes of the write: 1, 2, 4 or 8; 0: any
  * @fd: eventfd, signalled instead of an intercept
@@ -321,7 +321,7 @@ enum {
  * A write that the hypervisor cannot decode is an intercept all the same: the VMM must be able to serve
  * it.
  *
- * EINVAL: unknown flag, length, DATAMATCH without a length, an address that wraps, not an eventfd.
+ * EINVAL: unknown flag, length, an address that wraps, not an eventfd.
  * EOPNOTSUPP: PIO. EBADF. EEXIST: overlaps one that exists. ENOENT: DEASSIGN, and there is none with
  * this address, length, value and event. ENOSPC: 1000 are there. EINVAL also: not initialized. Or the errno of the hypervisor's answer.
  */
