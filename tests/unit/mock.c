@@ -140,8 +140,11 @@ static void forget_children(void)
 		while (pool_remove(&p->pool))
 			;
 		if (partition_delete(p)) {
-			fprintf(stderr, "mock: partition %llx keeps memory\n",
-				(unsigned long long)id);
+			fprintf(stderr, "mock: partition %llx in state %d keeps memory: %llu of %llu pages, %llu exclusive\n",
+				(unsigned long long)id, (int)p->state,
+				(unsigned long long)(p->pool.deposited - p->pool.free),
+				(unsigned long long)p->pool.deposited,
+				(unsigned long long)p->exclusive_pages);
 			abort();
 		}
 	}

@@ -8,10 +8,16 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <hvabi/cpuid.h>
+#include <hvabi/hypercall.h>
+#include <hvabi/message.h>
+#include <hvabi/partition.h>
+#include <hvabi/status.h>
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
@@ -480,6 +486,88 @@ static enum ktap_result state_comes_back(void)
 	return PASS;
 }
 
+/* ---- what is given to the guest's own controller, without a port ---- */
+
+#define GUEST_MESSAGES	0x20000u	/* pages of the guest's that nobody has touched */
+#define GUEST_FLAGS	0x21000u
+#define GUEST_SINT	4u
+
+static int give(uint16_t code, const void *in, size_t bytes, uint64_t *out, uint16_t *status)
+{
+	struct mshv_root_hvcall args = {
+		.code = code, .in_sz = (uint16_t)bytes, .in_ptr = (uintptr_t)in,
+		.out_sz = out ? sizeof(*out) : 0, .out_ptr = (uintptr_t)out,
+	};
+	int ret = ioctl(mshv_vm_fd(probe.vm), MSHV_ROOT_HVCALL, &args);
+
+	*status = args.status;
+	return ret;
+}
+
+static int give_message(uint32_t type, uint32_t sint, uint16_t *status)
+{
+	struct hvabi_input_post_message_direct in = { .sint_index = sint };
+	struct hvabi_message message = { .header = { .message_type = type, .payload_size = 8 } };
+
+	memset(message.payload, 0xa5, 8);
+	memcpy(in.message, &message, sizeof(message));
+	return give(HVABI_CALL_POST_MESSAGE_DIRECT, &in, sizeof(in), NULL, status);
+}
+
+static int give_flag(uint16_t flag, uint64_t *newly, uint16_t *status)
+{
+	const struct hvabi_input_signal_event_direct in = {
+		.target_sint = GUEST_SINT, .flag_number = flag,
+	};
+
+	*newly = 0;
+	return give(HVABI_CALL_SIGNAL_EVENT_DIRECT, &in, sizeof(in), newly, status);
+}
+
+/* The guest's pages are not there yet: what is accepted waits, and comes when they are. */
+static enum ktap_result without_a_port(void)
+{
+	const struct hvabi_message *slot;
+	const uint8_t *flags;
+	uint64_t value;
+	uint16_t status;
+
+	CHECK_PASS(set_up_interrupts());
+	REFUSED(EIO, give_flag(77, &value, &status));
+	CHECK(status == HVABI_STATUS_INVALID_SYNIC_STATE, "0x%x", status);
+	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_SIMP, GUEST_MESSAGES | 1) &&
+	      !mshv_set_register(probe.vcpu, HVABI_REG_SIEFP, GUEST_FLAGS | 1) &&
+	      !mshv_set_register(probe.vcpu, HVABI_REG_SINT0 + GUEST_SINT, 0x74) &&
+	      !mshv_set_register(probe.vcpu, HVABI_REG_SCONTROL, 1), "%s", mshv_error());
+	REFUSED(EINVAL, give_message(7, HVABI_SINTS, &status));
+	REFUSED(EINVAL, give_message(0, GUEST_SINT, &status));
+	REFUSED(EINVAL, give_flag(2048, &value, &status));
+	CHECK(status == HVABI_STATUS_INVALID_PARAMETER, "0x%x", status);
+
+	CHECK(!give_flag(77, &value, &status) && (uint8_t)value == 1, "%s, status 0x%x, %llu",
+	      strerror(errno), status, (ull)value);
+	CHECK(!give_flag(77, &value, &status) && !(uint8_t)value);
+	CHECK(!give_message(7, GUEST_SINT, &status), "%s, status 0x%x", strerror(errno), status);
+	REFUSED(EIO, give_message(8, GUEST_SINT, &status));
+	CHECK(status == HVABI_STATUS_INSUFFICIENT_BUFFERS, "0x%x", status);
+	NOT_REQUESTED(&probe);
+
+	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+	slot = (const void *)(probe.boot + GUEST_MESSAGES + GUEST_SINT * sizeof(*slot));
+	flags = probe.boot + GUEST_FLAGS + GUEST_SINT * 256;
+	CHECK(slot->header.message_type == 7 && slot->header.payload_size == 8);
+	CHECK(((const uint8_t *)slot->payload)[7] == 0xa5);
+	CHECK(flags[77 / 8] == 1 << 77 % 8, "0x%x", flags[77 / 8]);
+	REQUESTED(&probe, 0x74);
+	/* Now the page is there. */
+	CHECK(!give_flag(80, &value, &status) && (uint8_t)value == 1);
+	CHECK(flags[80 / 8] == 1 << 80 % 8, "0x%x", flags[80 / 8]);
+	REQUESTED(&probe, 0x74);
+	CHECK(!give_flag(80, &value, &status) && !(uint8_t)value);
+	NOT_REQUESTED(&probe);
+	return PASS;
+}
+
 static enum ktap_result bad_state(void)
 {
 	struct mshv_get_set_vp_state args;
@@ -517,6 +605,7 @@ int main(void)
 		{ "doorbells: address, size and value", rings },
 		{ "bad doorbells change nothing", bad_doorbells },
 		{ "more doorbells than a ring holds", many_doorbells },
+		{ "messages and events without a port", without_a_port },
 		{ "state of a processor comes back", state_comes_back },
 		{ "bad requests for state", bad_state },
 	};
