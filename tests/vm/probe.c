@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <hvabi/partition.h>
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
@@ -70,7 +71,11 @@ static int boot_vcpu(struct probe *probe, unsigned int index)
 
 static int open_vm(struct probe *probe, unsigned int flags)
 {
-	const struct mshv_vm_config config = { .flags = flags };
+	const struct mshv_vm_config config = {
+		.flags = flags,
+		.synthetic_features = flags & MSHV_VM_LAPIC ?
+			HVABI_SYNTHETIC_HYPERVISOR_PRESENT | HVABI_SYNTHETIC_HV1 | HVABI_SYNTHETIC_SYNIC : 0,
+	};
 
 	memset(probe, 0, sizeof(*probe));
 	probe->vm = mshv_vm_create_with(&config);
