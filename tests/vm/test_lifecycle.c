@@ -117,6 +117,12 @@ static int64_t offline_pages(uint64_t *last)
 	return count;
 }
 
+/*
+ * The kernel image's segment claims 1 GiB of addresses from its own on, physical and virtual: behind it are modules, and
+ * not the memory that is asked for.
+ */
+#define KERNEL_IMAGE	0xffffffff80000000ull
+
 /* Reads a page of the parent as debuggers do. Returns 0 or an errno. */
 static int read_kcore(uint64_t pfn, uint8_t *page)
 {
@@ -132,7 +138,8 @@ static int read_kcore(uint64_t pfn, uint8_t *page)
 		if (pread(fd, &segment, sizeof(segment), head.e_phoff + i * sizeof(segment)) !=
 		    sizeof(segment))
 			ret = errno;
-		else if (segment.p_type == PT_LOAD && segment.p_paddr <= address &&
+		else if (segment.p_type == PT_LOAD && segment.p_vaddr < KERNEL_IMAGE &&
+			 segment.p_paddr <= address &&
 			 address - segment.p_paddr < segment.p_memsz)
 			ret = pread(fd, page, PAGE, segment.p_offset + address - segment.p_paddr) ==
 			      PAGE ? 0 : errno;
