@@ -6,11 +6,14 @@
  * How one fault goes:
  *	1. Begin a look at the block (invalidate.c): what has Linux around that page, with which rights
  *	   and map order (mmap_lock for reading, HMM)? Looking never faults.
- *	2. If the page itself is missing or lacks the right, let Linux fault it in, and go to 1.
- *	3. Take map_lock. If the look is stale, go to 1, and look at less: at the page asked for and
- *	   nothing else, so that no change elsewhere can keep the guest from it. Mark dirty what the
- *	   child will be able to write. Map what the child does not have.
+ *	2. If the page itself is missing or lacks the right, let Linux fault it in, and with it the
+ *	   window of a guest in sequence. Go to 1.
+ *	3. Take map_lock. If the look is stale, go to 1, and look at less: in the end at the page asked
+ *	   for and nothing else, so that no change elsewhere can keep the guest from it. Mark dirty what
+ *	   the child will be able to write. Map what the child does not have, in one call: up to 509
+ *	   pages, which may lie in two blocks, or as many blocks that Linux maps by one entry each.
  *	4. If the hypervisor wants memory: drop the lock, deposit, go to 1.
+ *	5. The rest of the window of a guest in sequence goes the same way, a call at a time.
  *
  * Why Linux is asked to fault by GUP (without taking the pages) and not by HMM: hmm_range_fault()
  * that has to fault one page of a hole faults all pages of the hole that lie in the range; and it
@@ -55,6 +58,18 @@
 #define MSHV_REPEAT_MAX		8
 
 /**
+ * enum extent - how much one look is of
+ * @EXTENT_LIST: the block of the page and all behind it that the fault may reach
+ * @EXTENT_SPAN: that block, and the span if it goes on in the next
+ * @EXTENT_PAGE: the page and nothing else
+ */
+enum extent {
+	EXTENT_LIST,
+	EXTENT_SPAN,
+	EXTENT_PAGE,
+};
+
+/**
  * struct fault - one fault on its way
  *
  * What was asked:
@@ -64,16 +79,19 @@
  * @gfn: page asked for
  * @write: the guest writes
  * @ahead: nobody touched @gfn yet, but a guest in sequence is about to
+ * @all: the VMM wants all of the span (mshv_ioctl_prefault())
  * @again: the guest comes back for a page that it was given: map it, whatever the record says
- * @span: pages to look at
+ * @span: pages to look at, and to fault in
  *
  * What was seen, of each page of the span:
  * @scratch: kinds and page numbers; and what HMM says, of memory with pages
- * @look: tells whether that still holds. Of the whole block, so that it can be mapped as one; when
- *	that was disturbed, of @gfn only
- * @narrow: the look is of @gfn only
+ * @look: tells whether that still holds. Of the whole block at least, so that it can be mapped as one;
+ *	when that was disturbed, of @gfn only
+ * @extent: how much the look is of
  * @device: it is device memory
- * @large_source: page number of the block's first page, if Linux maps the block by one entry; or 0
+ * @blocks: how many blocks from that of @gfn on Linux maps by one entry each; their page numbers are
+ *	in @scratch
+ * @seen_end: page after the last one of the span that is to be mapped in small pages
  *
  * What came of it:
  * @faulted: Linux has faulted the page in at least once
@@ -93,14 +111,16 @@ struct fault {
 	u64 gfn;
 	bool write;
 	bool ahead;
+	bool all;
 	bool again;
 	struct mshv_span span;
 
 	struct mshv_scratch *scratch;
 	struct mshv_look look;
-	bool narrow;
+	enum extent extent;
 	bool device;
-	u64 large_source;
+	unsigned int blocks;
+	u64 seen_end;
 
 	bool faulted;
 	unsigned int retries;
@@ -118,12 +138,19 @@ static u8 *kind_of(const struct fault *fault, u64 gfn)
 	return &fault->scratch->kinds[gfn - fault->span.first];
 }
 
-/* Linux has the page, with the right the guest needs. */
+/* Nothing may be allocated for the page asked for: map what Linux has, as it has it. */
+static bool only_present(const struct fault *fault)
+{
+	return fault->gfn >= fault->span.ahead_end;
+}
+
+/* Linux has the page, with the right the guest needs. What nobody has touched yet stays shared. */
 static bool asked_present(const struct fault *fault)
 {
 	u8 kind = *kind_of(fault, fault->gfn);
 
-	return kind == MSHV_KIND_WRITE || (kind == MSHV_KIND_READ && !fault->write);
+	return kind == MSHV_KIND_WRITE ||
+	       (kind == MSHV_KIND_READ && (!fault->write || fault->ahead || only_present(fault)));
 }
 
 /* Device memory, as far as its mapping goes. mmap_lock is held. */
@@ -141,44 +168,75 @@ static void look_at_device(struct fault *fault, struct vm_area_struct *vma)
 }
 
 /*
- * Page number of the block's first page if Linux maps all of the block by one entry and so can we,
- * else 0.
+ * Page number of the first page of the block of a page if Linux maps all of the block by one entry and
+ * so can we, else 0. @pfn is what HMM says of the page.
  */
-static u64 large_source(const struct fault *fault, unsigned long pfn)
+static u64 large_source(const struct fault *fault, u64 gfn, unsigned long pfn)
 {
 	const struct mshv_region *region = fault->region;
-	u64 offset = mshv_block_index(fault->gfn);
 	u64 source;
 
-	if (fault->narrow || !(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR ||
+	if (!(pfn & HMM_PFN_VALID) || pfn & HMM_PFN_ERROR ||
 	    hmm_pfn_to_map_order(pfn) < MSHV_BLOCK_SHIFT)
 		return 0;
-	if (!mshv_block_whole(region, mshv_region_block(region, fault->gfn)))
+	if (!mshv_block_whole(region, mshv_region_block(region, gfn)))
 		return 0;
 	/* The entry covers the addresses of the block only if GFN and HVA are congruent. */
 	if ((region->gfn ^ (region->hva >> PAGE_SHIFT)) & (MSHV_BLOCK_PAGES - 1))
 		return 0;
-	source = page_to_pfn(hmm_pfn_to_page(pfn)) - offset;
+	source = page_to_pfn(hmm_pfn_to_page(pfn)) - mshv_block_index(gfn);
 	return source & (MSHV_BLOCK_PAGES - 1) ? 0 : source;
 }
 
-/* Memory that has pages. mmap_lock is held. Returns 0 or an errno. */
-static int look_at_memory(struct fault *fault)
+/* What HMM says of some pages. mmap_lock is held. Returns 0 or an errno. */
+static int ask_hmm(struct fault *fault, u64 gfn, u64 end, unsigned long *pfns)
 {
 	struct mshv_partition *partition = fault->partition;
-	struct mshv_scratch *scratch = fault->scratch;
 	struct hmm_range range = {
 		.notifier = &partition->hmm,
 		.notifier_seq = partition->hmm.invalidate_seq,
-		.start = mshv_gfn_to_hva(fault->region, fault->span.first),
-		.end = mshv_gfn_to_hva(fault->region, fault->span.end),
-		.hmm_pfns = scratch->pfns,
+		.start = mshv_gfn_to_hva(fault->region, gfn),
+		.end = mshv_gfn_to_hva(fault->region, end),
+		.hmm_pfns = pfns,
 	};
+
+	return hmm_range_fault(&range);
+}
+
+/*
+ * The blocks that can be mapped large together with that of the page asked for: all those behind it
+ * that Linux maps by one entry, too, with the same right. One page tells of its block.
+ * mmap_lock is held.
+ */
+static void look_at_blocks(struct fault *fault, unsigned long pfn)
+{
+	u64 *blocks = fault->scratch->blocks, source = large_source(fault, fault->gfn, pfn);
+	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	unsigned long right = pfn & HMM_PFN_WRITE;
+
+	fault->blocks = 0;
+	if (fault->extent == EXTENT_PAGE)
+		return;
+	while (source) {
+		blocks[fault->blocks++] = source;
+		gfn += MSHV_BLOCK_PAGES;
+		if (fault->extent != EXTENT_LIST || fault->blocks == HVABI_MAP_GPA_MAX ||
+		    gfn >= fault->span.reach || ask_hmm(fault, gfn, gfn + 1, &pfn) ||
+		    (pfn & HMM_PFN_WRITE) != right)
+			break;
+		source = large_source(fault, gfn, pfn);
+	}
+}
+
+/* Memory that has pages: of which kind are they? mmap_lock is held. Returns 0 or an errno. */
+static int look_at_pages(struct fault *fault)
+{
+	struct mshv_scratch *scratch = fault->scratch;
 	u32 i, count = fault->span.end - fault->span.first;
 	unsigned long pfn;
 	int ret;
 
-	ret = hmm_range_fault(&range);
+	ret = ask_hmm(fault, fault->span.first, fault->span.end, scratch->pfns);
 	if (ret)
 		return ret;
 	for (i = 0; i < count; i++) {
@@ -192,19 +250,24 @@ static int look_at_memory(struct fault *fault)
 			scratch->sources[i] = page_to_pfn(hmm_pfn_to_page(pfn));
 		}
 	}
-	fault->large_source = large_source(fault, scratch->pfns[fault->gfn - fault->span.first]);
 	return 0;
 }
 
 /* @vma is the asked page's or NULL. mmap_lock is held. Returns 0 or an errno. */
 static int look_at(struct fault *fault, struct vm_area_struct *vma)
 {
-	fault->large_source = 0;
+	int ret;
+
+	fault->blocks = 0;
 	fault->device = vma && mshv_vma_is_device(vma);
-	if (!fault->device)
-		return look_at_memory(fault);
-	look_at_device(fault, vma);
-	return 0;
+	if (fault->device) {
+		look_at_device(fault, vma);
+		return 0;
+	}
+	ret = look_at_pages(fault);
+	if (!ret)
+		look_at_blocks(fault, fault->scratch->pfns[fault->gfn - fault->span.first]);
+	return ret;
 }
 
 /*
@@ -217,6 +280,8 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 {
 	u8 kind = *kind_of(fault, fault->gfn);
 
+	if (only_present(fault))
+		return -ENOENT;
 	if (!vma)
 		return -EFAULT;
 	/* The hypervisor has no map to write and not to read. */
@@ -252,17 +317,18 @@ static int fault_in_device(struct fault *fault)
 }
 
 /*
- * Let Linux fault in the page asked for, and those after it up to @end that it does not have.
- * Nobody else's page is touched: a neighbour that is present and read-only stays shared.
+ * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, and the page
+ * asked for. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
+ * Returns 1; 0 to stop there; or why the page asked for cannot be had.
  */
-static int fault_in(struct fault *fault, u64 end)
+static int fault_in_seen(struct fault *fault, u64 gfn, u64 end)
 {
 	unsigned int flags = MSHV_COMPAT_FOLL_FAULT | FOLL_HWPOISON |
 			     (fault->write ? FOLL_WRITE : 0);
-	u64 gfn, run_end;
+	u64 run_end;
 	long got;
 
-	for (gfn = fault->gfn; gfn < end; gfn = run_end) {
+	for (; gfn < end; gfn = run_end) {
 		run_end = gfn + 1;
 		if (gfn != fault->gfn && *kind_of(fault, gfn) != MSHV_KIND_NONE)
 			continue;
@@ -275,9 +341,36 @@ static int fault_in(struct fault *fault, u64 end)
 			return got;
 		/* Whatever is wrong there, the guest has not asked for it. */
 		if (got < (long)(run_end - gfn))
-			break;
+			return 0;
 	}
-	return 0;
+	return 1;
+}
+
+/*
+ * The window of a guest in sequence, up to @end, goes beyond the span: a block at a time, and a signal
+ * ends it. What is seen here is good for nothing but to leave alone what is there.
+ */
+static int fault_in(struct fault *fault, u64 end)
+{
+	struct mm_struct *mm = fault->partition->mm;
+	const struct mshv_span span = fault->span;
+	int ret;
+
+	ret = fault_in_seen(fault, fault->gfn, min(end, span.end));
+	while (ret > 0 && fault->span.end < end && !signal_pending(current)) {
+		fault->span.first = fault->span.end;
+		fault->span.end = min(end, round_down(fault->span.first, MSHV_BLOCK_PAGES) +
+					   MSHV_BLOCK_PAGES);
+		if (mmap_read_lock_killable(mm))
+			break;
+		ret = !look_at_pages(fault);
+		mmap_read_unlock(mm);
+		if (ret)
+			ret = fault_in_seen(fault, fault->span.first, fault->span.end);
+		cond_resched();
+	}
+	fault->span = span;
+	return min(ret, 0);
 }
 
 /* Marking the folio dirty makes nobody write anything that he would not have written otherwise. */
@@ -288,36 +381,48 @@ static bool dirtying_is_free(struct folio *folio)
 		!folio_test_swapcache(folio));
 }
 
-/* The right with which a page that Linux has shall be mapped. */
-static u8 right_for(const struct fault *fault, u64 gfn)
+/* The right with which a page that Linux has, or a block by its first page, shall be mapped. */
+static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
 {
-	u8 kind = *kind_of(fault, gfn);
+	bool written = fault->write && (gfn == fault->gfn || fault->all);
 
 	if (kind != MSHV_KIND_WRITE)
 		return kind;
 	if (!fault->region->writable)
 		return MSHV_KIND_READ;
-	if (gfn == fault->gfn && fault->write)
+	if (written && (!fault->ahead || fault->faulted))
 		return MSHV_KIND_WRITE;
 	if (READ_ONCE(fault->partition->tracking))
 		return MSHV_KIND_READ;
 	if (fault->device)
 		return MSHV_KIND_WRITE;
-	return dirtying_is_free(pfn_folio(fault->scratch->sources[gfn - fault->span.first])) ?
-	       MSHV_KIND_WRITE : MSHV_KIND_READ;
+	return dirtying_is_free(pfn_folio(source)) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
 }
 
-/* Map the whole block. map_lock and the block's lock are held, the look is not stale. */
-static u16 map_block(struct fault *fault)
+/*
+ * Map the whole block, and those behind it that the child does not have and gets with the same right.
+ * map_lock is held, for writing if it may be several; or the block's lock. The look is not stale.
+ */
+static u16 map_blocks(struct fault *fault)
 {
+	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	u8 kind = *kind_of(fault, fault->gfn), right = right_for(fault, fault->gfn, kind, sources[0]);
+	unsigned int blocks;
+
+	for (blocks = 1; blocks < fault->blocks; blocks++) {
+		gfn += MSHV_BLOCK_PAGES;
+		if (mshv_mapped_end(fault->region, gfn) != gfn ||
+		    right_for(fault, gfn, kind, sources[blocks]) != right)
+			break;
+	}
 	fault->large = true;
 	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	fault->pages = MSHV_BLOCK_PAGES;
-	fault->writable = right_for(fault, fault->gfn) == MSHV_KIND_WRITE;
-	if (fault->writable)
-		folio_mark_dirty(pfn_folio(fault->large_source));
-	return mshv_map_block(fault->region, fault->gfn, fault->large_source,
-			      fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
+	fault->pages = blocks * MSHV_BLOCK_PAGES;
+	fault->writable = right == MSHV_KIND_WRITE;
+	while (fault->writable && blocks--)
+		folio_mark_dirty(pfn_folio(sources[blocks]));
+	return mshv_map_blocks(fault->region, fault->gfn, sources, fault->pages / MSHV_BLOCK_PAGES,
+			       fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
 }
 
 /*
@@ -326,15 +431,16 @@ static u16 map_block(struct fault *fault)
  */
 static u32 choose_run(struct fault *fault)
 {
-	u32 i, run, count = fault->span.end - fault->span.first;
+	u32 i, run, count = fault->seen_end - fault->span.first;
+	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
+	bool upgrade = fault->all && fault->write;
 	u8 *kinds = fault->scratch->kinds;
-	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_BLOCK_PAGES;
 
 	for (i = 0; i < count; i++) {
 		u64 gfn = fault->span.first + i;
 
-		kinds[i] = right_for(fault, gfn);
-		if (gfn != fault->gfn && mshv_mapped(fault->region, gfn, false))
+		kinds[i] = right_for(fault, gfn, kinds[i], fault->scratch->sources[i]);
+		if (gfn != fault->gfn && mshv_mapped(fault->region, gfn, upgrade && kinds[i] == MSHV_KIND_WRITE))
 			kinds[i] = MSHV_KIND_NONE;
 	}
 	run = mshv_run_around(kinds, count, fault->gfn - fault->span.first, limit, &fault->pages);
@@ -343,7 +449,7 @@ static u32 choose_run(struct fault *fault)
 	return run;
 }
 
-/* Map small pages. map_lock and the block's lock are held, the look is not stale. */
+/* Map small pages. map_lock and the locks of their blocks are held, the look is not stale. */
 static u16 map_run(struct fault *fault)
 {
 	struct folio *folio, *dirtied = NULL;
@@ -372,12 +478,12 @@ static u16 map_run(struct fault *fault)
 /* A large leaf has one pair of bits: while they are tracked none is made. */
 static bool maps_large(const struct fault *fault)
 {
-	return fault->large_source &&
+	return fault->blocks &&
 	       (!READ_ONCE(fault->partition->tracking) ||
 		test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large));
 }
 
-/* map_lock and the block's lock are held, the look is not stale. */
+/* map_lock and the locks of the blocks are held, the look is not stale. */
 static u16 map_seen(struct fault *fault)
 {
 	/* Another processor was faster. Mapping over it would cost its bits. */
@@ -385,39 +491,139 @@ static u16 map_seen(struct fault *fault)
 		fault->pages = 0;
 		return HVABI_STATUS_SUCCESS;
 	}
-	return maps_large(fault) ? map_block(fault) : map_run(fault);
+	return maps_large(fault) ? map_blocks(fault) : map_run(fault);
 }
 
-/* Returns 0, -EAGAIN if what was seen is out of date; *status is the hypervisor's. */
-static int map(struct fault *fault, u16 *status)
+/* All blocks that may be mapped have a table. map_lock is held. */
+static bool have_tables(const struct fault *fault)
 {
-	struct mshv_partition *partition = fault->partition;
-	struct mshv_region *region = fault->region;
-	int ret = 0;
+	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES), end;
 
-	*status = HVABI_STATUS_SUCCESS;
-	read_lock(&partition->map_lock);
-	if (region->state == MSHV_REGION_REMOVED || READ_ONCE(partition->dead)) {
+	end = max(fault->seen_end, gfn + (u64)fault->blocks * MSHV_BLOCK_PAGES);
+	for (; gfn < end; gfn += MSHV_BLOCK_PAGES)
+		if (!mshv_table(fault->partition, gfn))
+			return false;
+	return true;
+}
+
+/* Whether what was seen may be mapped: 0; 1: there is nothing to do any more; -EAGAIN. map_lock is held. */
+static int check_seen(struct fault *fault)
+{
+	if (fault->region->state == MSHV_REGION_REMOVED || READ_ONCE(fault->partition->dead)) {
 		/* The next dispatch finds out. */
 		fault->pages = 0;
-	} else if (READ_ONCE(fault->look.stale)) {
-		fault->narrow = true;
-		ret = -EAGAIN;
-	} else if (region->state != MSHV_REGION_MOVABLE || !mshv_table(partition, fault->gfn)) {
-		ret = -EAGAIN;
-	} else {
-		mshv_block_lock(region, fault->gfn);
-		*status = map_seen(fault);
-		fault->next = mshv_mapped_end(region, fault->gfn);
-		mshv_block_unlock(region, fault->gfn);
+		return 1;
 	}
-	read_unlock(&partition->map_lock);
+	if (READ_ONCE(fault->look.stale)) {
+		fault->extent++;
+		return -EAGAIN;
+	}
+	return fault->region->state == MSHV_REGION_MOVABLE && have_tables(fault) ? 0 : -EAGAIN;
+}
+
+/* The first page from the one asked for on that the child does not have, behind what was mapped. */
+static u64 mapped_end(const struct fault *fault)
+{
+	u64 gfn, next = fault->gfn, end = max(fault->first + fault->pages, fault->gfn + 1);
+
+	do {
+		gfn = next;
+		next = mshv_mapped_end(fault->region, gfn);
+	} while (next > gfn && next < end);
+	return next;
+}
+
+/* In one block. */
+static int map_one(struct fault *fault, u16 *status)
+{
+	int ret;
+
+	read_lock(&fault->partition->map_lock);
+	ret = check_seen(fault);
+	if (!ret) {
+		mshv_block_lock(fault->region, fault->gfn);
+		*status = map_seen(fault);
+		fault->next = mapped_end(fault);
+		mshv_block_unlock(fault->region, fault->gfn);
+	}
+	read_unlock(&fault->partition->map_lock);
+	return ret;
+}
+
+/* In the block of the page asked for, and the one after it. */
+static int map_two(struct fault *fault, u16 *status)
+{
+	int ret;
+
+	read_lock(&fault->partition->map_lock);
+	ret = check_seen(fault);
+	if (!ret) {
+		mshv_two_blocks_lock(fault->region, fault->gfn);
+		*status = map_seen(fault);
+		fault->next = mapped_end(fault);
+		mshv_two_blocks_unlock(fault->region, fault->gfn);
+	}
+	read_unlock(&fault->partition->map_lock);
+	return ret;
+}
+
+/* Several blocks, large. Their locks are too many to take: nobody else maps, for one hypercall. */
+static int map_list(struct fault *fault, u16 *status)
+{
+	int ret;
+
+	write_lock(&fault->partition->map_lock);
+	ret = check_seen(fault);
+	if (!ret) {
+		*status = map_seen(fault);
+		fault->next = mapped_end(fault);
+	}
+	write_unlock(&fault->partition->map_lock);
 	return ret;
 }
 
 /*
- * Begin a look: at all that the region has of the block, or, when something there is changing or was
- * while we looked, at the page alone. Returns 0, or -EINTR.
+ * Tables for all blocks that were seen to have something. A look goes on while memory is allocated;
+ * if Linux takes pages for that, it becomes stale.
+ */
+static int prepare_tables(struct fault *fault)
+{
+	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES), end;
+	u64 border = gfn + MSHV_BLOCK_PAGES;
+	int ret = 0;
+
+	fault->seen_end = fault->span.end;
+	if (fault->span.end > border && (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
+		fault->seen_end = border;
+	end = max(fault->seen_end, gfn + (u64)fault->blocks * MSHV_BLOCK_PAGES);
+	for (; !ret && gfn < end; gfn += MSHV_BLOCK_PAGES)
+		ret = mshv_table_prepare(fault->region, gfn);
+	return ret;
+}
+
+/* Map what was seen. Returns 0; -EAGAIN if it is out of date; -ENOMEM. *status is the hypervisor's. */
+static int map(struct fault *fault, u16 *status)
+{
+	u64 border = round_down(fault->gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES;
+	int ret;
+
+	*status = HVABI_STATUS_SUCCESS;
+	ret = prepare_tables(fault);
+	if (ret)
+		return ret;
+	if (fault->blocks > 1)
+		ret = map_list(fault, status);
+	else if (fault->seen_end > border)
+		ret = map_two(fault, status);
+	else
+		ret = map_one(fault, status);
+	return min(ret, 0);
+}
+
+/*
+ * Begin a look: at all that the fault may be about, or, when something there is changing or was while
+ * we looked, at less, and in the end at the page alone. Ahead of the guest nobody waits for it.
+ * Returns 0, -EINTR, or -EBUSY.
  */
 static int begin_look(struct fault *fault)
 {
@@ -426,14 +632,22 @@ static int begin_look(struct fault *fault)
 	u64 first = max(mshv_block_gfn(region, block), region->gfn);
 	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 
-	if (!fault->narrow && mshv_look_try(fault->partition, &fault->look,
-					    mshv_gfn_to_hva(region, first),
-					    mshv_gfn_to_hva(region, end)))
-		return 0;
-	fault->narrow = true;
+	for (; fault->extent < EXTENT_PAGE; fault->extent++) {
+		u64 to = max(end, fault->extent == EXTENT_LIST ? fault->span.reach : fault->span.end);
+
+		/* The last block of a list is one that all of has to be looked at. */
+		if (fault->extent == EXTENT_LIST)
+			to = min(round_up(to, MSHV_BLOCK_PAGES), mshv_region_end(region));
+		if (mshv_look_try(fault->partition, &fault->look, mshv_gfn_to_hva(region, first),
+				  mshv_gfn_to_hva(region, to)))
+			return 0;
+	}
+	if (fault->ahead)
+		return -EBUSY;
 	fault->span.first = fault->gfn;
 	fault->span.end = fault->gfn + 1;
-	fault->span.ahead_end = fault->gfn + 1;
+	fault->span.ahead_end = min(fault->span.ahead_end, fault->gfn + 1);
+	fault->span.reach = fault->gfn + 1;
 	return mshv_look_begin(fault->partition, &fault->look, mshv_gfn_to_hva(region, fault->gfn),
 			       mshv_gfn_to_hva(region, fault->gfn + 1));
 }
@@ -463,9 +677,7 @@ static int map_movable(struct fault *fault, u16 *status)
 	u64 end;
 	int ret;
 
-	ret = mshv_table_prepare(fault->region, fault->gfn);
-	if (!ret)
-		ret = begin_look(fault);
+	ret = begin_look(fault);
 	if (ret)
 		return ret;
 	ret = look_up(fault, &end);
@@ -524,7 +736,7 @@ static int serve_span(struct fault *fault)
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
 	if (!ret && fault->window && fault->next)
-		mshv_window_served(fault->window, fault->next);
+		mshv_window_served(fault->window, fault->next, fault->large);
 	if (!ret && fault->pages)
 		mshv_count(region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
 			   fault->pages);
@@ -533,25 +745,36 @@ static int serve_span(struct fault *fault)
 }
 
 /*
- * The window of a guest in sequence may reach into the next block. Whatever goes wrong there the
- * guest has not asked for.
+ * The window of a guest in sequence goes on behind what one look and one call are of. Whatever goes wrong
+ * there the guest has not asked for.
  */
-static void serve_more(const struct fault *served)
+static void serve_more(const struct fault *served, const struct mshv_span *span)
 {
-	struct fault fault = {
-		.partition = served->partition,
-		.region = served->region,
-		.window = served->window,
-		.scratch = served->scratch,
-		.write = served->write,
-		.ahead = true,
-	};
+	u64 gfn = served->next;
+	unsigned int calls;
 
-	fault.span = mshv_window_more(fault.window, served->gfn, mshv_region_end(fault.region));
-	fault.gfn = fault.span.first;
-	if (fault.span.first < fault.span.end && served->next == fault.span.first &&
-	    !READ_ONCE(fault.partition->tracking))
-		serve_span(&fault);
+	for (calls = 1; gfn < span->reach; calls++) {
+		struct fault fault = {
+			.partition = served->partition,
+			.region = served->region,
+			.window = served->window,
+			.scratch = served->scratch,
+			.gfn = gfn,
+			.write = served->write,
+			.ahead = true,
+			.span = mshv_window_more(span, gfn),
+			.extent = served->large ? EXTENT_LIST : EXTENT_SPAN,
+		};
+
+		/* What is allocated is mapped; of what is there anyway, so many calls. */
+		if (gfn >= span->ahead_end && calls >= MSHV_WINDOW_CALLS)
+			return;
+		if (READ_ONCE(fault.partition->tracking) || signal_pending(current) ||
+		    serve_span(&fault) || fault.next <= gfn)
+			return;
+		gfn = fault.next;
+		cond_resched();
+	}
 }
 
 /**
@@ -587,31 +810,41 @@ static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gf
 	return same;
 }
 
+/* How far the child has the pages from @gfn on, no further than @end. */
+static u64 find_mapped_end(struct mshv_region *region, u64 gfn, u64 end)
+{
+	u64 next;
+
+	read_lock(&region->partition->map_lock);
+	while (region->state == MSHV_REGION_MOVABLE && gfn < end) {
+		mshv_block_lock(region, gfn);
+		next = mshv_mapped_end(region, gfn);
+		mshv_block_unlock(region, gfn);
+		if (next == gfn)
+			break;
+		gfn = next;
+	}
+	read_unlock(&region->partition->map_lock);
+	return gfn;
+}
+
 /*
  * A processor is in sequence, too, if others have got all the pages between where it was expected and
  * where it faults: two that take turns would otherwise have a fault a page for ever.
  */
 static void catch_up(const struct fault *fault)
 {
-	struct mshv_region *region = fault->region;
-	u64 next = fault->window->next, end;
+	struct mshv_stream *stream = fault->window->streams;
+	unsigned int i;
 
-	if (!fault->window->ahead || next < region->gfn || next >= fault->gfn ||
-	    fault->gfn - next > 2 * MSHV_WINDOW_AHEAD_MAX)
-		return;
-	read_lock(&fault->partition->map_lock);
-	while (region->state == MSHV_REGION_MOVABLE && next < fault->gfn) {
-		mshv_block_lock(region, next);
-		end = mshv_mapped_end(region, next);
-		mshv_block_unlock(region, next);
-		if (end == next)
-			break;
-		next = end;
+	for (i = 0; i < MSHV_WINDOW_STREAMS; i++, stream++) {
+		if (!stream->ahead || stream->next < fault->region->gfn || stream->next >= fault->gfn ||
+		    fault->gfn - stream->next > 2 * MSHV_WINDOW_AHEAD_MAX)
+			continue;
+		/* Beyond it: the child has the page itself, and wants no more than another right. */
+		if (find_mapped_end(fault->region, stream->next, fault->gfn) == fault->gfn)
+			stream->next = fault->gfn;
 	}
-	read_unlock(&fault->partition->map_lock);
-	/* Beyond it: the child has the page itself, and wants no more than another right. */
-	if (next == fault->gfn)
-		mshv_window_served(fault->window, next);
 }
 
 static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 access, u64 rip)
@@ -624,6 +857,7 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		.gfn = gfn,
 		.write = access == HVABI_INTERCEPT_ACCESS_WRITE,
 	};
+	struct mshv_span span;
 	bool hidden_write;
 	int ret;
 
@@ -636,7 +870,9 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		       vp->repeat.count >= MSHV_REPEAT_MAX;
 	fault.write |= hidden_write;
 	catch_up(&fault);
-	fault.span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
+	span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
+	fault.span = span;
+	fault.extent = vp->window.streams[0].large ? EXTENT_LIST : EXTENT_SPAN;
 	ret = serve_span(&fault);
 	if (hidden_write && ret && ret != -EINTR) {
 		/* It was none: nobody could have written there. */
@@ -650,8 +886,8 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		vp->repeat.count = 0;
 	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
 		    fault.large, fault.writable, fault.retries, ret);
-	if (!ret)
-		serve_more(&fault);
+	if (!ret && fault.next)
+		serve_more(&fault, &span);
 	return ret;
 }
 
@@ -710,7 +946,8 @@ int mshv_fault_in(struct mshv_partition *partition, u64 gfn, bool write)
 		.partition = partition,
 		.gfn = gfn,
 		.write = write,
-		.span = { .first = gfn, .end = gfn + 1, .ahead_end = gfn + 1 },
+		.span = { .first = gfn, .end = gfn + 1, .ahead_end = gfn + 1, .reach = gfn + 1 },
+		.extent = EXTENT_SPAN,
 	};
 	int ret;
 
@@ -730,4 +967,64 @@ int mshv_fault_in(struct mshv_partition *partition, u64 gfn, bool write)
 out:
 	mshv_region_put(fault.region);
 	return ret;
+}
+
+/* Of a look that found nothing to map at the page asked for: the next page that may be something. */
+static u64 next_present(const struct fault *fault)
+{
+	u64 gfn = fault->gfn + 1;
+
+	while (gfn < fault->span.end && *kind_of(fault, gfn) != MSHV_KIND_READ &&
+	       *kind_of(fault, gfn) != MSHV_KIND_WRITE)
+		gfn++;
+	return gfn;
+}
+
+/**
+ * mshv_fault_range() - give the child a part of a region before it asks
+ * @region: region
+ * @gfn: first page; where to store the page to go on with, which is after it unless an errno is
+ *	returned
+ * @end: page after the last one, in the region
+ * @write: with the right to write
+ * @present: nothing may be allocated: only what Linux has, with the rights that are there
+ * @scratch: room
+ *
+ * Context: the partition's address space is the caller's; may sleep; no lock of the driver.
+ *
+ * Return: 0; -EINTR: a signal; otherwise as mshv_fault(), of the page at which it stopped.
+ */
+int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, bool present,
+		     struct mshv_scratch *scratch)
+{
+	struct fault fault = {
+		.partition = region->partition,
+		.region = region,
+		.scratch = scratch,
+		.gfn = *gfn,
+		.write = write,
+		.all = true,
+		.span = {
+			.first = *gfn,
+			.end = min(*gfn + MSHV_WINDOW_LOOK, end),
+			.ahead_end = present ? *gfn : min(*gfn + MSHV_WINDOW_AHEAD_MAX, end),
+			.reach = min(*gfn + MSHV_WINDOW_REACH_MAX, end),
+		},
+		.extent = EXTENT_LIST,
+	};
+	int ret = serve_span(&fault);
+
+	if (present && ret == -ENOENT)
+		fault.next = next_present(&fault);
+	else if (ret)
+		return ret;
+	else if (READ_ONCE(region->state) == MSHV_REGION_REMOVED)
+		return -ENOENT;
+	else if (READ_ONCE(region->partition->dead))
+		return -EOWNERDEAD;
+	else if (!fault.next)
+		/* Pinned: all of the block. */
+		fault.next = round_down(*gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES;
+	*gfn = min(fault.next, end);
+	return 0;
 }

@@ -5,7 +5,7 @@
  *
  * Laws:
  *	- The record is exact: bits for each block in the region, and for blocks that are mapped in
- *	  4 KiB pages a struct mshv_table, 392 bytes, made at the first fault there. A page that is
+ *	  4 KiB pages a struct mshv_table, 400 bytes, made at the first fault there. A page that is
  *	  not mapped costs no hypercall when Linux takes it away, and one that is mapped with the
  *	  right that is asked for is not mapped again. Hypervisor and record change together, under
  *	  the lock.
@@ -156,10 +156,37 @@ void mshv_block_unlock(struct mshv_region *region, u64 gfn)
 }
 
 /**
+ * mshv_two_blocks_lock() - become the only mapper in the block of a page and in the one after it
+ * @region: region
+ * @gfn: the page
+ *
+ * Context: map_lock is held for reading. The locks are taken in the order in which they lie in the
+ * partition: blocks go round, and so would mappers that wait for each other.
+ */
+void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn)
+	__acquires(mshv_block)
+{
+	spinlock_t *one = block_lock(region, gfn);
+	spinlock_t *other = block_lock(region, gfn + MSHV_BLOCK_PAGES);
+
+	spin_lock(min(one, other));
+	spin_lock_nested(max(one, other), SINGLE_DEPTH_NESTING);
+	__release(mshv_block);
+}
+
+void mshv_two_blocks_unlock(struct mshv_region *region, u64 gfn)
+	__releases(mshv_block)
+{
+	__acquire(mshv_block);
+	spin_unlock(block_lock(region, gfn + MSHV_BLOCK_PAGES));
+	spin_unlock(block_lock(region, gfn));
+}
+
+/**
  * mshv_mapped() - the child has a page already
  * @region: region
  * @gfn: page
- * @write: with the right to write. Not known of large leaves, where the answer is no
+ * @write: with the right to write
  *
  * Context: map_lock is held for reading with the lock of the block, or for writing.
  */
@@ -170,9 +197,9 @@ bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write)
 
 	if (!test_bit(block, region->mapped))
 		return false;
-	if (test_bit(block, region->large))
-		return !write;
 	table = mshv_table(region->partition, gfn);
+	if (test_bit(block, region->large))
+		return !write || (table && table->large_writable);
 	return test_bit(mshv_block_index(gfn), write ? table->writable : table->mapped);
 }
 
@@ -255,16 +282,38 @@ static void forget_block(struct mshv_region *region, unsigned long block)
 	clear_bit(block, region->mapped);
 }
 
+/* What is known of pages that were just mapped. */
+static void note_pages(struct mshv_region *region, u64 gfn, u64 end, bool writable)
+{
+	unsigned int first, pages;
+	struct mshv_table *table;
+	unsigned long block;
+
+	for (; gfn < end; gfn += pages) {
+		block = mshv_region_block(region, gfn);
+		table = mshv_table(region->partition, gfn);
+		first = mshv_block_index(gfn);
+		pages = min_t(u64, end - gfn, MSHV_BLOCK_PAGES - first);
+		set_bit(block, region->known);
+		set_bit(block, region->mapped);
+		bitmap_set(table->mapped, first, pages);
+		if (writable)
+			bitmap_set(table->writable, first, pages);
+		else
+			bitmap_clear(table->writable, first, pages);
+	}
+}
+
 /**
- * mshv_map_pages() - map 4 KiB pages of one block
+ * mshv_map_pages() - map 4 KiB pages
  * @region: region
  * @gfn: first guest page
  * @sources: page numbers
- * @pages: how many; all in the block of @gfn and in the region
+ * @pages: how many; all in the region, and in the block of @gfn or the one after it
  * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
  *   HVABI_MAP_GPA_NOT_CACHED: device memory
  *
- * Context: map_lock is held for reading, and the lock of the block; the block has a table and is
+ * Context: map_lock is held for reading, and the locks of the blocks; the blocks have tables and are
  * not mapped large.
  *
  * Return: status. Some pages may be mapped also when it is not success.
@@ -272,54 +321,51 @@ static void forget_block(struct mshv_region *region, unsigned long block)
 u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
 		   u32 flags)
 {
-	struct mshv_table *table = mshv_table(region->partition, gfn);
-	unsigned long block = mshv_region_block(region, gfn);
-	unsigned int done;
+	struct mshv_partition *partition = region->partition;
+	u64 second = round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES;
+	unsigned int done, here = min_t(u64, pages, second - gfn);
 	u16 status;
 
-	if (READ_ONCE(region->partition->dead))
+	if (READ_ONCE(partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
-	save_bits(region->partition, table, mshv_block_index(gfn), pages);
-	status = mshv_gpa_map(region->partition, gfn, map_flags(region, flags), sources, pages,
-			      &done);
-	if (done) {
-		set_bit(block, region->known);
-		set_bit(block, region->mapped);
-		bitmap_set(table->mapped, mshv_block_index(gfn), done);
-		if (flags & HVABI_MAP_GPA_WRITABLE)
-			bitmap_set(table->writable, mshv_block_index(gfn), done);
-		else
-			bitmap_clear(table->writable, mshv_block_index(gfn), done);
-	}
+	save_bits(partition, mshv_table(partition, gfn), mshv_block_index(gfn), here);
+	if (here < pages)
+		save_bits(partition, mshv_table(partition, second), 0, pages - here);
+	status = mshv_gpa_map(partition, gfn, map_flags(region, flags), sources, pages, &done);
+	note_pages(region, gfn, gfn + done, flags & HVABI_MAP_GPA_WRITABLE);
 	return status;
 }
 
 /**
- * mshv_map_block() - map a whole block by one 2 MiB leaf
- * @region: region; the block lies in it
- * @gfn: a page of the block
- * @source: page number of the block's first page, a multiple of 512
+ * mshv_map_blocks() - map whole blocks by one 2 MiB leaf each
+ * @region: region; the blocks lie in it and have tables
+ * @gfn: a page of the first block
+ * @sources: page number of each block's first page, a multiple of 512
+ * @blocks: how many, at most HVABI_MAP_GPA_MAX
  * @flags: as for mshv_map_pages(), but no device memory
  *
- * Context: as mshv_map_pages(), but the block may be in any state. Bits are not tracked, or it is
- * mapped large already.
+ * Context: map_lock is held for writing; or, for one block, for reading with the lock of the block. The
+ * blocks may be in any state. Bits are not tracked, or they are mapped large already.
  *
- * Return: status; unless it is success, nothing changed.
+ * Return: status. Some blocks may be mapped also when it is not success; of the others nothing changed.
  */
-u16 mshv_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags)
+u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
+		    u32 flags)
 {
 	unsigned long block = mshv_region_block(region, gfn);
-	unsigned int done;
+	unsigned int done, i;
 	u16 status;
 
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
-			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, &source, 1,
+			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, sources, blocks,
 			      &done);
-	if (done) {
+	for (i = 0; i < done; i++, block++) {
 		if (test_bit(block, region->mapped))
 			forget_block(region, block);
+		mshv_table(region->partition, mshv_block_gfn(region, block))->large_writable =
+			flags & HVABI_MAP_GPA_WRITABLE;
 		set_bit(block, region->known);
 		set_bit(block, region->mapped);
 		set_bit(block, region->large);

@@ -14,6 +14,7 @@
  *	map.c		what the child has of a region: map, zap, and the record of it
  *	invalidate.c	Linux takes a page away: the child loses it first
  *	fault.c		a guest touched a page that is not mapped: find it in Linux, map it
+ *	prefault.c	the VMM asks for memory before its guest does
  *	device.c	device memory of the VMM as memory of the guest
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	pin.c		pinned regions: from movable to pinned and back
@@ -144,11 +145,13 @@ struct mshv_invalidations {
  * @young: used by the guest, and Linux has not been told (age.c)
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
  * @harvested: jiffies when the run that a page is in was last harvested: even runs, odd runs
+ * @large_writable: of a block that is mapped large: and writable
  *
  * A block has one as soon as the guest has faulted there, or while bits are tracked.
- * @mapped and @writable are exact for blocks in state "small", and clear for others. They change
+ * @mapped and @writable are exact for blocks in state "small", and clear for others; @large_writable is
+ * for blocks in state "large". They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
- * change atomically under map_lock held for reading. The last three change under map_lock and the
+ * change atomically under map_lock held for reading. @young, @fresh and @harvested change under map_lock and the
  * lock of the partition's struct mshv_age, or under map_lock held for writing.
  */
 struct mshv_table {
@@ -159,6 +162,7 @@ struct mshv_table {
 	DECLARE_BITMAP(young, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
 	unsigned long harvested[2];
+	bool large_writable;
 };
 
 /**
@@ -284,15 +288,17 @@ struct mshv_partition {
 };
 
 /**
- * struct mshv_scratch - room for what a fault sees of one block
+ * struct mshv_scratch - room for what a fault sees
  * @pfns: of hmm_range_fault()
  * @sources: page numbers
  * @kinds: enum mshv_kind
+ * @blocks: page numbers of blocks that are mapped large
  */
 struct mshv_scratch {
 	unsigned long pfns[MSHV_BLOCK_PAGES];
 	u64 sources[MSHV_BLOCK_PAGES];
 	u8 kinds[MSHV_BLOCK_PAGES];
+	u64 blocks[HVABI_MAP_GPA_MAX];
 };
 
 /**
@@ -579,9 +585,12 @@ bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
 u64 mshv_mapped_end(struct mshv_region *region, u64 gfn);
 void mshv_block_lock(struct mshv_region *region, u64 gfn);
 void mshv_block_unlock(struct mshv_region *region, u64 gfn);
+void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn);
+void mshv_two_blocks_unlock(struct mshv_region *region, u64 gfn);
 u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
 		   u32 flags);
-u16 mshv_map_block(struct mshv_region *region, u64 gfn, u64 source, u32 flags);
+u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
+		    u32 flags);
 u16 mshv_break_block(struct mshv_region *region, u64 gfn);
 u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapped *zapped);
 void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
@@ -630,7 +639,12 @@ void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigne
 /* fault.c */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
 int mshv_fault_in(struct mshv_partition *partition, u64 gfn, bool write);
+int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, bool present,
+		     struct mshv_scratch *scratch);
 void mshv_fault_forget(struct mshv_vp *vp);
+
+/* prefault.c */
+long mshv_ioctl_prefault(struct mshv_partition *partition, struct mshv_prefault __user *arg);
 
 /* pin.c */
 int mshv_region_pin(struct mshv_region *region);

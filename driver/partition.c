@@ -303,6 +303,8 @@ static long partition_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return mshv_ioctl_hvcall(partition, false, (void __user *)arg);
 	case MSHV_GET_GPAP_ACCESS_BITMAP:
 		return mshv_ioctl_access_bitmap(partition, (void __user *)arg);
+	case MSHV_PREFAULT_MEMORY:
+		return mshv_ioctl_prefault(partition, (void __user *)arg);
 	case MSHV_IRQFD:
 		return mshv_ioctl_irqfd(partition, (void __user *)arg);
 	case MSHV_SET_MSI_ROUTING:

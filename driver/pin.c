@@ -235,11 +235,14 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
 	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
 	unsigned int pages;
+	u64 source;
 	u16 status;
 
 	if (mshv_block_whole(region, block) && block_contiguous(pins) &&
-	    (!READ_ONCE(region->partition->tracking) || test_bit(block, region->large)))
-		return mshv_map_block(region, gfn, page_to_pfn(pins->pages[0]), flags);
+	    (!READ_ONCE(region->partition->tracking) || test_bit(block, region->large))) {
+		source = page_to_pfn(pins->pages[0]);
+		return mshv_map_blocks(region, gfn, &source, 1, flags);
+	}
 
 	status = mshv_break_block(region, gfn);
 	for (; status == HVABI_STATUS_SUCCESS && gfn < end; gfn += pages + !pages) {

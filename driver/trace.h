@@ -47,6 +47,30 @@ TRACE_EVENT(fault,
 		  __entry->retries, __entry->result)
 );
 
+TRACE_EVENT(prefault,
+	TP_PROTO(u64 partition, u64 gfn, u64 pages, u32 flags, u64 done, int result),
+	TP_ARGS(partition, gfn, pages, flags, done, result),
+	TP_STRUCT__entry(
+		__field(u64, partition)
+		__field(u64, gfn)
+		__field(u64, pages)
+		__field(u32, flags)
+		__field(u64, done)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->gfn = gfn;
+		__entry->pages = pages;
+		__entry->flags = flags;
+		__entry->done = done;
+		__entry->result = result;
+	),
+	TP_printk("partition=%llu gfn=0x%llx pages=%llu flags=0x%x done=%llu result=%d",
+		  __entry->partition, __entry->gfn, __entry->pages, __entry->flags, __entry->done,
+		  __entry->result)
+);
+
 TRACE_EVENT(map,
 	TP_PROTO(u64 partition, u64 gfn, u32 flags, u32 reps, u32 done, u16 status),
 	TP_ARGS(partition, gfn, flags, reps, done, status),

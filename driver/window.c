@@ -3,9 +3,9 @@
  * How many pages one guest fault serves: see window.h for the laws.
  *
  * A processor that faults where its last fault ended is going through memory in sequence: "ahead"
- * doubles, up to two blocks. Any other fault starts again with one page. A fault just past a
- * block's end counts as in sequence too, so a guest that walks memory soon has one fault for two
- * blocks.
+ * doubles, and from 16 pages on grows faster, as long as there is credit for it; in the end it grows by an
+ * eighth of the whole. Any other fault begins a sequence of its own with one page, and the one that has been quiet for longest
+ * is forgotten. A window of more than one map call is a whole number of them.
  */
 #include "window.h"
 
@@ -19,40 +19,93 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* The sequence that a fault goes on with, or the one to forget, put in front. */
+static struct mshv_stream *choose_stream(struct mshv_window *window, uint64_t gfn)
+{
+	struct mshv_stream chosen;
+	unsigned int i;
+
+	for (i = 0; i < MSHV_WINDOW_STREAMS - 1; i++)
+		if (window->streams[i].ahead && window->streams[i].next == gfn)
+			break;
+	chosen = window->streams[i];
+	for (; i > 0; i--)
+		window->streams[i] = window->streams[i - 1];
+	window->streams[0] = chosen;
+	return &window->streams[0];
+}
+
+/* Pages to ask Linux for, now that the processor has been through the last window. */
+static uint32_t grow(struct mshv_window *window, const struct mshv_stream *stream)
+{
+	uint64_t ahead = stream->ahead;
+
+	window->balance += 8 * ((int64_t)stream->ahead - 1) + stream->pages;
+	if (stream->pages) {
+		ahead = max_u64(ahead, stream->pages);
+		ahead *= ahead < MSHV_WINDOW_AROUND ? 2 : 4;
+	}
+	ahead = min_u64(ahead, (uint64_t)(window->balance + 8 * MSHV_WINDOW_CREDIT) / 8 + 1);
+	ahead = min_u64(ahead, MSHV_WINDOW_AHEAD_MAX);
+	if (ahead > MSHV_WINDOW_LOOK)
+		ahead -= ahead % MSHV_WINDOW_LOOK;
+	window->balance -= 8 * ((int64_t)ahead - 1);
+	return (uint32_t)ahead;
+}
+
 struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, uint64_t region_first,
 				    uint64_t region_end)
 {
 	uint64_t block = gfn & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1);
-	uint64_t limit = min_u64(block + MSHV_WINDOW_BLOCK, region_end);
 	uint64_t around = gfn & ~(uint64_t)(MSHV_WINDOW_AROUND - 1);
+	struct mshv_stream *stream = choose_stream(window, gfn);
 	struct mshv_span span;
+	uint64_t reach;
 
-	if (window->ahead && gfn == window->next) {
+	if (stream->ahead && stream->next == gfn) {
 		/* What lies behind has been served already. */
-		window->ahead = (uint32_t)min_u64(window->ahead * 2ull, MSHV_WINDOW_AHEAD_MAX);
 		span.first = gfn;
+		reach = 4ull * max_u64(stream->ahead, stream->pages);
+		reach = min_u64(max_u64(reach, MSHV_WINDOW_AROUND), MSHV_WINDOW_REACH_MAX);
+		stream->ahead = grow(window, stream);
+		span.ahead_end = min_u64(gfn + stream->ahead, region_end);
+		span.reach = max_u64(min_u64(gfn + reach, region_end), span.ahead_end);
+		span.end = min_u64(gfn + MSHV_WINDOW_LOOK, span.reach);
 	} else {
-		window->ahead = 1;
+		*stream = (struct mshv_stream){ .ahead = 1 };
 		span.first = max_u64(around, region_first);
+		span.end = min_u64(around + MSHV_WINDOW_AROUND,
+				   min_u64(block + MSHV_WINDOW_BLOCK, region_end));
+		span.ahead_end = gfn + 1;
+		span.reach = span.end;
 	}
-	span.ahead_end = min_u64(gfn + window->ahead, limit);
-	span.end = max_u64(min_u64(around + MSHV_WINDOW_AROUND, limit), span.ahead_end);
+	stream->first = gfn;
+	stream->next = gfn;
+	stream->pages = 0;
 	return span;
 }
 
-struct mshv_span mshv_window_more(const struct mshv_window *window, uint64_t gfn,
-				  uint64_t region_end)
+struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn)
 {
-	uint64_t first = (gfn | (MSHV_WINDOW_BLOCK - 1)) + 1;
-	uint64_t end = min_u64(gfn + window->ahead, min_u64(first + MSHV_WINDOW_BLOCK, region_end));
+	/* What was cut short does not make the rest of the window one call more. */
+	uint64_t look = MSHV_WINDOW_LOOK - (gfn - span->first) % MSHV_WINDOW_LOOK;
+	uint64_t end = max_u64(min_u64(gfn + look, span->reach), gfn);
 
-	end = max_u64(end, first);
-	return (struct mshv_span){ .first = first, .end = end, .ahead_end = end };
+	return (struct mshv_span){
+		.first = gfn,
+		.end = end,
+		.ahead_end = span->ahead_end,
+		.reach = max_u64(span->reach, end),
+	};
 }
 
-void mshv_window_served(struct mshv_window *window, uint64_t end)
+void mshv_window_served(struct mshv_window *window, uint64_t end, bool large)
 {
-	window->next = end;
+	struct mshv_stream *stream = &window->streams[0];
+
+	stream->next = end;
+	stream->pages = (uint32_t)(end - stream->first);
+	stream->large = large;
 }
 
 uint32_t mshv_run_around(const uint8_t *kinds, uint32_t count, uint32_t asked, uint32_t limit,

@@ -3,17 +3,19 @@
  * How many pages one guest fault serves. Arithmetic only: compiles on the host for unit tests.
  *
  * Laws:
- *	- A span lies inside one block and inside the region; the first one contains the page asked
- *	  for. A window that is larger goes on in the next block (mshv_window_more()).
  *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs
- *	  a walk, never memory.
+ *	  a walk, never memory. It lies inside one block, unless the processor faults in sequence.
  *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in
  *	  sequence. It starts at the page asked for.
+ *	- "reach" is how far a processor in sequence is mapped what Linux has already. It grows
+ *	  faster than "ahead": nothing is allocated for it.
+ *	- Memory is allocated on credit: what a processor was given and may not have touched is at most
+ *	  an eighth of what it touched, and MSHV_WINDOW_CREDIT pages, however it goes about.
  */
 #ifndef MSHV_WINDOW_H
 #define MSHV_WINDOW_H
 
-#include <hvabi/types.h>
+#include <hvabi/memory.h>
 
 #ifndef __KERNEL__
 #include <stdbool.h>
@@ -25,30 +27,59 @@
  * larger goes forward only.
  */
 #define MSHV_WINDOW_AROUND	16u
-/* Two blocks: a guest in sequence has fewer faults than there are blocks, the run-up included. */
-#define MSHV_WINDOW_AHEAD_MAX	(2 * MSHV_WINDOW_BLOCK)
+/* Pages that one look is of: as many as one call maps, also across the border of two blocks. */
+#define MSHV_WINDOW_LOOK	((uint32_t)HVABI_MAP_GPA_MAX)
+/* Map calls of one fault. This bounds the time until the processor goes on: 40 MiB of new memory. */
+#define MSHV_WINDOW_CALLS	20u
+#define MSHV_WINDOW_AHEAD_MAX	(MSHV_WINDOW_CALLS * MSHV_WINDOW_LOOK)
+/* As many blocks as one call maps. */
+#define MSHV_WINDOW_REACH_MAX	(MSHV_WINDOW_LOOK * MSHV_WINDOW_BLOCK)
+/* What a processor may be given in advance before it has touched anything: 2 MiB, once. */
+#define MSHV_WINDOW_CREDIT	512
+/* Sequences that a processor may go through at a time: two of a copy, a stack, page tables. */
+#define MSHV_WINDOW_STREAMS	4
 
 /**
- * struct mshv_window - what a virtual processor's faults look like
- * @next: page at which a processor that goes on in sequence will fault next
- * @ahead: pages to ask for at the next fault in sequence; 0 before the first fault
+ * struct mshv_stream - one sequence of faults
+ * @first: page of the last fault
+ * @next: page at which a processor that goes on will fault next
+ * @pages: pages that were served for the last fault; 0: none yet
+ * @ahead: pages that Linux could be asked for at the last fault; 0: there is no such sequence
+ * @large: they were mapped in blocks
  */
-struct mshv_window {
+struct mshv_stream {
+	uint64_t first;
 	uint64_t next;
+	uint32_t pages;
 	uint32_t ahead;
+	bool large;
 };
 
 /**
- * struct mshv_span - GFNs of one block that a fault serves
+ * struct mshv_window - what a virtual processor's faults look like
+ * @streams: the one that faulted last comes first
+ * @balance: what the processor earned, less what was spent, in eighths of a page; never below
+ *	-8 * MSHV_WINDOW_CREDIT. A window costs the pages that the guest has not asked for; they come
+ *	back, with an eighth of all that was touched, when the guest has gone through it
+ */
+struct mshv_window {
+	struct mshv_stream streams[MSHV_WINDOW_STREAMS];
+	int64_t balance;
+};
+
+/**
+ * struct mshv_span - GFNs that a fault serves
  * @first: first page to look at
- * @end: page after the last one to look at
- * @ahead_end: page after the last one Linux may be asked to allocate; first <= gfn < ahead_end <=
- *   end
+ * @end: page after the last one to look at, at most MSHV_WINDOW_LOOK from @first
+ * @ahead_end: page after the last one Linux may be asked to allocate, from the page asked for on; may
+ *	be beyond @end
+ * @reach: page after the last one that may be served, by further looks; at least @end and @ahead_end
  */
 struct mshv_span {
 	uint64_t first;
 	uint64_t end;
 	uint64_t ahead_end;
+	uint64_t reach;
 };
 
 /**
@@ -64,22 +95,21 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 				    uint64_t region_end);
 
 /**
- * mshv_window_more() - what the window holds behind the block of the page asked for
- * @window: history of the processor
- * @gfn: page asked for, to whose block's end all was served
- * @region_end: page after the last one of its region
+ * mshv_window_more() - what is left of a window
+ * @span: what was chosen
+ * @gfn: page after the last one that was served of it
  *
- * Return: a span in the next block, with first == end if there is nothing more.
+ * Return: the next look; with first == end if there is nothing more.
  */
-struct mshv_span mshv_window_more(const struct mshv_window *window, uint64_t gfn,
-				  uint64_t region_end);
+struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn);
 
 /**
- * mshv_window_served() - tell what a fault mapped
+ * mshv_window_served() - tell what the last fault that was chosen for got
  * @window: history of the processor
  * @end: page after the last one of the run that contains the page asked for
+ * @large: mapped in blocks
  */
-void mshv_window_served(struct mshv_window *window, uint64_t end);
+void mshv_window_served(struct mshv_window *window, uint64_t end, bool large);
 
 /**
  * mshv_run_around() - the longest run of pages of the same kind around one page

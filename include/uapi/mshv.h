@@ -362,6 +362,40 @@ struct mshv_user_irq_table {
 	struct mshv_user_irq_entry entries[];
 };
 
+/* mshv_prefault::flags */
+enum {
+	MSHV_PREFAULT_BIT_WRITE,	/* as if the guest wrote to each page; else as if it read */
+	MSHV_PREFAULT_BIT_PRESENT,	/* allocate nothing: map what Linux has, with the rights it has there */
+	MSHV_PREFAULT_BIT_COUNT,
+};
+
+#define MSHV_PREFAULT_WRITE		(1 << MSHV_PREFAULT_BIT_WRITE)
+#define MSHV_PREFAULT_PRESENT		(1 << MSHV_PREFAULT_BIT_PRESENT)
+#define MSHV_PREFAULT_FLAGS_MASK	((1 << MSHV_PREFAULT_BIT_COUNT) - 1)
+
+/**
+ * struct mshv_prefault - argument of MSHV_PREFAULT_MEMORY (extension): map memory before the guest
+ * touches it
+ * @gfn: in: first guest page; out: page to go on with
+ * @pages: in: how many, not 0; out: how many are left
+ * @flags: MSHV_PREFAULT_*
+ * @rsvd: zero
+ *
+ * 0: something was done, and @gfn and @pages say what is left; call again until @pages is 0. On an
+ * error nothing was done, and nothing is written: EINVAL bad range, flags, or reserved fields; ENOENT
+ * a part of the range is in no region; EACCES write, and a region or mapping does not give the right;
+ * EPERM another address space; EINTR a signal; EOWNERDEAD the partition is dead. Otherwise why Linux
+ * cannot supply the first page, as RUN_VP (EFAULT, EHWPOISON, ENOMEM, EOPNOTSUPP), or the errno of the
+ * hypervisor. With PRESENT, pages that Linux does not have are passed over. The pages stay movable:
+ * Linux may take them away again.
+ */
+struct mshv_prefault {
+	__u64 gfn;
+	__u64 pages;
+	__u32 flags;
+	__u32 rsvd[3];
+};
+
 /*
  * Page of the VP descriptor to mmap (shared, one page each); the offset is this times the page
  * size.
@@ -385,6 +419,7 @@ enum {
 #define MSHV_IOEVENTFD			_IOW(MSHV_IOCTL, 0x04, struct mshv_user_ioeventfd)
 #define MSHV_SET_MSI_ROUTING		_IOW(MSHV_IOCTL, 0x05, struct mshv_user_irq_table)
 #define MSHV_GET_GPAP_ACCESS_BITMAP	_IOWR(MSHV_IOCTL, 0x06, struct mshv_gpap_access_bitmap)
+#define MSHV_PREFAULT_MEMORY		_IOWR(MSHV_IOCTL, 0x40, struct mshv_prefault)	/* extension */
 /* VP descriptor. */
 #define MSHV_RUN_VP			_IOR(MSHV_IOCTL, 0x00, struct mshv_run_vp)
 #define MSHV_RUN_VP_EXIT		_IOWR(MSHV_IOCTL, 0x00, struct mshv_run_vp_exit)
@@ -404,6 +439,7 @@ MSHV_ASSERT(MSHV_IRQFD == 0x4010B803);
 MSHV_ASSERT(MSHV_IOEVENTFD == 0x4020B804);
 MSHV_ASSERT(MSHV_SET_MSI_ROUTING == 0x4008B805);
 MSHV_ASSERT(MSHV_GET_GPAP_ACCESS_BITMAP == 0xC020B806);
+MSHV_ASSERT(MSHV_PREFAULT_MEMORY == 0xC020B840);
 MSHV_ASSERT(MSHV_RUN_VP == 0x8100B800);
 MSHV_ASSERT(MSHV_RUN_VP_EXIT == 0xC108B800);
 MSHV_ASSERT(MSHV_GET_VP_STATE == 0xC010B801);
@@ -471,5 +507,10 @@ MSHV_ASSERT(sizeof(struct mshv_user_irq_table) == 8);
 MSHV_ASSERT_AT(mshv_user_irq_table, nr, 0);
 MSHV_ASSERT_AT(mshv_user_irq_table, rsvd, 4);
 MSHV_ASSERT_AT(mshv_user_irq_table, entries, 8);
+MSHV_ASSERT(sizeof(struct mshv_prefault) == 32);
+MSHV_ASSERT_AT(mshv_prefault, gfn, 0);
+MSHV_ASSERT_AT(mshv_prefault, pages, 8);
+MSHV_ASSERT_AT(mshv_prefault, flags, 16);
+MSHV_ASSERT_AT(mshv_prefault, rsvd, 20);
 
 #endif

@@ -28,17 +28,24 @@
 
 typedef unsigned long long ull;
 
-/* Faults until the window of a processor in sequence is at its largest: 1, 2, 4 ... 1024 pages. */
-#define RUN_UP	11u
+#define GIB	(1ull << 30)
+
+/* Faults in which the window of a processor in sequence grows to 2 MiB: 1, 2, 4, 8, 16, 64, 256, 512 pages. */
+#define RUN_UP	8u
+/* And those after it until it has 64 MiB: each window is 2 MiB and an eighth of what was touched. */
+#define SEQUENCE_FAULTS	16u
 
 static struct probe probe, second;
 static struct stamper guest;
+static struct mshv_session *session;
 static uint8_t *memory;
 static int uffd = -1;
 
 static void tear_down(void)
 {
 	stamper_close(&guest);
+	mshv_session_close(session);
+	session = NULL;
 	if (second.vcpu)
 		mshv_vcpu_destroy(second.vcpu);
 	second.vcpu = NULL;
@@ -85,36 +92,121 @@ static enum ktap_result random_access(void)
 	return PASS;
 }
 
-static enum ktap_result in_sequence(bool huge)
-{
-	uint64_t calls, before, offset;
+/* ---- one processor in sequence ---- */
 
-	CHECK_PASS(set_up(SIZE, huge));
-	before = faults();
-	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES);
-	for (offset = 0; offset < SIZE; offset += PAGE)
-		CHECK(probe_write(&probe, GPA + offset, offset) == PROBE_DONE);
-	before = faults() - before;
-	calls = probe_counter(&probe, HVABI_COUNT_CALL_MAP_GPA_PAGES) - calls;
-	ktap_note("%llu MiB: %llu faults, %llu map calls", SIZE >> 20, (ull)before, (ull)calls);
-	/* At most 512 a GiB, that is one a block, all that it took to grow the window included. */
-	CHECK(before <= SIZE / BLOCK, "%llu faults for %llu MiB", (ull)before, SIZE >> 20);
+/* The guest stamps pages of its range, in order. */
+static enum ktap_result stamp(uint64_t offset, uint64_t pages)
+{
+	const struct guest_mailbox args = {
+		.first_gfn = (STAMPER_GPA + offset) / PAGE, .pages = pages, .stride = 1, .version = 1, .rounds = 1,
+	};
+	int status;
+
+	CHECK(!mshv_session_command(session, 0, GUEST_COMMAND_STAMP, &args), "%s", mshv_error());
+	status = mshv_session_wait(session, 0, stamper_patience);
+	CHECK(status == GUEST_STATUS_OK, "%d: %s", status, mshv_error());
 	return PASS;
 }
 
-static enum ktap_result in_sequence_small(void)
+/* A guest with @size bytes at STAMPER_GPA of which it has touched none. What it needs for itself it has. */
+static enum ktap_result sequence_set_up(uint64_t size, unsigned int flags)
 {
-	return in_sequence(false);
+	const struct mshv_session_config config = {
+		.memory_size = STAMPER_GPA + size + BLOCK, .vps = 1, .memory_flags = flags,
+	};
+
+	session = mshv_session_open(&config);
+	CHECK(session && !mshv_session_boot(session, "stamp"), "%s", mshv_error());
+	memory = mshv_session_memory(session) + STAMPER_GPA;
+	return stamp(size, 1);
 }
 
-static enum ktap_result in_sequence_huge(void)
+struct costs {
+	uint64_t faults;
+	uint64_t calls;
+	uint64_t refused;
+};
+
+static struct costs costs(void)
 {
-	return in_sequence(true);
+	uint64_t count[HVABI_COUNT_MAX] = { 0 };
+
+	if (mshv_counters(mshv_session_vm(session), count))
+		ktap_note("%s", mshv_error());
+	return (struct costs){
+		.faults = count[HVABI_COUNT_EXIT_NPF_UNMAPPED] + count[HVABI_COUNT_EXIT_NPF_ACCESS],
+		.calls = count[HVABI_COUNT_CALL_MAP_GPA_PAGES],
+		.refused = count[HVABI_COUNT_CALL_DEPOSIT_MEMORY],
+	};
+}
+
+/* 1 GiB, and what it may cost. */
+static enum ktap_result gib_in_sequence(unsigned int flags, bool there, uint64_t faults, uint64_t calls)
+{
+	struct costs before, after;
+	struct host_pages pages;
+
+	CHECK_PASS(sequence_set_up(GIB, flags));
+	if (there)
+		for (uint64_t offset = 0; offset < GIB; offset += PAGE)
+			memory[offset] = 1;
+	before = costs();
+	CHECK_PASS(stamp(0, GIB / PAGE));
+	after = costs();
+	ktap_note("1 GiB: %llu faults, %llu map calls, %llu deposits", (ull)(after.faults - before.faults),
+		  (ull)(after.calls - before.calls), (ull)(after.refused - before.refused));
+	CHECK(!host_count_pages(memory, GIB, false, &pages) && pages.present == GIB / PAGE);
+	CHECK(after.faults - before.faults <= faults);
+	CHECK(after.calls - before.calls <= calls);
+	return PASS;
+}
+
+static enum ktap_result gib_small(void)
+{
+	return gib_in_sequence(MSHV_MEMORY_SMALL, false, 64, 530);
+}
+
+static enum ktap_result gib_small_there(void)
+{
+	return gib_in_sequence(MSHV_MEMORY_SMALL, true, 64, 530);
+}
+
+/* A window of new memory is one call; more than the window nobody may allocate. */
+static enum ktap_result gib_huge(void)
+{
+	return gib_in_sequence(0, false, 64, 64);
+}
+
+static enum ktap_result gib_huge_there(void)
+{
+	return gib_in_sequence(0, true, 8, 8);
+}
+
+/* Sequences that end: nothing is allocated that they have not earned. */
+static enum ktap_result earned(void)
+{
+	static const uint64_t lengths[] = { 1, 5, 40, 300, 2000, 13000, 7, 600, 25000, 3000 };
+	const uint64_t apart = 128ull << 20;
+	uint64_t touched = 0, extra, i;
+	struct host_pages pages;
+
+	CHECK_PASS(sequence_set_up(sizeof(lengths) / sizeof(lengths[0]) * apart, MSHV_MEMORY_SMALL));
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		CHECK_PASS(stamp(i * apart, lengths[i]));
+		touched += lengths[i];
+		CHECK(!host_count_pages(memory, (i + 1) * apart, false, &pages));
+		extra = pages.present - touched;
+		/* What the guest touched to start with has earned a little, too. */
+		CHECK(pages.present >= touched && extra <= touched / 8 + 512 + 16,
+		      "%llu pages for %llu touched", (ull)pages.present, (ull)touched);
+	}
+	ktap_note("%llu pages touched in %llu sequences, %llu more allocated", (ull)touched, (ull)i, (ull)extra);
+	return PASS;
 }
 
 /*
  * Two processors in sequence: how one is served must not spoil what is known of the other. @step is how far apart two touches of
- * one processor are, @apart the two processors. The bound is the one of a single processor, but that each has a run-up of its own.
+ * one processor are, @apart the two processors. The bound is the one of a single processor, for each.
  */
 static enum ktap_result two_in_sequence(uint64_t step, uint64_t apart)
 {
@@ -130,7 +222,8 @@ static enum ktap_result two_in_sequence(uint64_t step, uint64_t apart)
 	}
 	before = faults() - before;
 	ktap_note("%llu faults", (ull)before);
-	CHECK(before <= SIZE / BLOCK + 2 * RUN_UP, "%llu faults for %llu MiB", (ull)before, SIZE >> 20);
+	CHECK(before <= 2 * (RUN_UP + SEQUENCE_FAULTS), "%llu faults for %llu MiB", (ull)before,
+	      SIZE >> 20);
 	return PASS;
 }
 
@@ -390,8 +483,11 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		{ "random access: a page a fault", random_access },
-		{ "in sequence, small pages", in_sequence_small },
-		{ "in sequence, huge pages", in_sequence_huge },
+		{ "in sequence, small pages", gib_small },
+		{ "in sequence, small pages that are there", gib_small_there },
+		{ "in sequence, huge pages", gib_huge },
+		{ "in sequence, huge pages that are there", gib_huge_there },
+		{ "in sequence, and then not: what was allocated for nothing", earned },
 		{ "two in sequence, taking turns", taking_turns },
 		{ "two in sequence, half each", half_each },
 		{ "large maps in the middle of an unaligned region", unaligned_middle },
