@@ -316,6 +316,14 @@ static int fault_in_device(struct fault *fault)
 	return ret;
 }
 
+/* A page behind the one asked for that shall be faulted in with it. Who asks for all to write means it. */
+static bool missing(const struct fault *fault, u64 gfn)
+{
+	u8 kind = *kind_of(fault, gfn);
+
+	return kind == MSHV_KIND_NONE || (kind == MSHV_KIND_READ && fault->all && fault->write);
+}
+
 /*
  * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, and the page
  * asked for. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
@@ -330,9 +338,9 @@ static int fault_in_seen(struct fault *fault, u64 gfn, u64 end)
 
 	for (; gfn < end; gfn = run_end) {
 		run_end = gfn + 1;
-		if (gfn != fault->gfn && *kind_of(fault, gfn) != MSHV_KIND_NONE)
+		if (gfn != fault->gfn && !missing(fault, gfn))
 			continue;
-		while (run_end < end && *kind_of(fault, run_end) == MSHV_KIND_NONE)
+		while (run_end < end && missing(fault, run_end))
 			run_end++;
 		got = mshv_compat_fault_remote(fault->partition->mm,
 					       mshv_gfn_to_hva(fault->region, gfn),
@@ -411,7 +419,7 @@ static u16 map_blocks(struct fault *fault)
 
 	for (blocks = 1; blocks < fault->blocks; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
-		if (mshv_mapped_end(fault->region, gfn) != gfn ||
+		if (mshv_mapped_end(fault->region, gfn, false) != gfn ||
 		    right_for(fault, gfn, kind, sources[blocks]) != right)
 			break;
 	}
@@ -521,16 +529,19 @@ static int check_seen(struct fault *fault)
 	return fault->region->state == MSHV_REGION_MOVABLE && have_tables(fault) ? 0 : -EAGAIN;
 }
 
-/* The first page from the one asked for on that the child does not have, behind what was mapped. */
+/*
+ * The first page from the one asked for on that the child does not have, behind what was mapped. A VMM
+ * that asks for all has to be told of the right, too; and of what was done, where there is no more.
+ */
 static u64 mapped_end(const struct fault *fault)
 {
 	u64 gfn, next = fault->gfn, end = max(fault->first + fault->pages, fault->gfn + 1);
 
 	do {
 		gfn = next;
-		next = mshv_mapped_end(fault->region, gfn);
+		next = mshv_mapped_end(fault->region, gfn, fault->all && fault->write);
 	} while (next > gfn && next < end);
-	return next;
+	return fault->all ? max(next, end) : next;
 }
 
 /* In one block. */
@@ -818,7 +829,7 @@ static u64 find_mapped_end(struct mshv_region *region, u64 gfn, u64 end)
 	read_lock(&region->partition->map_lock);
 	while (region->state == MSHV_REGION_MOVABLE && gfn < end) {
 		mshv_block_lock(region, gfn);
-		next = mshv_mapped_end(region, gfn);
+		next = mshv_mapped_end(region, gfn, false);
 		mshv_block_unlock(region, gfn);
 		if (next == gfn)
 			break;

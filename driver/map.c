@@ -207,23 +207,25 @@ bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write)
  * mshv_mapped_end() - how far the child has the pages of a block
  * @region: region
  * @gfn: a page of the region
+ * @write: with the right to write
  *
  * Context: as mshv_mapped().
  *
  * Return: the first page from @gfn on that the child does not have, at most the one after the last
  * that the region has of the block.
  */
-u64 mshv_mapped_end(struct mshv_region *region, u64 gfn)
+u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write)
 {
 	unsigned long block = mshv_region_block(region, gfn);
 	u64 base = round_down(gfn, MSHV_BLOCK_PAGES), end = part_end(region, block);
+	struct mshv_table *table;
 
 	if (!test_bit(block, region->mapped))
 		return gfn;
 	if (test_bit(block, region->large))
-		return end;
-	return base + find_next_zero_bit(mshv_table(region->partition, gfn)->mapped, end - base,
-					 gfn - base);
+		return mshv_mapped(region, gfn, write) ? end : gfn;
+	table = mshv_table(region->partition, gfn);
+	return base + find_next_zero_bit(write ? table->writable : table->mapped, end - base, gfn - base);
 }
 
 static u32 map_flags(const struct mshv_region *region, u32 flags)

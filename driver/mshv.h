@@ -582,7 +582,7 @@ int mshv_table_prepare(struct mshv_region *region, u64 gfn);
 struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
 bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
-u64 mshv_mapped_end(struct mshv_region *region, u64 gfn);
+u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write);
 void mshv_block_lock(struct mshv_region *region, u64 gfn);
 void mshv_block_unlock(struct mshv_region *region, u64 gfn);
 void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn);

@@ -241,6 +241,18 @@ static void do_bitmap(struct dice *d)
 	ioctl(any_fd(d), MSHV_GET_GPAP_ACCESS_BITMAP, &args);
 }
 
+static void do_prefault(struct dice *d)
+{
+	struct mshv_prefault args = {
+		.gfn = one_in(d, 3) ? 0xffff0 : below(d, GFNS),
+		.pages = below(d, one_in(d, 16) ? UINT64_MAX : GFNS),
+		.flags = (uint32_t)below(d, one_in(d, 16) ? UINT32_MAX : 4),
+		.rsvd[1] = one_in(d, 32),
+	};
+
+	ioctl(any_fd(d), MSHV_PREFAULT_MEMORY, &args);
+}
+
 static void do_arena(struct dice *d)
 {
 	static const int advice[] = { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, MADV_COLD,
@@ -313,7 +325,7 @@ static void *worker_thread(void *arg)
 
 	pthread_barrier_wait(&started);
 	while (!stop) {
-		switch (below(&d, 24)) {
+		switch (below(&d, 25)) {
 		case 0: do_create(&d); break;
 		case 1: case 2: ioctl(any_fd(&d), MSHV_INITIALIZE_PARTITION); break;
 		case 3: case 4: do_vp(&d); break;
@@ -328,6 +340,7 @@ static void *worker_thread(void *arg)
 			if (one_in(&d, 10))
 				do_fork(&d);
 			break;
+		case 23: do_prefault(&d); break;
 		default: do_raw(&d); break;
 		}
 	}

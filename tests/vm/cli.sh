@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..52"
+echo "1..54"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -35,6 +35,8 @@ check "hello" 0 "Hello from the guest: 64 MiB, 1 processor" mshv run hello
 check "memory and processors" 0 "Hello from the guest: 128 MiB, 2 processors" \
 	mshv run -m 128M -c 2 hello
 check "pinned" 0 "Hello from the guest: 16 MiB" mshv run --pinned -m 16M hello
+check "prefault" 0 "checked 7168 pages" mshv run --prefault -m 32M -c 2 stamp
+check "prefault and pinned" 2 "run: --prefault: not with --pinned" mshv run --prefault --pinned hello
 check "stamps from two processors" 0 "checked 7168 pages" mshv run -m 32M -c 2 stamp
 check "small pages" 0 "checked 7168 pages" mshv run -s -m 32M stamp
 # As much as takes longer than a second anywhere.

@@ -43,6 +43,7 @@ static const char usage[] =
 	"  -m, --memory SIZE   guest memory, such as 64M or 1G (default 64M, for a Linux 512M)\n"
 	"  -c, --cpus N        processors, 1 to 8 (default 1)\n"
 	"  -p, --pinned        pin all memory instead of leaving it movable\n"
+	"      --prefault      all memory is there before the guest starts; it stays movable\n"
 	"  -s, --small-pages   no transparent huge pages\n"
 	"      --backing KIND  memory of a Linux: private (default), shared, memfd or hugetlb\n"
 	"      --node N        all memory of a Linux from NUMA node N\n"
@@ -142,7 +143,7 @@ int cmd_run(int argc, char **argv)
 	const char *backing = NULL, *net = NULL, *console = NULL;
 	uint64_t node = NO_NODE;
 	uint64_t memory = 0, cpus = 1, timeout = 0;
-	bool pinned = false, small_pages = false, lapic = false;
+	bool pinned = false, prefault = false, small_pages = false, lapic = false;
 	const struct cmd_option options[] = {
 		{ "kernel", 'k', CMD_TEXT, &linux_config.kernel, NULL, 0, 0 },
 		{ "initrd", 'i', CMD_TEXT, &linux_config.initrd, NULL, 0, 0 },
@@ -154,6 +155,7 @@ int cmd_run(int argc, char **argv)
 		{ "memory", 'm', CMD_SIZE, &memory, "a size", MSHV_PAGE_SIZE, 0 },
 		{ "cpus", 'c', CMD_NUMBER, &cpus, CPUS, 1, GUEST_VPS_MAX },
 		{ "pinned", 'p', CMD_SET, &pinned, NULL, 0, 0 },
+		{ "prefault", 0, CMD_SET, &prefault, NULL, 0, 0 },
 		{ "small-pages", 's', CMD_SET, &small_pages, NULL, 0, 0 },
 		{ "backing", 0, CMD_TEXT, &backing, NULL, 0, 0 },
 		{ "node", 0, CMD_NUMBER, &node, "a NUMA node", 0, 63 },
@@ -167,8 +169,10 @@ int cmd_run(int argc, char **argv)
 	if (ret != CMD_GO_ON)
 		return ret;
 	config.vps = (unsigned int)cpus;
+	if (pinned && prefault)
+		return cmd_usage_error("run: --prefault: not with --pinned, which has all memory there, too");
 	config.memory_flags = (pinned ? MSHV_MEMORY_PINNED : 0) |
-			      (small_pages ? MSHV_MEMORY_SMALL : 0);
+			      (prefault ? MSHV_MEMORY_PREFAULT : 0) | (small_pages ? MSHV_MEMORY_SMALL : 0);
 	config.memory_size = memory ? memory : PAYLOAD_MEMORY;
 	if (lapic) {
 		config.vm_flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC;
@@ -177,7 +181,7 @@ int cmd_run(int argc, char **argv)
 	}
 	if (linux_config.kernel) {
 		linux_config.memory_size = memory ? memory : LINUX_MEMORY;
-		linux_config.memory_flags = pinned ? MSHV_MEMORY_PINNED : 0;
+		linux_config.memory_flags = config.memory_flags & (MSHV_MEMORY_PINNED | MSHV_MEMORY_PREFAULT);
 		linux_config.memory.small = small_pages;
 		if (node != NO_NODE)
 			linux_config.memory.node = (int)node;

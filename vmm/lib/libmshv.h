@@ -130,6 +130,7 @@ enum mshv_memory_flags {
 	MSHV_MEMORY_PINNED	= 1 << 0,	/* pinned from the start, for its whole life */
 	MSHV_MEMORY_READ_ONLY	= 1 << 1,	/* the guest cannot write */
 	MSHV_MEMORY_SMALL	= 1 << 2,	/* no transparent huge pages */
+	MSHV_MEMORY_PREFAULT	= 1 << 3,	/* movable, and all of it is there before the guest asks */
 };
 
 /*
@@ -159,6 +160,18 @@ int mshv_region_replace(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t s
 
 /* Takes a region away; arguments as it was added with. */
 int mshv_region_remove(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size);
+
+enum mshv_prefault_flags {
+	MSHV_PREFAULT_FOR_WRITE	= 1 << 0,	/* as if the guest wrote to each page; else as if it read */
+	MSHV_PREFAULT_IF_THERE	= 1 << 1,	/* allocates nothing: what Linux has, as it has it */
+};
+
+/*
+ * Maps the pages of [*@gpa, *@gpa + *@size), multiples of 4096, before the guest touches them; it may run. All of
+ * it must be memory of the guest. They stay movable: what Linux takes away later comes back by a fault. -1: what
+ * is left is in *@gpa and *@size; errno EINTR: a signal, and it can be called again.
+ */
+int mshv_prefault(struct mshv_vm *vm, uint64_t *gpa, uint64_t *size, unsigned int flags);
 
 /* The address of [@gpa, @gpa + @size) in this process, or NULL if no region has all of it. */
 void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size);

@@ -220,6 +220,44 @@ static int no_such_region(const char *what)
 	return mshv_fail_because(EINVAL, "%s: the driver that is loaded has no such thing (mshv_movable has)", what);
 }
 
+int mshv_prefault(struct mshv_vm *vm, uint64_t *gpa, uint64_t *size, unsigned int flags)
+{
+	struct mshv_prefault args = {
+		.flags = (flags & MSHV_PREFAULT_FOR_WRITE ? MSHV_PREFAULT_WRITE : 0) |
+			 (flags & MSHV_PREFAULT_IF_THERE ? MSHV_PREFAULT_PRESENT : 0),
+	};
+
+	if (check_range(*gpa, *size))
+		return -1;
+	args.gfn = *gpa / MSHV_PAGE_SIZE;
+	args.pages = *size / MSHV_PAGE_SIZE;
+	while (args.pages) {
+		if (ioctl(vm->fd, MSHV_PREFAULT_MEMORY, &args) < 0)
+			break;
+		*gpa = args.gfn * MSHV_PAGE_SIZE;
+		*size = args.pages * MSHV_PAGE_SIZE;
+	}
+	if (!args.pages)
+		return 0;
+	if (errno == ENOTTY)
+		return mshv_fail_because(ENOTTY, "prefault: the driver that is loaded has no such thing (mshv_movable has)");
+	return mshv_fail("prefault guest memory 0x%llx", (unsigned long long)*gpa);
+}
+
+/* All of a region that was just added; without it there is no region. */
+static int prefault_region(struct mshv_vm *vm, const struct region *r, unsigned int flags)
+{
+	uint64_t gpa = r->gpa, size = r->size;
+	int error;
+
+	if (!mshv_prefault(vm, &gpa, &size, flags & MSHV_MEMORY_READ_ONLY ? 0 : MSHV_PREFAULT_FOR_WRITE))
+		return 0;
+	error = errno;
+	set_memory(vm, r->gpa, r->host, r->size, 1 << MSHV_SET_MEM_BIT_UNMAP);
+	errno = error;
+	return -1;
+}
+
 static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
 {
 	int ret = set_memory(vm, r->gpa, r->host, r->size, memory_bits(flags));
@@ -229,6 +267,8 @@ static int add_region(struct mshv_vm *vm, struct region *r, unsigned int flags)
 	if (ret < 0)
 		return mshv_fail("add guest memory 0x%llx + 0x%llx",
 				 (unsigned long long)r->gpa, (unsigned long long)r->size);
+	if (flags & MSHV_MEMORY_PREFAULT && prefault_region(vm, r, flags))
+		return -1;
 	pthread_mutex_lock(&vm->lock);
 	r->next = vm->regions;
 	vm->regions = r;

@@ -21,7 +21,7 @@ struct linux_config {
 	const char *control;		/* socket, or NULL: as control_open() says */
 	uint64_t memory_size;		/* a multiple of 4096 */
 	struct linux_memory memory;
-	unsigned int memory_flags;	/* MSHV_MEMORY_PINNED or 0 */
+	unsigned int memory_flags;	/* MSHV_MEMORY_PINNED, MSHV_MEMORY_PREFAULT */
 	unsigned int processors;
 	bool virtio_console;		/* hvc0, which gets the input; what ttyS0 prints is seen all the same */
 	unsigned int timeout;		/* seconds, 0: none */
