@@ -60,9 +60,9 @@
 #define MSHV_AGE_DOUBTS		16
 /* Milliseconds before a run is harvested again for somebody who looks for pages to take. */
 #define MSHV_AGE_REST		10
-/* Pages that are said to be old, when all were young for two rounds; and the least that counts for two. */
-#define MSHV_AGE_WITHHELD	64
+/* When all pages were young for two rounds, at least so many, one in so many is said to be old. */
 #define MSHV_AGE_ROUNDS		2048
+#define MSHV_AGE_WITHHELD	64
 
 static bool ageing = true;
 
@@ -337,8 +337,8 @@ static bool withhold(struct mshv_age *age, u64 gfn)
 	}
 	age->spared++;
 	if (gfn == age->landmark && ++age->rounds >= 2 && age->spared >= MSHV_AGE_ROUNDS) {
+		age->withheld = age->spared / MSHV_AGE_WITHHELD;
 		mshv_age_taken(age);
-		age->withheld = MSHV_AGE_WITHHELD;
 	} else if (age->spared >= age->move_on) {
 		age->landmark = gfn;
 		age->rounds = 0;

@@ -191,7 +191,7 @@ struct mshv_age {
 	u64 landmark;
 	unsigned int rounds;
 	u64 move_on;
-	unsigned int withheld;
+	u64 withheld;
 };
 
 /**

@@ -643,7 +643,7 @@ static enum ktap_result use_all(unsigned int passes)
 	return PASS;
 }
 
-/* Linux looks again and again, and everything is young, and it takes nothing: after some rounds a few pages are old. */
+/* Linux looks again and again, and everything is young, and it takes nothing: after some rounds one page in 64 is old. */
 static enum ktap_result all_young(void)
 {
 	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
@@ -653,7 +653,7 @@ static enum ktap_result all_young(void)
 	CHECK(stat_of("age-withheld") == 0, "%llu", (ull)stat_of("age-withheld"));
 	CHECK_PASS(use_all(6));
 	ktap_note("%llu of %llu answers withheld", (ull)stat_of("age-withheld"), (ull)stat_of("age-questions"));
-	CHECK(stat_of("age-withheld") == 64 || stat_of("age-withheld") == 128);
+	CHECK(stat_of("age-withheld") >= PAGES / 64 && stat_of("age-withheld") <= stat_of("age-questions") / 64);
 	return PASS;
 }
 
