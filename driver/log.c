@@ -18,7 +18,7 @@
  *	  pages until the hypervisor splits it.
  *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both, and
  *	  reported once: the VMM reads the page after the answer.
- *	- Tables cost memory where the guest has pages, 200 KiB for 1 GiB, charged to the VMM.
+ *	- Tables cost memory where the guest has pages, 204 KiB for 1 GiB, charged to the VMM.
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>

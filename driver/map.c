@@ -5,7 +5,7 @@
  *
  * Laws:
  *	- The record is exact: bits for each block in the region, and for blocks that are mapped in
- *	  4 KiB pages a struct mshv_table, 400 bytes, made at the first fault there. A page that is
+ *	  4 KiB pages a struct mshv_table, 408 bytes, made at the first fault there. A page that is
  *	  not mapped costs no hypercall when Linux takes it away, and one that is mapped with the
  *	  right that is asked for is not mapped again. Hypervisor and record change together, under
  *	  the lock.
