@@ -524,7 +524,7 @@ static int check_seen(struct fault *fault)
 	}
 	if (READ_ONCE(fault->look.stale)) {
 		fault->extent++;
-		return -EAGAIN;
+		return fault->ahead ? -EBUSY : -EAGAIN;
 	}
 	return fault->region->state == MSHV_REGION_MOVABLE && have_tables(fault) ? 0 : -EAGAIN;
 }
@@ -679,7 +679,7 @@ static int look_up(struct fault *fault, u64 *end)
 	if (!ret && !asked_present(fault))
 		ret = check_vma(fault, vma, address, end);
 	mmap_read_unlock(mm);
-	return ret == -EBUSY ? -EAGAIN : ret;
+	return ret == -EBUSY && !fault->ahead ? -EAGAIN : ret;
 }
 
 /* Find the page in Linux and map it. Returns as map(), and as looking and faulting in do. */

@@ -98,7 +98,10 @@ static enum ktap_result set_up(void)
 	return PASS;
 }
 
-/* Pages that are there, so that nothing but an invalidation could make a fault look twice. */
+/*
+ * Pages that are there, so that nothing but an invalidation could make a fault look twice; backwards, because a guest in sequence
+ * is given what it has not asked for, and that is not there.
+ */
 static enum ktap_result fault(unsigned int faults)
 {
 	uint64_t retries = probe_stat(&probe, "fault-retries");
@@ -106,7 +109,7 @@ static enum ktap_result fault(unsigned int faults)
 
 	for (unsigned int i = 0; i < faults; i++)
 		WORD(i * PAGE) = i;
-	for (unsigned int i = 0; i < faults; i++)
+	for (unsigned int i = faults; i-- > 0;)
 		GUEST_READS(GPA + i * PAGE, i);
 	CHECK(probe_stat(&probe, "faults-served") > served);
 	retries = probe_stat(&probe, "fault-retries") - retries;
