@@ -329,16 +329,16 @@ static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const stru
  * twice again. Which one that will be is not known before, so the page that is looked for moves on, ever
  * later (Brent's way to find a cycle). Returns whether this one has to be old.
  */
-static bool withhold(struct mshv_age *age, u64 gfn)
+static bool withhold(struct mshv_age *age, u64 gfn, unsigned int pages)
 {
 	if (age->withheld) {
-		age->withheld--;
+		age->withheld -= min_t(u64, age->withheld, pages);
 		return true;
 	}
-	age->spared++;
+	age->spared += pages;
 	if (gfn == age->landmark && ++age->rounds >= 2 && age->spared >= MSHV_AGE_ROUNDS) {
 		age->withheld = age->spared / MSHV_AGE_WITHHELD;
-		mshv_age_taken(age);
+		mshv_age_taken(age, age->spared);
 	} else if (age->spared >= age->move_on) {
 		age->landmark = gfn;
 		age->rounds = 0;
@@ -371,7 +371,7 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 		bitmap_clear(table->young, part->first, part->end - part->first);
 	bitmap_clear(table->fresh, part->first, part->end - part->first);
 	young |= refused && !READ_ONCE(age->refused);
-	if (young && clear && withhold(age, gfn)) {
+	if (young && clear && withhold(age, gfn, part->end - part->first)) {
 		mshv_count_partition(region->partition, MSHV_STAT_AGE_WITHHELD, 1);
 		young = false;
 	}
@@ -507,11 +507,17 @@ void mshv_age_cleared(struct mshv_table *table, unsigned int index)
 /**
  * mshv_age_taken() - Linux has got pages of the guest: what it is told does not keep it from that
  * @age: of the partition
+ * @pages: how many. A page that was moved or discarded counts as well, so a few do not make up for all
+ *	that were young
  *
  * Context: map_lock is held for writing, or the lock of @age.
  */
-void mshv_age_taken(struct mshv_age *age)
+void mshv_age_taken(struct mshv_age *age, u64 pages)
 {
+	if (MSHV_AGE_WITHHELD * pages < age->spared) {
+		age->spared -= MSHV_AGE_WITHHELD * pages;
+		return;
+	}
 	age->spared = 0;
 	age->rounds = 0;
 	age->move_on = MSHV_AGE_ROUNDS / 2;

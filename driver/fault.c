@@ -392,7 +392,8 @@ static bool dirtying_is_free(struct folio *folio)
 /* The right with which a page that Linux has, or a block by its first page, shall be mapped. */
 static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
 {
-	bool written = fault->write && (gfn == fault->gfn || fault->all);
+	bool tracking = READ_ONCE(fault->partition->tracking);
+	bool written = fault->write && (gfn == fault->gfn || (fault->all && !tracking));
 
 	if (kind != MSHV_KIND_WRITE)
 		return kind;
@@ -400,7 +401,7 @@ static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
 		return MSHV_KIND_READ;
 	if (written && (!fault->ahead || fault->faulted))
 		return MSHV_KIND_WRITE;
-	if (READ_ONCE(fault->partition->tracking))
+	if (tracking)
 		return MSHV_KIND_READ;
 	if (fault->device)
 		return MSHV_KIND_WRITE;
@@ -415,9 +416,10 @@ static u16 map_blocks(struct fault *fault)
 {
 	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
 	u8 kind = *kind_of(fault, fault->gfn), right = right_for(fault, fault->gfn, kind, sources[0]);
-	unsigned int blocks;
+	/* While bits are tracked no large leaf is made that was none. */
+	unsigned int blocks, limit = READ_ONCE(fault->partition->tracking) ? 1 : fault->blocks;
 
-	for (blocks = 1; blocks < fault->blocks; blocks++) {
+	for (blocks = 1; blocks < limit; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
 		if (mshv_mapped_end(fault->region, gfn, false) != gfn ||
 		    right_for(fault, gfn, kind, sources[blocks]) != right)
@@ -448,7 +450,11 @@ static u32 choose_run(struct fault *fault)
 		u64 gfn = fault->span.first + i;
 
 		kinds[i] = right_for(fault, gfn, kinds[i], fault->scratch->sources[i]);
-		if (gfn != fault->gfn && mshv_mapped(fault->region, gfn, upgrade && kinds[i] == MSHV_KIND_WRITE))
+		if (gfn == fault->gfn)
+			continue;
+		/* A large leaf behind the border is whole: nothing is mapped over a part of it. */
+		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->large) ||
+		    mshv_mapped(fault->region, gfn, upgrade && kinds[i] == MSHV_KIND_WRITE))
 			kinds[i] = MSHV_KIND_NONE;
 	}
 	run = mshv_run_around(kinds, count, fault->gfn - fault->span.first, limit, &fault->pages);
@@ -523,7 +529,7 @@ static int check_seen(struct fault *fault)
 		return 1;
 	}
 	if (READ_ONCE(fault->look.stale)) {
-		fault->extent++;
+		fault->extent = min_t(enum extent, fault->extent + 1, EXTENT_PAGE);
 		return fault->ahead ? -EBUSY : -EAGAIN;
 	}
 	return fault->region->state == MSHV_REGION_MOVABLE && have_tables(fault) ? 0 : -EAGAIN;
@@ -995,7 +1001,7 @@ static u64 next_present(const struct fault *fault)
  * mshv_fault_range() - give the child a part of a region before it asks
  * @region: region
  * @gfn: first page; where to store the page to go on with, which is after it unless an errno is
- *	returned
+ *	returned, or the region is none any more
  * @end: page after the last one, in the region
  * @write: with the right to write
  * @present: nothing may be allocated: only what Linux has, with the rights that are there
@@ -1030,7 +1036,8 @@ int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, 
 	else if (ret)
 		return ret;
 	else if (READ_ONCE(region->state) == MSHV_REGION_REMOVED)
-		return -ENOENT;
+		/* Another may have taken its place: whoever looks for it finds out. */
+		return 0;
 	else if (READ_ONCE(region->partition->dead))
 		return -EOWNERDEAD;
 	else if (!fault.next)

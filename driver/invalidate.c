@@ -202,7 +202,7 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 	}
 	/* So reclaim takes pages, among others. */
 	if (zapped.pages && event == MMU_NOTIFY_CLEAR)
-		mshv_age_taken(&region->partition->age);
+		mshv_age_taken(&region->partition->age, zapped.pages);
 	if (!first && !zapped.calls)
 		return;
 	mshv_count_invalidation(region, event, zapped.pages);
@@ -295,7 +295,7 @@ void mshv_invalidate_init(struct mshv_partition *partition)
 	for (i = 0; i < MSHV_BLOCK_LOCKS; i++)
 		spin_lock_init(&partition->block_locks[i]);
 	spin_lock_init(&partition->age.lock);
-	mshv_age_taken(&partition->age);
+	mshv_age_taken(&partition->age, 0);
 	partition->hvas = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&partition->region_list);
 	xa_init_flags(&partition->tables, XA_FLAGS_ACCOUNT);

@@ -172,7 +172,7 @@ struct mshv_table {
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
- * @spared: young answers to somebody who looks for pages to take, since he last got one
+ * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he got
  * @landmark: GFN of one of them; no page: U64_MAX
  * @rounds: how often @landmark came again
  * @move_on: value of @spared when another page becomes the landmark
@@ -339,6 +339,7 @@ struct mshv_repeat {
  *	schedules, that it stands in an intercept, which was not looked at yet
  * @try_irqs_on: the next dispatch is tried with interrupts on (vp.c)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
+ * @unsure: whether it runs is not known, or a message is on its way (vp_scheduled.c). Under @lock
  * @window: how sequential its faults are
  * @repeat: its last fault, if the next is the same
  * @scratch: for its faults, under @lock
@@ -358,6 +359,7 @@ struct mshv_vp {
 	bool signalled;
 	bool try_irqs_on;
 	bool intercepted;
+	bool unsure;
 	struct mshv_window window;
 	struct mshv_repeat repeat;
 	struct mshv_scratch *scratch;
@@ -537,7 +539,7 @@ void mshv_vp_free(struct mshv_vp *vp);
 
 /* vp_scheduled.c */
 int mshv_vp_await_intercept(struct mshv_vp *vp);
-bool mshv_vp_suspend(struct mshv_vp *vp);
+bool mshv_vp_suspend(struct mshv_partition *partition, u32 index);
 void mshv_scheduled_stop(struct mshv_partition *partition);
 
 /* vp_state.c */
@@ -546,6 +548,7 @@ long mshv_ioctl_vp_state(struct mshv_vp *vp, bool set, struct mshv_get_set_vp_st
 /* synic.c */
 int mshv_synic_init(void);
 void mshv_synic_stop(void);
+void mshv_synic_stop_partitions(void);
 void mshv_synic_exit(void);
 void mshv_synic_add(struct mshv_partition *partition);
 void mshv_synic_remove(struct mshv_partition *partition);
@@ -667,7 +670,7 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address);
 u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
-void mshv_age_taken(struct mshv_age *age);
+void mshv_age_taken(struct mshv_age *age, u64 pages);
 void mshv_age_cleared(struct mshv_table *table, unsigned int index);
 bool mshv_age_answers(const struct mshv_partition *partition);
 

@@ -112,14 +112,16 @@ void mshv_partition_leave(struct mshv_partition *partition)
 void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status)
 {
 	bool first = !xchg(&partition->dead, true);
-	u16 finalize;
+	u16 finalize = HVABI_STATUS_OPERATION_FAILED;
+	unsigned int tries;
 
 	mshv_partition_stop(partition);
 	if (!first)
 		return;
 	/* Nobody will be told how a call ended. */
 	complete(&partition->call_done);
-	finalize = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
+	for (tries = 0; tries < MSHV_TRIES_AT_LAST && finalize != HVABI_STATUS_SUCCESS; tries++)
+		finalize = mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id);
 	if (finalize == HVABI_STATUS_SUCCESS)
 		WRITE_ONCE(partition->finalized, true);
 	trace_partition_kill(partition->id, gfn, status, finalize);

@@ -49,7 +49,12 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 
 static int reboot_event(struct notifier_block *block, unsigned long event, void *data)
 {
-	/* The next kernel must find its controllers as they were, and nobody writing to its memory. */
+	/*
+	 * The next kernel must find its controllers as they were, and nobody writing to its memory. Guests
+	 * that the hypervisor schedules would go on without this one.
+	 */
+	if (mshv_hypervisor_schedules)
+		mshv_synic_stop_partitions();
 	mshv_synic_stop();
 	mshv_withdraw_self();
 	if (mshv_lent() > 0)

@@ -96,6 +96,24 @@ void mshv_synic_remove(struct mshv_partition *partition)
 	spin_unlock(&partitions_lock);
 }
 
+/**
+ * mshv_synic_stop_partitions() - no processor of any guest runs any more
+ *
+ * Context: any but interrupts; does not sleep. Guests are dead afterwards.
+ */
+void mshv_synic_stop_partitions(void)
+{
+	struct mshv_partition *partition;
+	unsigned int i;
+
+	rcu_read_lock();
+	hash_for_each_rcu(partitions, i, partition, by_id) {
+		WRITE_ONCE(partition->dead, true);
+		mshv_partition_stop(partition);
+	}
+	rcu_read_unlock();
+}
+
 static struct mshv_partition *find_partition(u64 id)
 {
 	struct mshv_partition *partition;

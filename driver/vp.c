@@ -445,7 +445,7 @@ bool mshv_vp_stop(struct mshv_vp *vp)
 
 	/* The VMM can let it run without RUN_VP. */
 	if (mshv_hypervisor_schedules && !vp->deleted)
-		mshv_vp_suspend(vp);
+		mshv_vp_suspend(vp->partition, vp->index);
 
 	for (i = 0; i < MSHV_VP_PAGES; i++) {
 		if (vp->pages[i] && !vp->page_returned[i])

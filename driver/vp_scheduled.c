@@ -29,14 +29,15 @@
 #include "mshv.h"
 
 /* Set suspend registers, in order. Context: with preemption disabled, @input is this CPU's page. */
-static u16 set_registers(struct mshv_vp *vp, struct hvabi_input_set_vp_registers *input,
-			 const u32 *names, u16 count, u64 value)
+static u16 set_registers(struct mshv_partition *partition, u32 index,
+			 struct hvabi_input_set_vp_registers *input, const u32 *names, u16 count,
+			 u64 value)
 {
 	u16 i, done = 0;
 
 	memset(input, 0, sizeof(*input) + count * sizeof(input->elements[0]));
-	input->partition_id = vp->partition->id;
-	input->vp_index = vp->index;
+	input->partition_id = partition->id;
+	input->vp_index = index;
 	for (i = 0; i < count; i++) {
 		input->elements[i].name = names[i];
 		input->elements[i].value.reg64 = value;
@@ -44,7 +45,7 @@ static u16 set_registers(struct mshv_vp *vp, struct hvabi_input_set_vp_registers
 	return mshv_hypercall_reps(HVABI_CALL_SET_VP_REGISTERS, count, &done, input, NULL);
 }
 
-/* Let it run. Return: 0, or an errno: it stays as it is. */
+/* Let it run. Return: 0, or an errno: whether it runs is not known, and @vp->unsure. */
 static int resume(struct mshv_vp *vp, unsigned int *tries)
 {
 	static const u32 names[] = { HVABI_REG_INTERCEPT_SUSPEND, HVABI_REG_EXPLICIT_SUSPEND };
@@ -59,11 +60,13 @@ static int resume(struct mshv_vp *vp, unsigned int *tries)
 	smp_mb();
 	dead = READ_ONCE(partition->dead);
 	if (!dead)
-		status = set_registers(vp, input, names, ARRAY_SIZE(names), 0);
+		status = set_registers(partition, vp->index, input, names, ARRAY_SIZE(names), 0);
 	/* The killer suspends it after this. */
 	smp_store_release(&vp->cpu, -1);
 	mshv_hypercall_end();
 
+	/* One register may be set and the other not. */
+	vp->unsure = status != HVABI_STATUS_SUCCESS;
 	if (dead || (status != HVABI_STATUS_SUCCESS && READ_ONCE(partition->dead)))
 		return -EOWNERDEAD;
 	if (mshv_status_needs_memory(status))
@@ -73,13 +76,14 @@ static int resume(struct mshv_vp *vp, unsigned int *tries)
 
 /**
  * mshv_vp_suspend() - have the hypervisor stop a processor that it schedules
- * @vp: processor
+ * @partition: child
+ * @index: of the processor
  *
  * Context: any but interrupts; does not sleep.
  *
  * Return: true: it stands still, or there is no such processor any more.
  */
-bool mshv_vp_suspend(struct mshv_vp *vp)
+bool mshv_vp_suspend(struct mshv_partition *partition, u32 index)
 {
 	const u32 name = HVABI_REG_EXPLICIT_SUSPEND;
 	struct hvabi_input_set_vp_registers *input;
@@ -88,7 +92,7 @@ bool mshv_vp_suspend(struct mshv_vp *vp)
 
 	for (tries = 0; tries < MSHV_TRIES_AT_LAST; tries++) {
 		input = mshv_hypercall_begin(NULL);
-		status = set_registers(vp, input, &name, 1, 1);
+		status = set_registers(partition, index, input, &name, 1, 1);
 		mshv_hypercall_end();
 		switch (status) {
 		case HVABI_STATUS_SUCCESS:
@@ -124,21 +128,26 @@ static bool woken(struct mshv_vp *vp)
 	return READ_ONCE(vp->signalled) || READ_ONCE(vp->partition->dead);
 }
 
-/* Linux wants its thread. Return: 0: it stands still, and what message there is has come; or an errno. */
+/*
+ * Linux wants its thread, or it is not known what the processor does. Return: 0: it stands still, and what
+ * message there is has come; or an errno, and @vp->unsure: this has to be asked again before it is resumed,
+ * or an intercept that is on its way would be lost.
+ */
 static int stop(struct mshv_vp *vp)
 {
 	bool intercept;
 	int ret;
 
-	if (!mshv_vp_suspend(vp))
+	vp->unsure = true;
+	if (!mshv_vp_suspend(vp->partition, vp->index))
 		return READ_ONCE(vp->partition->dead) ? -EOWNERDEAD : -EIO;
 	ret = in_intercept(vp, &intercept);
 	if (ret)
 		return READ_ONCE(vp->partition->dead) ? -EOWNERDEAD : ret;
-	if (!intercept || woken(vp))
-		return 0;
-	/* The message is on its way. */
-	return rcuwait_wait_event(&vp->wait, woken(vp), TASK_KILLABLE);
+	/* The message is on its way; unless the VMM has said so itself, and then only a signal ends this. */
+	ret = intercept ? rcuwait_wait_event(&vp->wait, woken(vp), TASK_INTERRUPTIBLE) : 0;
+	vp->unsure = ret;
+	return ret;
 }
 
 /**
@@ -155,7 +164,13 @@ int mshv_vp_await_intercept(struct mshv_vp *vp)
 	unsigned int tries = 0;
 	int ret;
 
-	while (!READ_ONCE(vp->signalled)) {
+	while (vp->unsure || !READ_ONCE(vp->signalled)) {
+		if (vp->unsure) {
+			ret = stop(vp);
+			if (ret)
+				return ret;
+			continue;
+		}
 		ret = mshv_compat_handle_work();
 		if (ret)
 			return ret;
@@ -182,17 +197,12 @@ int mshv_vp_await_intercept(struct mshv_vp *vp)
 
 static bool suspend_all(struct mshv_partition *partition)
 {
-	struct mshv_vp *vp;
 	bool all = true;
 	unsigned int i;
 
-	rcu_read_lock();
-	for (i = 0; i < MSHV_VP_MAX; i++) {
-		/* Pairs with the store in mshv_vp_create(): the processor is complete. */
-		vp = smp_load_acquire(&partition->vps[i]);
-		all &= !vp || mshv_vp_suspend(vp);
-	}
-	rcu_read_unlock();
+	/* By number: the hypervisor may have one that is not made yet, or could not be unmade. */
+	for (i = 0; i < MSHV_VP_MAX; i++)
+		all &= mshv_vp_suspend(partition, i);
 	return all;
 }
 

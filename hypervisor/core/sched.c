@@ -159,8 +159,9 @@ bool sched_run(struct cpu *cpu, struct vp *vp)
 
 void sched_pass(void)
 {
-	if (first)
-		kick_waiting();
+	/* The one that was kicked may have been on its way already: then nobody looks before the alarm. */
+	if (first && !kick_waiting())
+		deadline_slice(platform_tsc() + slice());
 }
 
 /* Has somebody had the processor for long enough whom another waits for? */

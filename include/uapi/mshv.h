@@ -382,12 +382,13 @@ enum {
  * @rsvd: zero
  *
  * 0: something was done, and @gfn and @pages say what is left; call again until @pages is 0. On an
- * error nothing was done, and nothing is written: EINVAL bad range, flags, or reserved fields; ENOENT
- * a part of the range is in no region; EACCES write, and a region or mapping does not give the right;
+ * error nothing was done, and nothing is written (but where the argument cannot be written, EFAULT, it may
+ * have been done): EINVAL bad range, flags, or reserved fields; ENOENT a part of the range is in no region; EACCES write, and a region or mapping does not give the right;
  * EPERM another address space; EINTR a signal; EOWNERDEAD the partition is dead. Otherwise why Linux
  * cannot supply the first page, as RUN_VP (EFAULT, EHWPOISON, ENOMEM, EOPNOTSUPP), or the errno of the
  * hypervisor. With PRESENT, pages that Linux does not have are passed over. The pages stay movable:
- * Linux may take them away again.
+ * Linux may take them away again. While dirty bits are tracked, a page that was asked for with WRITE may
+ * count as written.
  */
 struct mshv_prefault {
 	__u64 gfn;
