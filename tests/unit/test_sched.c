@@ -321,6 +321,29 @@ static void children_take_turns(void **state)
 	assert_false(sched_over(zero, b, mock_tsc + 100 * SLICE));
 }
 
+/* The parent's processor that is kicked has something to do by then: who waits has an alarm. */
+static void the_kicked_was_on_its_way(void **state)
+{
+	struct vp *a = mock_vp(id, 0);
+
+	(void)state;
+	rest(zero, false);
+	while (sched_next(zero, mock_tsc))
+		;
+	mock_tsc += SLICE;
+	deadline_expire(zero, mock_tsc);
+	assert_true(mock_timer == TIME_NEVER);
+	rest(one, true);
+	zero->sched.idle = false;
+	sched_wake(a);
+	assert_true(mock_timer == TIME_NEVER);
+	one->sched.idle = false;
+	one->sched.since = mock_tsc;
+	assert_null(sched_next(one, mock_tsc));
+	sched_pass();
+	assert_true(mock_timer == mock_tsc + SLICE);
+}
+
 static void an_alarm_ends_slices(void **state)
 {
 	struct vp *vp = mock_vp(id, 0);
@@ -456,6 +479,7 @@ int main(void)
 		SCHED_TEST(resting_processors_are_kicked),
 		SCHED_TEST(a_busy_parent_keeps_a_slice),
 		SCHED_TEST(children_take_turns),
+		SCHED_TEST(the_kicked_was_on_its_way),
 		SCHED_TEST(an_alarm_ends_slices),
 		SCHED_TEST(no_wake_up_is_lost),
 		SCHED_TEST(time_that_stands),
