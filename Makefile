@@ -22,7 +22,7 @@ Q := $(if $(V),,@)
 
 # In the order they are built: tests link the library that vmm makes.
 parts := $(patsubst %/Makefile,%,$(wildcard hypervisor/Makefile driver/Makefile \
-	vmm/Makefile tests/Makefile bench/Makefile))
+	vmm/Makefile tests/Makefile))
 KDIR = $(O)/pkg/$(KVER)/headers
 part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V)
 
@@ -31,15 +31,16 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run $(wildcard tests/rig/* .ci/*)
+scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run bench/run bench/report $(wildcard tests/rig/* .ci/*)
 
-.PHONY: help fetch build run test test-debug test-peer shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer bench shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
 	@echo 'make test       build everything and run the tests (T=name: only that one)'
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
+	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make guest      a Linux guest with a shell, in the parent partition'
 	@echo 'make build      only build'
@@ -64,8 +65,7 @@ build: fetch $(parts)
 $(parts): fetch
 	$(call part,$@)
 
-tests: $(filter-out tests bench,$(parts))
-bench: $(filter-out bench,$(parts))
+tests: $(filter-out tests,$(parts))
 
 run: build
 	@echo 'Booting QEMU, hypervisor, parent partition (some seconds) ...'
@@ -105,6 +105,14 @@ test-peer: build
 		VM_ARGS='--kernel $(peer_kernel)/bzImage --modules $(peer_kernel)/modules --driver $(O)/driver/peer/mshv_movable.ko' \
 		tests/run --in-parent --config tests/vm/peer.cfg --config tests/vm/tests.cfg \
 		$(if $(filter all,$(T)),,$(or $(T),$(peer_tests)))
+
+# What guests cost with this driver, with Linux's own and on KVM; on the peer's kernel.
+bench: build
+	$(call part,bench)
+	$(Q)rig/kernel peer
+	$(call peer_part,driver)
+	$(call peer_part,tests) $(O)/tests/vm/mshv_rawcall.ko
+	$(Q)bench/run
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
