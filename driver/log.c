@@ -14,7 +14,7 @@
  *	- What is reported too much is a page that Linux took away after the guest's last CLEAR of it
  *	  although it was not written since: it was writable, and nobody can say.
  *	- So while bits are tracked, faults map one page at a time, small, and writable only what is
- *	  written (fault.c). What was mapped before stays as it is; a large leaf stands for all of its
+ *	  written (fault_map.c). What was mapped before stays as it is; a large leaf stands for all of its
  *	  pages until the hypervisor splits it.
  *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both, and
  *	  reported once: the VMM reads the page after the answer.

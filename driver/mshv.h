@@ -13,7 +13,9 @@
  *	region.c	GFN range bound to HVA range: create, look up, replace, remove
  *	map.c		what the child has of a region: map, zap, and the record of it
  *	invalidate.c	Linux takes a page away: the child loses it first
- *	fault.c		a guest touched a page that is not mapped: find it in Linux, map it
+ *	fault.c		a guest touched a page that is not mapped: serve it, and what it will want next
+ *	fault_look.c	what Linux has there, and what it shall fault in
+ *	fault_map.c	what the child gets of it
  *	prefault.c	the VMM asks for memory before its guest does
  *	device.c	device memory of the VMM as memory of the guest
  *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)

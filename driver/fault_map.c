@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A fault maps what it has seen: as many pages as one call carries that the child does not have and gets with
+ * the same right, or as many blocks.
+ *
+ * Laws:
+ *	- What is mapped was seen by a look that is not stale, checked under map_lock.
+ *	- What the child has with the right it needs is not mapped again: that would cost its bits.
+ *	- While bits are tracked no large leaf is made that was none: it has one pair of bits.
+ *
+ * A guest write is never forgotten. The child's own dirty bits are gone when a page is unmapped,
+ * and Linux's page table entry may be writable and clean (a page swapped in for a read; shmem). So
+ * a folio is marked dirty before the child gets it writable, under map_lock with a look that is not
+ * stale. At that moment the page is mapped in the VMM and stays mapped, because whoever unmaps
+ * it calls the notifier first, and that waits for map_lock; this is the guarantee that the
+ * page-table lock gives zap_pte_range() when it does the same. Linux cleans a folio in three ways,
+ * and each drops the child's map before:
+ *	- Reclaim (swap, shmem): unmaps the folio (notifier) and writes it only after.
+ *	- Write-back of files: folio_mkclean() write-protects every shared mapping, notifier first.
+ *	  The next guest write faults, finds the entry read-only, and goes through page_mkwrite().
+ *	- MADV_FREE: the notifier comes before the entries are cleaned. The next map marks the folio
+ *	  dirty again, and reclaim gives up discarding it.
+ * So between two cleanings the child's map is made anew, and made dirty anew.
+ *
+ * The price is kept small: a page that the guest only reads is mapped writable only where dirtying
+ * costs nothing (dirty already, or anonymous without a copy on swap). Otherwise reading would make
+ * Linux write. While the VMM tracks dirty pages, only what the guest writes is mapped writable (log.c).
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+
+#include "fault.h"
+
+/* Marking the folio dirty makes nobody write anything that he would not have written otherwise. */
+static bool dirtying_is_free(struct folio *folio)
+{
+	return folio_test_dirty(folio) ||
+	       (folio_test_anon(folio) && folio_test_swapbacked(folio) &&
+		!folio_test_swapcache(folio));
+}
+
+/* The right with which a page that Linux has, or a block by its first page, shall be mapped. */
+static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
+{
+	bool tracking = READ_ONCE(fault->partition->tracking);
+	bool written = fault->write && (gfn == fault->gfn || (fault->all && !tracking));
+
+	if (kind != MSHV_KIND_WRITE)
+		return kind;
+	if (!fault->region->writable)
+		return MSHV_KIND_READ;
+	if (written && (!fault->ahead || fault->faulted))
+		return MSHV_KIND_WRITE;
+	if (tracking)
+		return MSHV_KIND_READ;
+	if (fault->device)
+		return MSHV_KIND_WRITE;
+	return dirtying_is_free(pfn_folio(source)) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+}
+
+/* How many blocks may be mapped large. A large leaf has one pair of bits: while they are tracked none is made. */
+static unsigned int large_leaves(const struct fault *fault)
+{
+	if (!READ_ONCE(fault->partition->tracking))
+		return fault->blocks;
+	return fault->blocks && test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large);
+}
+
+/*
+ * Map the whole block, and those behind it that the child does not have and gets with the same right.
+ * map_lock is held, for writing if it may be several; or the block's lock. The look is not stale.
+ */
+static u16 map_blocks(struct fault *fault, unsigned int limit)
+{
+	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	u8 kind = *kind_of(fault, fault->gfn), right = right_for(fault, fault->gfn, kind, sources[0]);
+	unsigned int blocks;
+
+	for (blocks = 1; blocks < limit; blocks++) {
+		gfn += MSHV_BLOCK_PAGES;
+		if (mshv_mapped_end(fault->region, gfn, false) != gfn ||
+		    right_for(fault, gfn, kind, sources[blocks]) != right)
+			break;
+	}
+	fault->large = true;
+	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	fault->pages = blocks * MSHV_BLOCK_PAGES;
+	fault->writable = right == MSHV_KIND_WRITE;
+	while (fault->writable && blocks--)
+		folio_mark_dirty(pfn_folio(sources[blocks]));
+	return mshv_map_blocks(fault->region, fault->gfn, sources, fault->pages / MSHV_BLOCK_PAGES,
+			       fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
+}
+
+/*
+ * The page asked for, and those around it that the child does not have and gets with the same right.
+ * Returns the index of the first one in the span.
+ */
+static u32 choose_run(struct fault *fault)
+{
+	u32 i, run, count = fault->seen_end - fault->span.first;
+	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
+	bool upgrade = fault->all && fault->write;
+	u8 *kinds = fault->scratch->kinds;
+
+	for (i = 0; i < count; i++) {
+		u64 gfn = fault->span.first + i;
+
+		kinds[i] = right_for(fault, gfn, kinds[i], fault->scratch->sources[i]);
+		if (gfn == fault->gfn)
+			continue;
+		/* A large leaf behind the border is whole: nothing is mapped over a part of it. */
+		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->large) ||
+		    mshv_mapped(fault->region, gfn, upgrade && kinds[i] == MSHV_KIND_WRITE))
+			kinds[i] = MSHV_KIND_NONE;
+	}
+	run = mshv_run_around(kinds, count, fault->gfn - fault->span.first, limit, &fault->pages);
+	fault->first = fault->span.first + run;
+	fault->writable = kinds[run] == MSHV_KIND_WRITE;
+	return run;
+}
+
+/* Map small pages. map_lock and the locks of their blocks are held, the look is not stale. */
+static u16 map_run(struct fault *fault)
+{
+	struct folio *folio, *dirtied = NULL;
+	u64 *sources = fault->scratch->sources;
+	u32 flags = 0, i, run;
+	u16 status;
+
+	status = mshv_break_block(fault->region, fault->gfn);
+	if (status != HVABI_STATUS_SUCCESS)
+		return status;
+	fault->large = false;
+	run = choose_run(fault);
+	for (i = run; fault->writable && !fault->device && i < run + fault->pages; i++) {
+		folio = pfn_folio(sources[i]);
+		if (folio != dirtied)
+			folio_mark_dirty(folio);
+		dirtied = folio;
+	}
+	if (fault->writable)
+		flags |= HVABI_MAP_GPA_WRITABLE;
+	if (fault->device)
+		flags |= HVABI_MAP_GPA_NOT_CACHED;
+	return mshv_map_pages(fault->region, fault->first, sources + run, fault->pages, flags);
+}
+
+/* Everything is locked, the look is not stale. */
+static u16 map_seen(struct fault *fault)
+{
+	unsigned int blocks = large_leaves(fault);
+
+	/* Another processor was faster. Mapping over it would cost its bits. */
+	if (!fault->again && mshv_mapped(fault->region, fault->gfn, fault->write)) {
+		fault->pages = 0;
+		return HVABI_STATUS_SUCCESS;
+	}
+	return blocks ? map_blocks(fault, blocks) : map_run(fault);
+}
+
+/* The page after all that may be mapped. */
+static u64 blocks_end(const struct fault *fault)
+{
+	u64 first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+
+	return max(fault->seen_end, first + (u64)fault->blocks * MSHV_BLOCK_PAGES);
+}
+
+/* All blocks that may be mapped have a table. map_lock is held. */
+static bool have_tables(const struct fault *fault)
+{
+	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+
+	for (; gfn < blocks_end(fault); gfn += MSHV_BLOCK_PAGES)
+		if (!mshv_table(fault->partition, gfn))
+			return false;
+	return true;
+}
+
+/* Whether what was seen may be mapped: 0; 1: there is nothing to do any more; -EAGAIN. map_lock is held. */
+static int check_seen(struct fault *fault)
+{
+	if (fault->region->state == MSHV_REGION_REMOVED || READ_ONCE(fault->partition->dead)) {
+		/* The next dispatch finds out. */
+		fault->pages = 0;
+		return 1;
+	}
+	if (READ_ONCE(fault->look.stale)) {
+		fault->extent = min_t(enum extent, fault->extent + 1, EXTENT_PAGE);
+		return fault->ahead ? -EBUSY : -EAGAIN;
+	}
+	return fault->region->state == MSHV_REGION_MOVABLE && have_tables(fault) ? 0 : -EAGAIN;
+}
+
+/*
+ * The first page from the one asked for on that the child does not have, behind what was mapped. A VMM
+ * that asks for all has to be told of the right, too; and of what was done, where there is no more.
+ */
+static u64 mapped_end(const struct fault *fault)
+{
+	u64 gfn, next = fault->gfn, end = max(fault->first + fault->pages, fault->gfn + 1);
+
+	do {
+		gfn = next;
+		next = mshv_mapped_end(fault->region, gfn, fault->all && fault->write);
+	} while (next > gfn && next < end);
+	return fault->all ? max(next, end) : next;
+}
+
+/*
+ * Tables for all blocks that were seen to have something. A look goes on while memory is allocated;
+ * if Linux takes pages for that, it becomes stale.
+ */
+static int prepare_tables(struct fault *fault)
+{
+	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	u64 border = gfn + MSHV_BLOCK_PAGES;
+	int ret = 0;
+
+	fault->seen_end = fault->span.end;
+	if (fault->span.end > border && (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
+		fault->seen_end = border;
+	for (; !ret && gfn < blocks_end(fault); gfn += MSHV_BLOCK_PAGES)
+		ret = mshv_table_prepare(fault->region, gfn);
+	return ret;
+}
+
+/* Small pages go on in the block behind that of the page asked for. */
+static bool in_two_blocks(const struct fault *fault)
+{
+	return fault->seen_end > round_down(fault->gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES;
+}
+
+/*
+ * Become the only one to map what may be mapped. The locks of many blocks are too many to take: then nobody
+ * else maps at all, for one hypercall.
+ */
+static void lock_map(struct fault *fault)
+	__acquires(&fault->partition->map_lock)
+{
+	if (fault->blocks > 1) {
+		write_lock(&fault->partition->map_lock);
+		return;
+	}
+	read_lock(&fault->partition->map_lock);
+	if (in_two_blocks(fault))
+		mshv_two_blocks_lock(fault->region, fault->gfn);
+	else
+		mshv_block_lock(fault->region, fault->gfn);
+}
+
+static void unlock_map(struct fault *fault)
+	__releases(&fault->partition->map_lock)
+{
+	if (fault->blocks > 1) {
+		write_unlock(&fault->partition->map_lock);
+		return;
+	}
+	if (in_two_blocks(fault))
+		mshv_two_blocks_unlock(fault->region, fault->gfn);
+	else
+		mshv_block_unlock(fault->region, fault->gfn);
+	read_unlock(&fault->partition->map_lock);
+}
+
+/**
+ * mshv_fault_map() - map what was seen
+ * @fault: a look that has not ended, and that found the page asked for
+ * @status: where to store the hypervisor's
+ *
+ * Context: process context, may sleep; no lock but those of the caller of mshv_fault().
+ *
+ * Return: 0; -EAGAIN: it is out of date, look again; -EBUSY: the same, ahead of the guest; -ENOMEM.
+ */
+int mshv_fault_map(struct fault *fault, u16 *status)
+{
+	int ret;
+
+	*status = HVABI_STATUS_SUCCESS;
+	ret = prepare_tables(fault);
+	if (ret)
+		return ret;
+	lock_map(fault);
+	ret = check_seen(fault);
+	if (!ret) {
+		*status = map_seen(fault);
+		fault->next = mapped_end(fault);
+	}
+	unlock_map(fault);
+	return min(ret, 0);
+}
