@@ -82,6 +82,7 @@ u16 hc_map_gpa_pages(struct hypercall *c)
 	struct partition *p;
 	struct extent e;
 	u16 first = c->done;
+	u64 leaf;
 	u16 status = hc_active_child(c, in->target_partition_id, &p);
 
 	if (status)
@@ -95,10 +96,12 @@ u16 hc_map_gpa_pages(struct hypercall *c)
 	if (status)
 		return status;
 
+	/* The list is all zero where nothing is mapped. */
+	leaf = npt_leaf(0, e.level, flags);
 	npt_change_begin(&change, &p->npt, c->cpu);
 	for (; c->done < c->limit; c->done++) {
 		status = npt_set(&change, e.gfn + c->done * e.pages, e.level,
-				 npt_leaf(list[c->done], e.level, flags));
+				 leaf | list[c->done] << PAGE_SHIFT);
 		if (status)
 			break;
 	}

@@ -17,7 +17,10 @@
 
 #define BLOCK_MAX 4096u
 
-/* Shapes of all calls of the ABI, whether answered here or not. */
+/* Codes of this project's own calls are far from the others: both tables are in two parts. */
+#define DEBUG_CODE(code)	((u32)(code) - HVABI_CALL_DEBUG_GET_COUNTERS)
+
+/* Shape of a call of the ABI, whether it is answered here or not. @code is 0 where there is none. */
 struct call_shape {
 	u16 code;
 	u8 kind;
@@ -27,24 +30,31 @@ struct call_shape {
 
 static const struct call_shape shapes[] = {
 #define X(name, code, kind, in, in_el, out, out_el) \
-	{ code, HVABI_KIND_##kind, in, in_el, out, out_el },
+	[code] = { code, HVABI_KIND_##kind, in, in_el, out, out_el },
 	HVABI_CALL_LIST(X)
 #undef X
-	{ HVABI_CALL_DEBUG_GET_COUNTERS, HVABI_KIND_SIMPLE, 16, 0, HVABI_COUNT_MAX * 8, 0 },
-	{ HVABI_CALL_DEBUG_WHO_CAN_REACH, HVABI_KIND_SIMPLE, 16, 0,
-	  sizeof(struct hvabi_output_debug_who_can_reach), 0 },
-	{ HVABI_CALL_DEBUG_SET_OPTION, HVABI_KIND_SIMPLE, 24, 0, 8, 0 },
-	{ HVABI_CALL_DEBUG_GET_OPTION, HVABI_KIND_SIMPLE, 24, 0, 8, 0 },
 };
 
+#define DEBUG_SHAPE(name, in, out) \
+	[DEBUG_CODE(HVABI_CALL_DEBUG_##name)] = { HVABI_CALL_DEBUG_##name, HVABI_KIND_SIMPLE, in, 0, out, 0 }
+
+static const struct call_shape debug_shapes[] = {
+	DEBUG_SHAPE(GET_COUNTERS, 16, HVABI_COUNT_MAX * 8),
+	DEBUG_SHAPE(WHO_CAN_REACH, 16, sizeof(struct hvabi_output_debug_who_can_reach)),
+	DEBUG_SHAPE(SET_OPTION, 24, 8),
+	DEBUG_SHAPE(GET_OPTION, 24, 8),
+};
+
+/* @handler is NULL where a call is not answered. */
 struct call_handler {
-	u16 code;
-	enum hvabi_debug_counter counter;
 	hypercall_handler *handler;
+	enum hvabi_debug_counter counter;
 };
 
 #define CALL(name, function) \
-	{ HVABI_CALL_##name, HVABI_COUNT_CALL_##name, function }
+	[HVABI_CALL_##name] = { function, HVABI_COUNT_CALL_##name }
+#define DEBUG_CALL(name, function) \
+	[DEBUG_CODE(HVABI_CALL_DEBUG_##name)] = { function, HVABI_COUNT_CALL_DEBUG_##name }
 
 static const struct call_handler handlers[] = {
 	CALL(CREATE_PARTITION, hc_create_partition),
@@ -88,26 +98,35 @@ static const struct call_handler handlers[] = {
 	CALL(GET_SYSTEM_PROPERTY, hc_get_system_property),
 	CALL(SIGNAL_EVENT_DIRECT, hc_signal_event_direct),
 	CALL(POST_MESSAGE_DIRECT, hc_post_message_direct),
-	CALL(DEBUG_GET_COUNTERS, hc_debug_get_counters),
-	CALL(DEBUG_WHO_CAN_REACH, hc_debug_who_can_reach),
-	CALL(DEBUG_SET_OPTION, hc_debug_set_option),
-	CALL(DEBUG_GET_OPTION, hc_debug_get_option),
+};
+
+static const struct call_handler debug_handlers[] = {
+	DEBUG_CALL(GET_COUNTERS, hc_debug_get_counters),
+	DEBUG_CALL(WHO_CAN_REACH, hc_debug_who_can_reach),
+	DEBUG_CALL(SET_OPTION, hc_debug_set_option),
+	DEBUG_CALL(GET_OPTION, hc_debug_get_option),
 };
 
 static const struct call_shape *find_shape(u16 code)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(shapes); i++)
-		if (shapes[i].code == code)
-			return &shapes[i];
-	return NULL;
+	const struct call_shape *shape = NULL;
+
+	if (code < ARRAY_SIZE(shapes))
+		shape = &shapes[code];
+	else if (DEBUG_CODE(code) < ARRAY_SIZE(debug_shapes))
+		shape = &debug_shapes[DEBUG_CODE(code)];
+	return shape && shape->code ? shape : NULL;
 }
 
 static const struct call_handler *find_handler(u16 code)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(handlers); i++)
-		if (handlers[i].code == code)
-			return &handlers[i];
-	return NULL;
+	const struct call_handler *h = NULL;
+
+	if (code < ARRAY_SIZE(handlers))
+		h = &handlers[code];
+	else if (DEBUG_CODE(code) < ARRAY_SIZE(debug_handlers))
+		h = &debug_handlers[DEBUG_CODE(code)];
+	return h && h->handler ? h : NULL;
 }
 
 /* A block the call may use: aligned, inside one page, and that page the parent's. */
@@ -253,7 +272,8 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 			return finish(&c, h, start, start, status);
 		}
 	}
-	memset(c.out, 0, BLOCK_MAX);
+	/* What is given back is what the handler wrote, or nothing. */
+	memset(c.out, 0, shape->out_header + (u32)c.reps * shape->out_element);
 	c.limit = limit_reps(&c);
 	if (later)
 		return finish(&c, h, start, start, answer_later(&c, h));

@@ -94,6 +94,7 @@ static void cut_off_table(struct npt_change *change, u64 spa)
 {
 	__atomic_store_n((u64 *)platform_phys(spa), change->freed, __ATOMIC_RELAXED);
 	change->freed = spa;
+	change->table = NULL;
 	change->flush = true;
 }
 
@@ -176,7 +177,20 @@ static u16 walk_to(struct npt_change *change, u64 gfn, u32 level, bool add, u64 
 			return status;
 		table = table_at(load(s));
 	}
+	change->table = table;
+	change->table_level = level;
+	change->table_first = align_down(gfn, npt_pages(level + 1));
 	*slot = &table[slot_index(gfn, level)];
+	return HVABI_STATUS_SUCCESS;
+}
+
+/* The same, without a walk where the last one ended in the same table. */
+static inline u16 find_slot(struct npt_change *change, u64 gfn, u32 level, bool add, u64 **slot)
+{
+	if (!change->table || change->table_level != level ||
+	    (gfn ^ change->table_first) >> (9 * level))
+		return walk_to(change, gfn, level, add, slot);
+	*slot = &change->table[slot_index(gfn, level)];
 	return HVABI_STATUS_SUCCESS;
 }
 
@@ -184,7 +198,7 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 {
 	struct npt *npt = change->npt;
 	u64 *slot, old;
-	u16 status = walk_to(change, gfn, level, entry != 0, &slot);
+	u16 status = find_slot(change, gfn, level, entry != 0, &slot);
 
 	if (status != HVABI_STATUS_SUCCESS || !slot)
 		return status;

@@ -87,6 +87,9 @@ u64 npt_iter_pfn(const struct npt_iter *it);
  *	forget it at their next entry, and none is kicked for it
  * @freed: tables cut off, linked through their first word.  A link is a page
  *	address, so a walk that still gets there finds a hole.
+ * @table: the table that the last walk ended in, or NULL: neighbours need no walk
+ * @table_level: level of its entries
+ * @table_first: first GFN that it stands for
  */
 struct npt_change {
 	struct npt *npt;
@@ -94,6 +97,9 @@ struct npt_change {
 	bool flush;
 	bool age;
 	u64 freed;
+	u64 *table;
+	u32 table_level;
+	u64 table_first;
 };
 
 void npt_change_begin(struct npt_change *change, struct npt *npt, struct cpu *cpu);
