@@ -95,12 +95,25 @@ static int serve_span(struct fault *fault)
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
 	if (!ret && fault->window && fault->next)
-		mshv_window_served(fault->window, fault->next, fault->large);
+		mshv_window_served(fault->window, fault->next, fault->pages, fault->large);
 	if (!ret && fault->pages)
 		mshv_count(region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
 			   fault->pages);
 	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault->retries);
 	return ret;
+}
+
+/* What the fault has seen says that behind what the child has now nothing can be mapped. */
+static bool nothing_behind(const struct fault *fault, const struct mshv_span *span)
+{
+	u8 kind;
+
+	if (fault->next >= span->reach)
+		return true;
+	if (fault->next < span->ahead_end || fault->next >= fault->span.end)
+		return false;
+	kind = *kind_of(fault, fault->next);
+	return kind != MSHV_KIND_READ && kind != MSHV_KIND_WRITE;
 }
 
 /*
@@ -200,6 +213,9 @@ static void catch_up(const struct fault *fault)
 		if (!stream->ahead || stream->next < fault->region->gfn || stream->next >= fault->gfn ||
 		    fault->gfn - stream->next > 2 * MSHV_WINDOW_AHEAD_MAX)
 			continue;
+		/* One look tells of most that nobody was there. */
+		if (find_mapped_end(fault->region, fault->gfn - 1, fault->gfn) != fault->gfn)
+			return;
 		/* Beyond it: the child has the page itself, and wants no more than another right. */
 		if (find_mapped_end(fault->region, stream->next, fault->gfn) == fault->gfn)
 			stream->next = fault->gfn;
@@ -245,7 +261,7 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		vp->repeat.count = 0;
 	trace_fault(vp->partition->id, vp->index, gfn, access, fault.first, fault.pages,
 		    fault.large, fault.writable, fault.retries, ret);
-	if (!ret && fault.next)
+	if (!ret && fault.next && !nothing_behind(&fault, &span))
 		serve_more(&fault, &span);
 	return ret;
 }

@@ -103,7 +103,6 @@ static void look_at_blocks(struct fault *fault, unsigned long pfn)
 	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
 	unsigned long right = pfn & HMM_PFN_WRITE;
 
-	fault->blocks = 0;
 	if (fault->extent == EXTENT_PAGE)
 		return;
 	while (source) {
@@ -140,23 +139,6 @@ static int look_at_pages(struct fault *fault)
 		}
 	}
 	return 0;
-}
-
-/* @vma is the asked page's or NULL. mmap_lock is held. Returns 0 or an errno. */
-static int look_at(struct fault *fault, struct vm_area_struct *vma)
-{
-	int ret;
-
-	fault->blocks = 0;
-	fault->device = vma && mshv_vma_is_device(vma);
-	if (fault->device) {
-		look_at_device(fault, vma);
-		return 0;
-	}
-	ret = look_at_pages(fault);
-	if (!ret)
-		look_at_blocks(fault, fault->scratch->pfns[fault->gfn - fault->span.first]);
-	return ret;
 }
 
 /*
@@ -222,21 +204,40 @@ static int begin_look(struct fault *fault)
 			       mshv_gfn_to_hva(region, fault->gfn + 1));
 }
 
+/*
+ * HMM does not know the page, or not with the right: it is device memory, or Linux shall fault it in, up to
+ * *end, or cannot. mmap_lock is held. Returns 0 or an errno.
+ */
+static int look_at_vma(struct fault *fault, u64 *end)
+{
+	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
+	struct vm_area_struct *vma = vma_lookup(fault->partition->mm, address);
+
+	fault->device = vma && mshv_vma_is_device(vma);
+	if (fault->device) {
+		look_at_device(fault, vma);
+		if (asked_present(fault))
+			return 0;
+	}
+	return check_vma(fault, vma, address, end);
+}
+
 /* Returns 0 or an errno; *end as mshv_fault_look(). */
 static int look_up(struct fault *fault, u64 *end)
 {
-	unsigned long address = mshv_gfn_to_hva(fault->region, fault->gfn);
 	struct mm_struct *mm = fault->partition->mm;
-	struct vm_area_struct *vma;
 	int ret;
 
 	*end = 0;
+	fault->blocks = 0;
+	fault->device = false;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	vma = vma_lookup(mm, address);
-	ret = look_at(fault, vma);
-	if (!ret && !asked_present(fault))
-		ret = check_vma(fault, vma, address, end);
+	ret = look_at_pages(fault);
+	if (!ret && asked_present(fault))
+		look_at_blocks(fault, fault->scratch->pfns[fault->gfn - fault->span.first]);
+	else if (!ret)
+		ret = look_at_vma(fault, end);
 	mmap_read_unlock(mm);
 	return ret == -EBUSY && !fault->ahead ? -EAGAIN : ret;
 }

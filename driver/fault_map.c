@@ -39,16 +39,24 @@ static bool dirtying_is_free(struct folio *folio)
 		!folio_test_swapcache(folio));
 }
 
+/* The child will be able to write to it. Most folios are dirty already, and whoever cleans one calls the notifier. */
+static void make_dirty(struct folio *folio)
+{
+	if (!folio_test_dirty(folio))
+		folio_mark_dirty(folio);
+}
+
 /* The right with which a page that Linux has, or a block by its first page, shall be mapped. */
 static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
 {
-	bool tracking = READ_ONCE(fault->partition->tracking);
-	bool written = fault->write && (gfn == fault->gfn || (fault->all && !tracking));
+	bool tracking, written;
 
 	if (kind != MSHV_KIND_WRITE)
 		return kind;
 	if (!fault->region->writable)
 		return MSHV_KIND_READ;
+	tracking = READ_ONCE(fault->partition->tracking);
+	written = fault->write && (gfn == fault->gfn || (fault->all && !tracking));
 	if (written && (!fault->ahead || fault->faulted))
 		return MSHV_KIND_WRITE;
 	if (tracking)
@@ -87,7 +95,7 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 	fault->pages = blocks * MSHV_BLOCK_PAGES;
 	fault->writable = right == MSHV_KIND_WRITE;
 	while (fault->writable && blocks--)
-		folio_mark_dirty(pfn_folio(sources[blocks]));
+		make_dirty(pfn_folio(sources[blocks]));
 	return mshv_map_blocks(fault->region, fault->gfn, sources, fault->pages / MSHV_BLOCK_PAGES,
 			       fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
 }
@@ -98,25 +106,19 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
  */
 static u32 choose_run(struct fault *fault)
 {
-	u32 i, run, count = fault->seen_end - fault->span.first;
+	u32 i, run, count = fault->seen_end - fault->span.first, asked = fault->gfn - fault->span.first;
 	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
-	bool upgrade = fault->all && fault->write;
-	u8 *kinds = fault->scratch->kinds;
+	u8 *kinds = fault->scratch->kinds, kind;
 
-	for (i = 0; i < count; i++) {
-		u64 gfn = fault->span.first + i;
-
-		kinds[i] = right_for(fault, gfn, kinds[i], fault->scratch->sources[i]);
-		if (gfn == fault->gfn)
-			continue;
-		/* A large leaf behind the border is whole: nothing is mapped over a part of it. */
-		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->large) ||
-		    mshv_mapped(fault->region, gfn, upgrade && kinds[i] == MSHV_KIND_WRITE))
-			kinds[i] = MSHV_KIND_NONE;
-	}
-	run = mshv_run_around(kinds, count, fault->gfn - fault->span.first, limit, &fault->pages);
+	for (i = 0; i < count; i++)
+		kinds[i] = right_for(fault, fault->span.first + i, kinds[i], fault->scratch->sources[i]);
+	/* The page asked for is mapped whatever the record says. */
+	kind = kinds[asked];
+	mshv_leave_mapped(fault->region, fault->span.first, kinds, count, fault->all && fault->write);
+	kinds[asked] = kind;
+	run = mshv_run_around(kinds, count, asked, limit, &fault->pages);
 	fault->first = fault->span.first + run;
-	fault->writable = kinds[run] == MSHV_KIND_WRITE;
+	fault->writable = kind == MSHV_KIND_WRITE;
 	return run;
 }
 
@@ -136,7 +138,7 @@ static u16 map_run(struct fault *fault)
 	for (i = run; fault->writable && !fault->device && i < run + fault->pages; i++) {
 		folio = pfn_folio(sources[i]);
 		if (folio != dirtied)
-			folio_mark_dirty(folio);
+			make_dirty(folio);
 		dirtied = folio;
 	}
 	if (fault->writable)

@@ -36,6 +36,7 @@
  *	- Of a pinned region only what the VMM gives up is taken away (pin.c).
  *	- The end of the address space takes everything away: no callback comes after it.
  */
+#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/sched.h>
@@ -57,9 +58,8 @@ static bool look_try(struct mshv_invalidations *inv, struct mshv_look *look)
 	unsigned int i;
 
 	spin_lock(&inv->lock);
-	for (i = 0; i < MSHV_INVALIDATIONS && !busy; i++)
-		busy = inv->running[i].range &&
-		       overlap(look->start, look->end, inv->running[i].start, inv->running[i].end);
+	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
+		busy |= overlap(look->start, look->end, inv->running[i].start, inv->running[i].end);
 	if (inv->more)
 		busy |= overlap(look->start, look->end, inv->more_start, inv->more_end);
 	if (!busy) {
@@ -123,10 +123,9 @@ static void note_start(struct mshv_invalidations *inv, const struct mmu_notifier
 	unsigned int i;
 
 	spin_lock(&inv->lock);
-	for (i = 0; i < MSHV_INVALIDATIONS; i++)
-		if (!inv->running[i].range)
-			break;
+	i = find_first_zero_bit(inv->used, MSHV_INVALIDATIONS);
 	if (i < MSHV_INVALIDATIONS) {
+		__set_bit(i, inv->used);
 		inv->running[i].range = range;
 		inv->running[i].start = range->start;
 		inv->running[i].end = range->end;
@@ -148,11 +147,11 @@ static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_r
 	unsigned int i;
 
 	spin_lock(&inv->lock);
-	for (i = 0; i < MSHV_INVALIDATIONS; i++)
+	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
 		if (inv->running[i].range == range)
 			break;
 	if (i < MSHV_INVALIDATIONS)
-		inv->running[i].range = NULL;
+		__clear_bit(i, inv->used);
 	else if (inv->more)
 		inv->more--;
 	spin_unlock(&inv->lock);

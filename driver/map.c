@@ -228,6 +228,43 @@ u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write)
 	return base + find_next_zero_bit(write ? table->writable : table->mapped, end - base, gfn - base);
 }
 
+/**
+ * mshv_leave_mapped() - of pages that could be mapped, strike out those that the child has
+ * @region: region
+ * @gfn: first page, in the region
+ * @kinds: kind of each page (enum mshv_kind); of those that stay as they are it becomes MSHV_KIND_NONE
+ * @count: how many pages
+ * @upgrade: a page that the child cannot write to, and that could be written, does not stay as it is
+ *
+ * A large leaf stays whole: nothing is mapped over a part of it.
+ *
+ * Context: as mshv_mapped(), of all blocks of the pages.
+ */
+void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count, bool upgrade)
+{
+	u64 end = gfn + count, next;
+	struct mshv_table *table;
+	unsigned long block;
+	unsigned int i;
+
+	for (; gfn < end; gfn = next) {
+		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+		block = mshv_region_block(region, gfn);
+		count = next - gfn;
+		if (test_bit(block, region->large)) {
+			memset(kinds, MSHV_KIND_NONE, count);
+		} else if (test_bit(block, region->mapped)) {
+			table = mshv_table(region->partition, gfn);
+			for (i = 0; i < count; i++)
+				if (test_bit(mshv_block_index(gfn) + i, table->mapped) &&
+				    !(upgrade && kinds[i] == MSHV_KIND_WRITE &&
+				      !test_bit(mshv_block_index(gfn) + i, table->writable)))
+					kinds[i] = MSHV_KIND_NONE;
+		}
+		kinds += count;
+	}
+}
+
 static u32 map_flags(const struct mshv_region *region, u32 flags)
 {
 	/* Device memory is read and written, no more (../include/hvabi/memory.h). */

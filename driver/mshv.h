@@ -117,6 +117,7 @@ struct mshv_look {
 /**
  * struct mshv_invalidations - what Linux is changing in the VMM's page tables, and who is looking
  * @lock: protects all of it. Spinning, innermost
+ * @used: which of @running are
  * @running: invalidations in progress, by the notifier's argument: the same for start and end
  * @more: how many are in progress beside those
  * @more_start: one range that covers all of these, until there are none
@@ -126,6 +127,7 @@ struct mshv_look {
  */
 struct mshv_invalidations {
 	spinlock_t lock;
+	DECLARE_BITMAP(used, MSHV_INVALIDATIONS);
 	struct {
 		const struct mmu_notifier_range *range;
 		unsigned long start;
@@ -588,6 +590,7 @@ struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
 bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
 u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write);
+void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count, bool upgrade);
 void mshv_block_lock(struct mshv_region *region, u64 gfn);
 void mshv_block_unlock(struct mshv_region *region, u64 gfn);
 void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn);

@@ -19,6 +19,25 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/*
+ * The group to look at around a page: twice that of the last fault in its block, if half of that was there to be
+ * mapped. So a processor that strides through what is there has a block after six faults, and one that touches
+ * a page here and there maps 16 at a time.
+ */
+static uint32_t choose_around(const struct mshv_window *window, uint64_t block)
+{
+	const struct mshv_stream *stream = window->streams;
+
+	for (; stream < window->streams + MSHV_WINDOW_STREAMS; stream++) {
+		if (!stream->around || (stream->first & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1)) != block)
+			continue;
+		if (2 * stream->mapped < stream->around)
+			break;
+		return (uint32_t)min_u64(2 * stream->around, MSHV_WINDOW_AROUND_MAX);
+	}
+	return MSHV_WINDOW_AROUND;
+}
+
 /* The sequence that a fault goes on with, or the one to forget, put in front. */
 static struct mshv_stream *choose_stream(struct mshv_window *window, uint64_t gfn)
 {
@@ -57,7 +76,8 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 				    uint64_t region_end)
 {
 	uint64_t block = gfn & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1);
-	uint64_t around = gfn & ~(uint64_t)(MSHV_WINDOW_AROUND - 1);
+	uint32_t around = choose_around(window, block);
+	uint64_t group = gfn & ~(uint64_t)(around - 1);
 	struct mshv_stream *stream = choose_stream(window, gfn);
 	struct mshv_span span;
 	uint64_t reach;
@@ -68,20 +88,21 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 		reach = 4ull * max_u64(stream->ahead, stream->pages);
 		reach = min_u64(max_u64(reach, MSHV_WINDOW_AROUND), MSHV_WINDOW_REACH_MAX);
 		stream->ahead = grow(window, stream);
+		stream->around = 0;
 		span.ahead_end = min_u64(gfn + stream->ahead, region_end);
 		span.reach = max_u64(min_u64(gfn + reach, region_end), span.ahead_end);
 		span.end = min_u64(gfn + MSHV_WINDOW_LOOK, span.reach);
 	} else {
-		*stream = (struct mshv_stream){ .ahead = 1 };
-		span.first = max_u64(around, region_first);
-		span.end = min_u64(around + MSHV_WINDOW_AROUND,
-				   min_u64(block + MSHV_WINDOW_BLOCK, region_end));
+		*stream = (struct mshv_stream){ .ahead = 1, .around = around };
+		span.first = max_u64(group, region_first);
+		span.end = min_u64(group + around, region_end);
 		span.ahead_end = gfn + 1;
 		span.reach = span.end;
 	}
 	stream->first = gfn;
 	stream->next = gfn;
 	stream->pages = 0;
+	stream->mapped = 0;
 	return span;
 }
 
@@ -99,12 +120,13 @@ struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn)
 	};
 }
 
-void mshv_window_served(struct mshv_window *window, uint64_t end, bool large)
+void mshv_window_served(struct mshv_window *window, uint64_t end, uint32_t mapped, bool large)
 {
 	struct mshv_stream *stream = &window->streams[0];
 
 	stream->next = end;
 	stream->pages = (uint32_t)(end - stream->first);
+	stream->mapped = mapped;
 	stream->large = large;
 }
 

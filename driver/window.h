@@ -4,7 +4,8 @@
  *
  * Laws:
  *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs
- *	  a walk, never memory. It lies inside one block, unless the processor faults in sequence.
+ *	  a walk, never memory. It lies inside one block, unless the processor faults in sequence. It doubles
+ *	  from fault to fault in one block as long as half of it was there to be mapped.
  *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in
  *	  sequence. It starts at the page asked for.
  *	- "reach" is how far a processor in sequence is mapped what Linux has already. It grows
@@ -23,10 +24,11 @@
 
 #define MSHV_WINDOW_BLOCK	HVABI_LARGE_PAGE_PAGES
 /*
- * "around" is an aligned group of this many pages, like fault-around in Linux; a window that is
- * larger goes forward only.
+ * "around" is an aligned group of this many pages, like fault-around in Linux, and at most of so many; a window
+ * of a processor in sequence goes forward only.
  */
 #define MSHV_WINDOW_AROUND	16u
+#define MSHV_WINDOW_AROUND_MAX	256u
 /* Pages that one look is of: as many as one call maps, also across the border of two blocks. */
 #define MSHV_WINDOW_LOOK	((uint32_t)HVABI_MAP_GPA_MAX)
 /* Map calls of one fault. This bounds the time until the processor goes on: 40 MiB of new memory. */
@@ -45,6 +47,8 @@
  * @next: page at which a processor that goes on will fault next
  * @pages: pages that were served for the last fault; 0: none yet
  * @ahead: pages that Linux could be asked for at the last fault; 0: there is no such sequence
+ * @around: pages of the group that was looked at; 0: it was in sequence
+ * @mapped: pages that were mapped of it
  * @large: they were mapped in blocks
  */
 struct mshv_stream {
@@ -52,6 +56,8 @@ struct mshv_stream {
 	uint64_t next;
 	uint32_t pages;
 	uint32_t ahead;
+	uint32_t around;
+	uint32_t mapped;
 	bool large;
 };
 
@@ -107,9 +113,10 @@ struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn);
  * mshv_window_served() - tell what the last fault that was chosen for got
  * @window: history of the processor
  * @end: page after the last one of the run that contains the page asked for
- * @large: mapped in blocks
+ * @mapped: pages that were mapped for it
+ * @large: in blocks
  */
-void mshv_window_served(struct mshv_window *window, uint64_t end, bool large);
+void mshv_window_served(struct mshv_window *window, uint64_t end, uint32_t mapped, bool large);
 
 /**
  * mshv_run_around() - the longest run of pages of the same kind around one page

@@ -42,7 +42,7 @@ static void random_access_asks_for_one_page(void **state)
 		check_span(s, gfn, 0, 4000000);
 		assert_int_equal(s.ahead_end - gfn, 1);
 		assert_true(s.reach / BLOCK == gfn / BLOCK || s.reach % BLOCK == 0);
-		mshv_window_served(&w, gfn + 1, false);
+		mshv_window_served(&w, gfn + 1, 1, false);
 	}
 }
 
@@ -84,7 +84,7 @@ static struct cost walk(uint64_t first, uint64_t pages, uint64_t region_first, u
 				at = more.end < end ? more.end : end;
 			if (huge && at > region_end)
 				at = region_end;
-			mshv_window_served(&w, at, huge);
+			mshv_window_served(&w, at, 1, huge);
 		}
 		assert_true(at >= s.ahead_end);
 		cost.calls += calls;
@@ -151,7 +151,7 @@ static void memory_is_given_on_credit(void **state)
 			runs[r].end = s.ahead_end;
 			touched++;
 			unused += s.ahead_end - gfn - 1;
-			mshv_window_served(&w, s.ahead_end, false);
+			mshv_window_served(&w, s.ahead_end, 1, false);
 			if (s.ahead_end - gfn > most)
 				most = s.ahead_end - gfn;
 			for (k = 0; k < LIVE; k++)
@@ -172,18 +172,18 @@ static void one_stray_access_changes_nothing(void **state)
 	(void)state;
 	for (uint64_t gfn = 0; gfn < 4096; gfn = s.ahead_end) {
 		s = mshv_window_choose(&w, gfn, 0, 100000);
-		mshv_window_served(&w, s.ahead_end, false);
+		mshv_window_served(&w, s.ahead_end, 1, false);
 	}
 	stray = mshv_window_choose(&w, 50000, 0, 100000);
 	assert_int_equal(stray.ahead_end, 50001);
-	mshv_window_served(&w, 50001, false);
+	mshv_window_served(&w, 50001, 1, false);
 	/* It goes on as it was; not so when it was away for too long. */
 	assert_true(mshv_window_choose(&w, s.ahead_end, 0, 100000).ahead_end > s.ahead_end + 256);
-	mshv_window_served(&w, s.ahead_end, false);
+	mshv_window_served(&w, s.ahead_end, 1, false);
 	for (uint64_t i = 0; i < MSHV_WINDOW_STREAMS; i++) {
 		stray = mshv_window_choose(&w, 60000 + 20 * i, 0, 100000);
 		assert_int_equal(stray.ahead_end, 60001 + 20 * i);
-		mshv_window_served(&w, 60001 + 20 * i, false);
+		mshv_window_served(&w, 60001 + 20 * i, 1, false);
 	}
 	assert_int_equal(mshv_window_choose(&w, s.ahead_end, 0, 100000).ahead_end, s.ahead_end + 1);
 }
@@ -197,7 +197,7 @@ static void a_fault_again_earns_nothing(void **state)
 	(void)state;
 	for (uint64_t gfn = 0; gfn < 300; gfn = s.ahead_end) {
 		s = mshv_window_choose(&w, gfn, 0, 100000);
-		mshv_window_served(&w, s.ahead_end, false);
+		mshv_window_served(&w, s.ahead_end, 1, false);
 	}
 	s = mshv_window_choose(&w, s.ahead_end, 0, 100000);
 	for (int i = 0; i < 100; i++) {
@@ -222,11 +222,55 @@ static void windows_stay_inside(void **state)
 			gfn = next;
 		s = mshv_window_choose(&w, gfn, first, end);
 		check_span(s, gfn, first, end);
-		mshv_window_served(&w, rand() % 8 ? s.ahead_end : gfn + 1, rand() % 2);
+		mshv_window_served(&w, rand() % 8 ? s.ahead_end : gfn + 1, (uint32_t)rand() % 512, rand() % 2);
 	}
 	/* The last page of the address space does not wrap. */
 	check_span(mshv_window_choose(&w, (1ull << 40) - 1, 0, 1ull << 40), (1ull << 40) - 1, 0,
 		   1ull << 40);
+}
+
+/* A processor touches every @stride-th page of a block, of which Linux has all, or only what it touches. Returns faults. */
+static unsigned int stride_through(struct mshv_window *w, uint64_t block, uint64_t stride, bool present)
+{
+	bool mapped[BLOCK] = { false };
+	unsigned int faults = 0;
+
+	for (uint64_t i = 0; i < BLOCK; i += stride) {
+		struct mshv_span s;
+		uint32_t count = 0;
+
+		if (mapped[i])
+			continue;
+		s = mshv_window_choose(w, block * BLOCK + i, 0, 1ull << 30);
+		check_span(s, block * BLOCK + i, 0, 1ull << 30);
+		for (uint64_t gfn = s.first; gfn < s.end; gfn++) {
+			if (mapped[gfn % BLOCK] || (!present && gfn % BLOCK != i))
+				continue;
+			mapped[gfn % BLOCK] = true;
+			count++;
+		}
+		mshv_window_served(w, block * BLOCK + i + 1, count, false);
+		faults++;
+		/* What is looked at pays, but for one group of each fault. */
+		if (!present)
+			assert_true(s.end - s.first <= 2 * MSHV_WINDOW_AROUND);
+	}
+	return faults;
+}
+
+static void what_is_there_is_mapped_while_it_pays(void **state)
+{
+	struct mshv_window w = { 0 };
+
+	(void)state;
+	for (uint64_t block = 0; block < 100; block++)
+		assert_int_equal(stride_through(&w, 2 * block, 17, true), 6);
+	/* Two of them that take turns do not disturb each other; a block that is new begins small. */
+	for (uint64_t block = 300; block < 310; block++)
+		assert_int_equal(mshv_window_choose(&w, block * BLOCK, 0, 1ull << 30).end % BLOCK, MSHV_WINDOW_AROUND);
+	/* Where there is nothing, the look stays small. */
+	for (uint64_t block = 400; block < 420; block++)
+		assert_int_equal(stride_through(&w, 2 * block, 17, false), 31);
 }
 
 static void runs_are_of_one_kind(void **state)
@@ -257,6 +301,7 @@ int main(void)
 		cmocka_unit_test(one_stray_access_changes_nothing),
 		cmocka_unit_test(a_fault_again_earns_nothing),
 		cmocka_unit_test(windows_stay_inside),
+		cmocka_unit_test(what_is_there_is_mapped_while_it_pays),
 		cmocka_unit_test(runs_are_of_one_kind),
 	};
 
