@@ -38,36 +38,47 @@ bool frame_is_parents(u64 pfn)
 	return pfn < table_count && table[pfn].owner == FRAME_PARENT;
 }
 
+/* A large map is 512 of them at a time: these loops are most of what it costs. */
+
 bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot)
 {
+	const struct frame *f, *end;
+
 	if (!range_below(pfn, count, table_count))
 		return false;
-	for (u64 i = 0; i < count; i++)
-		if (table[pfn + i].owner != owner || table[pfn + i].pool_slot != slot)
+	for (f = &table[pfn], end = f + count; f < end; f++)
+		if (f->owner != owner || f->pool_slot != slot)
 			return false;
 	return true;
 }
 
+/* What of a range the table has. */
+static struct frame *range(u64 pfn, u64 count, struct frame **end)
+{
+	u64 first = min_u64(pfn, table_count);
+
+	*end = &table[first] + min_u64(count, table_count - first);
+	return &table[first];
+}
+
 void frame_get(u64 pfn, u64 count)
 {
-	for (u64 i = 0; i < count; i++) {
-		struct frame *f = frame_of(pfn + i);
+	struct frame *end, *f;
 
-		if (f)
+	for (f = range(pfn, count, &end); f < end; f++)
+		if (f->owner != FRAME_NONE)
 			f->refs++;
-	}
 }
 
 void frame_put(u64 pfn, u64 count)
 {
-	for (u64 i = 0; i < count; i++) {
-		struct frame *f = frame_of(pfn + i);
+	struct frame *end, *f;
 
-		if (!f)
+	for (f = range(pfn, count, &end); f < end; f++) {
+		if (f->owner == FRAME_NONE)
 			continue;
 		if (!f->refs)
-			platform_panic("frame %llx: reference dropped twice",
-				       (unsigned long long)(pfn + i));
+			platform_panic("frame %llx: reference dropped twice", (unsigned long long)(f - table));
 		f->refs--;
 	}
 }

@@ -55,6 +55,13 @@ struct stay {
 
 /* ---- state that VMRUN does not switch ---- */
 
+/* XSETBV is slow, serialising, and the same value is the rule. */
+static void change_xcr0(u64 from, u64 to)
+{
+	if (from != to)
+		xsetbv(to);
+}
+
 static void registers_in(struct stay *stay)
 {
 	const struct vp_state *s = &stay->vp->state;
@@ -75,9 +82,9 @@ static void registers_in(struct stay *stay)
 	}
 	stay->parent_xcr0 = xgetbv();
 	xsave(stay->cpu->fpu, stay->parent_xcr0);
-	xsetbv(platform_info.xcr0_mask);
+	change_xcr0(stay->parent_xcr0, platform_info.xcr0_mask);
 	xrstor(vp_xsave_area(stay->vp), platform_info.xcr0_mask);
-	xsetbv(s->xcr0);
+	change_xcr0(platform_info.xcr0_mask, s->xcr0);
 	stay->switched = true;
 }
 
@@ -85,14 +92,16 @@ static void registers_in(struct stay *stay)
 static void registers_out(struct stay *stay, bool keep)
 {
 	struct vp_state *s = &stay->vp->state;
+	u64 xcr0;
 
 	if (!stay->switched)
 		return;
 	stay->switched = false;
 	/* QEMU's TCG ignores the XSETBV intercept: the child may have changed it unseen. */
+	xcr0 = xgetbv();
 	if (keep)
-		s->xcr0 = xgetbv();
-	xsetbv(platform_info.xcr0_mask);
+		s->xcr0 = xcr0;
+	change_xcr0(xcr0, platform_info.xcr0_mask);
 	if (keep) {
 		xsave(vp_xsave_area(stay->vp), platform_info.xcr0_mask);
 		READ_DR(0, s->dr[0]);
@@ -100,7 +109,7 @@ static void registers_out(struct stay *stay, bool keep)
 		READ_DR(2, s->dr[2]);
 		READ_DR(3, s->dr[3]);
 	}
-	xsetbv(stay->parent_xcr0);
+	change_xcr0(platform_info.xcr0_mask, stay->parent_xcr0);
 	xrstor(stay->cpu->fpu, stay->parent_xcr0);
 	if (svm_has_rdtscp)
 		wrmsr(MSR_TSC_AUX, stay->parent_tsc_aux);
