@@ -237,6 +237,47 @@ static enum ktap_result half_each(void)
 	return two_in_sequence(PAGE, SIZE / 2);
 }
 
+/*
+ * Processors that go through the same pages, each in an order of its own: who comes second finds the page mapped, or looks once.
+ * Nothing is mapped twice, whoever asks.
+ */
+static enum ktap_result same_pages(void)
+{
+	const struct mshv_session_config config = {
+		.memory_size = STAMPER_GPA + SIZE, .vps = 4, .memory_flags = MSHV_MEMORY_SMALL,
+	};
+	struct guest_mailbox args = {
+		.first_gfn = STAMPER_GPA / PAGE, .pages = SIZE / PAGE, .stride = 1, .version = 1, .rounds = 1,
+	};
+	uint64_t before[HVABI_COUNT_MAX] = { 0 }, after[HVABI_COUNT_MAX] = { 0 }, faults, maps;
+	unsigned int vp;
+
+	session = mshv_session_open(&config);
+	CHECK(session && !mshv_session_boot(session, "stamp"), "%s", mshv_error());
+	/* What each processor needs for itself it has. */
+	for (vp = 0; vp < config.vps; vp++) {
+		args.pages = vp + 1;
+		CHECK(!mshv_session_command(session, vp, GUEST_COMMAND_STAMP, &args), "%s", mshv_error());
+		CHECK(mshv_session_wait(session, vp, stamper_patience) == GUEST_STATUS_OK, "%s", mshv_error());
+	}
+	CHECK(!mshv_counters(mshv_session_vm(session), before), "%s", mshv_error());
+	args.pages = SIZE / PAGE;
+	for (vp = 0; vp < config.vps; vp++) {
+		args.seed = vp;
+		CHECK(!mshv_session_command(session, vp, GUEST_COMMAND_STAMP, &args), "%s", mshv_error());
+	}
+	for (vp = 0; vp < config.vps; vp++)
+		CHECK(mshv_session_wait(session, vp, stamper_patience) == GUEST_STATUS_OK, "%s", mshv_error());
+	CHECK(!mshv_counters(mshv_session_vm(session), after), "%s", mshv_error());
+	faults = after[HVABI_COUNT_EXIT_NPF_UNMAPPED] + after[HVABI_COUNT_EXIT_NPF_ACCESS] -
+		 before[HVABI_COUNT_EXIT_NPF_UNMAPPED] - before[HVABI_COUNT_EXIT_NPF_ACCESS];
+	maps = after[HVABI_COUNT_MAP_4K] - before[HVABI_COUNT_MAP_4K];
+	ktap_note("%llu pages, %u processors: %llu faults, %llu maps", SIZE / PAGE, config.vps, (ull)faults, (ull)maps);
+	/* The first pages were there. */
+	CHECK(maps <= SIZE / PAGE && maps >= SIZE / PAGE - 64, "%llu maps", (ull)maps);
+	return PASS;
+}
+
 /* Neither end at a multiple of 2 MiB: what lies between is mapped large all the same. */
 static enum ktap_result unaligned_middle(void)
 {
@@ -490,6 +531,7 @@ int main(void)
 		{ "in sequence, and then not: what was allocated for nothing", earned },
 		{ "two in sequence, taking turns", taking_turns },
 		{ "two in sequence, half each", half_each },
+		{ "four in the same pages, each in its order: each page is mapped once", same_pages },
 		{ "large maps in the middle of an unaligned region", unaligned_middle },
 		{ "large ranges go in few calls", few_calls },
 		{ "thousands of regions", thousands_of_regions },
