@@ -154,6 +154,9 @@ bool sched_run(struct cpu *cpu, struct vp *vp)
 		sched_wake(vp);
 		break;
 	}
+	/* The alarm may have been for this one alone. */
+	if (!needs_alarm())
+		deadline_no_slice();
 	return result == RUN_PREEMPTED;
 }
 

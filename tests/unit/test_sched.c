@@ -321,6 +321,26 @@ static void children_take_turns(void **state)
 	assert_false(sched_over(zero, b, mock_tsc + 100 * SLICE));
 }
 
+/* Who had the alarm for himself alone, and is done, leaves none behind. */
+static void nobody_waits_no_alarm(void **state)
+{
+	struct vp *a = mock_vp(id, 0);
+
+	(void)state;
+	rest(zero, false);
+	while (sched_next(zero, mock_tsc))
+		;
+	mock_tsc += SLICE;
+	zero->sched.idle = false;
+	sched_wake(a);
+	assert_ptr_equal(sched_next(zero, mock_tsc), a);
+	assert_true(mock_timer != TIME_NEVER);
+	mock_run = intercepts;
+	sched_run(zero, a);
+	mock_run = NULL;
+	assert_true(mock_timer == TIME_NEVER);
+}
+
 /* The parent's processor that is kicked has something to do by then: who waits has an alarm. */
 static void the_kicked_was_on_its_way(void **state)
 {
@@ -480,6 +500,7 @@ int main(void)
 		SCHED_TEST(a_busy_parent_keeps_a_slice),
 		SCHED_TEST(children_take_turns),
 		SCHED_TEST(the_kicked_was_on_its_way),
+		SCHED_TEST(nobody_waits_no_alarm),
 		SCHED_TEST(an_alarm_ends_slices),
 		SCHED_TEST(no_wake_up_is_lost),
 		SCHED_TEST(time_that_stands),
