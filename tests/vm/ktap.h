@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum ktap_result { PASS, FAIL, SKIP };
 
@@ -23,6 +24,15 @@ struct ktap_test {
 static char ktap_reason[256];
 /* Called after each test, whatever its result. */
 static void (*ktap_cleanup)(void);
+
+/*
+ * The kernel checks all it does: it is slower than emulated guests by a factor that no process meets, and keeps what was freed
+ * for a while.
+ */
+static inline bool ktap_debug_kernel(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
 
 /* A line for people. */
 static inline void __attribute__((format(printf, 1, 2))) ktap_note(const char *format, ...)

@@ -667,6 +667,9 @@ static enum ktap_result limits_busy_guest(void)
 	uint64_t rounds, waited;
 	unsigned int i;
 
+	/* Seen there: 35,011 pages tried, 4 freed: a page is back before it is written. */
+	if (ktap_debug_kernel())
+		return ktap_skip("the guest takes back what this kernel takes faster than it can write it");
 	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
 	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
 	CHECK(!mshv_session_command(session, 0, GUEST_COMMAND_CHECK, &args), "%s", mshv_error());

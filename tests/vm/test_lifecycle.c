@@ -50,12 +50,6 @@ static long mem_free(void)
 	return probe_proc("/proc/meminfo", "MemFree");
 }
 
-/* A debug kernel does so for a while (KASAN), and tells leaks by name (kmemleak, at the end of each boot). */
-static bool keeps_freed_memory(void)
-{
-	return !access("/sys/kernel/debug/kmemleak", F_OK);
-}
-
 static enum ktap_result one_guest(bool clean)
 {
 	struct probe probe;
@@ -91,7 +85,7 @@ static enum ktap_result create_destroy(void)
 	      (long long)before);
 	memory -= mem_free();
 	ktap_note("%ld KiB less free after %d guests", memory, LOOPS);
-	CHECK(keeps_freed_memory() || memory < LOOPS * 64, "%ld KiB gone", memory);
+	CHECK(ktap_debug_kernel() || memory < LOOPS * 64, "%ld KiB gone", memory);
 	return PASS;
 }
 
@@ -273,7 +267,7 @@ static enum ktap_result killed(void)
 	 * MiB, and what KASAN keeps back is some more.
 	 */
 	CHECK(memory < 64 << 10, "%ld KiB gone", memory);
-	CHECK(keeps_freed_memory() || probe_proc("/proc/meminfo", "SUnreclaim") < slab + 512,
+	CHECK(ktap_debug_kernel() || probe_proc("/proc/meminfo", "SUnreclaim") < slab + 512,
 	      "%ld KiB, before %ld", probe_proc("/proc/meminfo", "SUnreclaim"), slab);
 	return PASS;
 }
