@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "../vmm/lib/libmshv.h"
-#include "../vmm/lib/internal.h"
+#include "../vmm/demo/load.h"
 #include "bench.h"
 
 #define BLOCK		(2ull << 20)

@@ -5,8 +5,7 @@
 #include <hvabi/debug.h>
 
 #include "../tests/vm/raw.h"
-#include "../vmm/lib/session.h"
-#include "../vmm/lib/internal.h"
+#include "../vmm/demo/session.h"
 #include "bench.h"
 
 /* Seconds that a guest may be at it: far longer than it ever is. */

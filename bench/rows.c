@@ -17,9 +17,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "../vmm/lib/host.h"
+#include "../vmm/demo/host.h"
 #include "../vmm/lib/libmshv.h"
-#include "../vmm/lib/internal.h"
 #include "bench.h"
 
 #define PAGE	4096ull

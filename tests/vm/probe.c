@@ -16,6 +16,7 @@
 #include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
+#include "load.h"
 #include "probe.h"
 
 #define BOOT_SIZE	(256u << 10)

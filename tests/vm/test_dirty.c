@@ -18,6 +18,7 @@
 #include <hvabi/memory.h>
 #include <hvabi/partition.h>
 
+#include "load.h"
 #include "ktap.h"
 #include "probe.h"
 

@@ -358,20 +358,4 @@ int mshv_hypervisor_option(uint32_t option, uint64_t value);
 const char *mshv_message_name(uint32_t type);
 const char *mshv_status_name(uint16_t status);
 
-/* ---- payloads (guest/guest_abi.h) ---- */
-
-/*
- * Loads a payload into the guest's memory (one region, from address 0 on), with
- * boot page and page tables for @memory_size bytes and @vps processors. @path without a
- * slash is looked up in $MSHV_PAYLOADS, /usr/lib/mshv.
- */
-int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size,
-		      unsigned int vps, uint64_t *entry);
-/* The same for memory that belongs to no mshv_vm: @memory is guest address 0. */
-int mshv_copy_payload(uint8_t *memory, uint64_t memory_size, const char *path, unsigned int vps,
-		      uint64_t *entry);
-
-/* Puts a processor to the payload's entry. */
-int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry);
-
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* libmshv: a PCI device of this process's own, see vfio.h. */
+/* demo: a PCI device of this process's own, see vfio.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "host.h"
-#include "internal.h"
+#include "libmshv.h"
 #include "vfio.h"
 
 #define DEVICES	"/sys/bus/pci/devices/"

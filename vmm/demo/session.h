@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libmshv: a whole guest that runs a payload, one thread a processor, remote-controlled.
+ * demo: a whole guest that runs a payload, one thread a processor, remote-controlled.
  *
  * Life: open (partition and memory; nothing runs, nothing is touched) -> boot (payload
  * loaded, processors made and started) -> commands -> close. The thread that opened a
  * session closes it; commands may come from any thread, one at a time per processor.
  */
-#ifndef LIBMSHV_SESSION_H
-#define LIBMSHV_SESSION_H
+#ifndef DEMO_SESSION_H
+#define DEMO_SESSION_H
 
 #include <stdio.h>
 

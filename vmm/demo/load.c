@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libmshv: loading a payload and starting processors in it, as guest/guest_abi.h says.
+ * demo: loading a payload and starting processors in it, as guest/guest_abi.h says.
  *
  * The loader believes nothing of the file: every header and segment is checked against the
  * file's and the guest's size before anything is copied.
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "../guest/guest_abi.h"
-#include "internal.h"
+#include "load.h"
 
 #define PTE_PRESENT_WRITE	0x3ull
 #define PTE_LARGE		0x80ull
@@ -144,6 +144,7 @@ int mshv_load_payload(struct mshv_vm *vm, const char *path, uint64_t memory_size
 
 int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry)
 {
+	const uint32_t index = mshv_vcpu_index(vcpu);
 	/* Long mode, flat segments, interrupts off. */
 	const struct hvabi_register_assoc regs[] = {
 		mshv_scalar(HVABI_REG_EFER, EFER_LME_LMA),
@@ -165,15 +166,15 @@ int mshv_boot_vcpu(struct mshv_vcpu *vcpu, uint64_t entry)
 		{ .name = HVABI_REG_XMM_CONTROL_STATUS,
 		  .value.xmm_control_status = { .xmm_status_control = 0x1f80 } },
 		mshv_scalar(HVABI_REG_RSP, GUEST_STACKS +
-		       (uint64_t)(vcpu->index + 1) * GUEST_STACK_SIZE - 16),
-		mshv_scalar(HVABI_REG_RDI, vcpu->index),
+		       (uint64_t)(index + 1) * GUEST_STACK_SIZE - 16),
+		mshv_scalar(HVABI_REG_RDI, index),
 		mshv_scalar(HVABI_REG_RSI, GUEST_BOOT),
 		mshv_scalar(HVABI_REG_RFLAGS, 2),
 		mshv_scalar(HVABI_REG_RIP, entry),
 	};
 
-	if (vcpu->index >= GUEST_VPS_MAX)
+	if (index >= GUEST_VPS_MAX)
 		return mshv_fail_because(EINVAL, "processor %u: a payload has at most %u",
-					 vcpu->index, GUEST_VPS_MAX);
+					 index, GUEST_VPS_MAX);
 	return mshv_set_registers(vcpu, regs, sizeof(regs) / sizeof(regs[0]));
 }

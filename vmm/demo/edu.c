@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* libmshv: QEMU's edu device, see edu.h. */
+/* demo: QEMU's edu device, see edu.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "edu.h"
 #include "host.h"
-#include "internal.h"
+#include "libmshv.h"
 
 #define DEVICES		"/sys/bus/pci/devices"
 #define VENDOR		"0x1234"

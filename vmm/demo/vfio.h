@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libmshv: a PCI device that Linux gives to this process (VFIO, type 1).
+ * demo: a PCI device that Linux gives to this process (VFIO, type 1).
  *
  * What of this process's memory the device may reach is what was mapped for it, and that is pinned as long as it is mapped:
  * Linux moves none of it, also if it is a guest's. Needs an IOMMU and root.
  */
-#ifndef LIBMSHV_VFIO_H
-#define LIBMSHV_VFIO_H
+#ifndef DEMO_VFIO_H
+#define DEMO_VFIO_H
 
 #include <stdbool.h>
 #include <stddef.h>

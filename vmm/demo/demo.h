@@ -6,8 +6,8 @@
  * and checks what must hold. `mshv demo` shows them as a table; as tests each row stands
  * alone and every check is a result (tests/vm/test_demo.c).
  */
-#ifndef LIBMSHV_DEMO_H
-#define LIBMSHV_DEMO_H
+#ifndef DEMO_H
+#define DEMO_H
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* libmshv: Linux's view of guest memory, see host.h. */
+/* demo: Linux's view of guest memory, see host.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "host.h"
-#include "internal.h"
+#include "libmshv.h"
 
 #define PAGEMAP_PRESENT		(1ull << 63)
 #define PAGEMAP_SWAPPED		(1ull << 62)

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libmshv: sessions, see session.h.
+ * demo: sessions, see session.h.
  *
  * Each processor has a thread that does nothing but run it; what the payload asks through
  * its ports is answered there. One lock and one condition variable serve all: events are
  * rare (a command, a report, an exit).
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "load.h"
 #include "session.h"
 
 /* What handlers return to leave the run loop. */

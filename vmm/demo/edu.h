@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libmshv: QEMU's "edu" device, which does DMA when told, driven through VFIO (vfio.h).
+ * demo: QEMU's "edu" device, which does DMA when told, driven through VFIO (vfio.h).
  *
  * (QEMU docs/specs/edu.rst.) BAR 0 has its registers, and a 4 KiB buffer that only DMA reaches: a transfer copies between
  * that buffer and memory. Its addresses have 28 bits.
  */
-#ifndef LIBMSHV_EDU_H
-#define LIBMSHV_EDU_H
+#ifndef DEMO_EDU_H
+#define DEMO_EDU_H
 
 #include <stdbool.h>
 #include <stdint.h>

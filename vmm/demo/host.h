@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libmshv: what Linux says about guest memory, and asking Linux to move it.
+ * demo: what Linux says about guest memory, and asking Linux to move it.
  *
  * All of it works on this process's own memory, from outside of the driver: these are the
  * witnesses of tests and of the demonstration. Needs root (page map).
  */
-#ifndef LIBMSHV_HOST_H
-#define LIBMSHV_HOST_H
+#ifndef DEMO_HOST_H
+#define DEMO_HOST_H
 
 #include <stdbool.h>
 #include <stddef.h>
