@@ -273,4 +273,4 @@ MODULE_AUTHOR("mshv-movable developers");
 MODULE_LICENSE("GPL");
 /* VMBus sets up the synthetic interrupt controllers anew when it comes: it has to come first. */
 MODULE_SOFTDEP("pre: hv_vmbus");
-MODULE_VERSION("0.1");
+MODULE_VERSION(MSHV_VERSION);

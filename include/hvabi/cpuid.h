@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * How a partition sees the hypervisor: CPUID leaves, privilege bits and synthetic model specific
  * registers.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Debug hypercalls of the bundled hypervisor: counters, the "who can reach
  * this page" query and run-time options.
@@ -147,7 +147,7 @@ enum hvabi_debug_counter {
 };
 
 /* Output of DEBUG_GET_COUNTERS is one page. */
-_Static_assert(HVABI_COUNT_MAX <= 512, "counters fill at most one page");
+HVABI_ASSERT(HVABI_COUNT_MAX <= 512, "counters fill at most one page");
 
 #define HVABI_DEBUG_ALL_PROCESSORS	0xffffffffu
 
@@ -167,7 +167,7 @@ struct hvabi_input_debug_get_counters {
 	uint32_t processor;
 	uint32_t padding;
 } HVABI_PACKED;
-_Static_assert(sizeof(struct hvabi_input_debug_get_counters) == 16, "size");
+HVABI_ASSERT(sizeof(struct hvabi_input_debug_get_counters) == 16, "size");
 
 /**
  * struct hvabi_input_debug_who_can_reach - DEBUG_WHO_CAN_REACH (0xf002)
@@ -178,7 +178,7 @@ struct hvabi_input_debug_who_can_reach {
 	uint64_t partition_id;
 	uint64_t page;
 } HVABI_PACKED;
-_Static_assert(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
+HVABI_ASSERT(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
 
 /* Owner of a parent page, as the hypervisor keeps it. */
 #define HVABI_DEBUG_OWNER_NONE		0	/* not RAM */
@@ -219,9 +219,9 @@ struct hvabi_output_debug_who_can_reach {
 	uint32_t parent_access;
 	struct hvabi_debug_reach reach[HVABI_DEBUG_REACH_MAX];
 } HVABI_PACKED;
-_Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) ==
+HVABI_ASSERT(sizeof(struct hvabi_output_debug_who_can_reach) ==
 	       16 + 24 * HVABI_DEBUG_REACH_MAX, "size");
-_Static_assert(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
+HVABI_ASSERT(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
 
 /* False answers that the option "lie" asks for. */
 enum hvabi_lie {
@@ -283,6 +283,6 @@ struct hvabi_input_debug_option {
 	uint32_t padding;
 	uint64_t value;
 } HVABI_PACKED;
-_Static_assert(sizeof(struct hvabi_input_debug_option) == 24, "size");
+HVABI_ASSERT(sizeof(struct hvabi_input_debug_option) == 24, "size");
 
 #endif

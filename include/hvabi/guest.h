@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Hypercalls that guests make: TLB flushes and interrupts for many processors at once (TLFS 9.4.2, 10.5),
  * and extended ones, which not the hypervisor answers but the parent.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Hypercalls on memory: the deposit pool of a partition, the guest physical map and its access
  * bits.
@@ -26,7 +26,7 @@ HVABI_ASSERT_AT(struct hvabi_deposit_memory, partition_id, 0);
 HVABI_ASSERT_AT(struct hvabi_deposit_memory, gpa_page_list, 8);
 
 #define HVABI_DEPOSIT_MAX	((HVABI_PAGE_SIZE - sizeof(struct hvabi_deposit_memory)) / sizeof(uint64_t))
-_Static_assert(HVABI_DEPOSIT_MAX == 511, "pages in one deposit");
+HVABI_ASSERT(HVABI_DEPOSIT_MAX == 511, "pages in one deposit");
 
 /*
  * WITHDRAW_MEMORY: output is a list of page numbers, one per completed rep, also when the status is
@@ -73,7 +73,7 @@ HVABI_ASSERT_AT(struct hvabi_input_map_gpa_pages, source_gpa_page_list, 24);
 
 #define HVABI_MAP_GPA_MAX \
 	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_map_gpa_pages)) / sizeof(uint64_t))
-_Static_assert(HVABI_MAP_GPA_MAX == 509, "reps in one map call");
+HVABI_ASSERT(HVABI_MAP_GPA_MAX == 509, "reps in one map call");
 
 /* hvabi_input_unmap_gpa_pages::unmap_flags */
 #define HVABI_UNMAP_GPA_LARGE_PAGE	0x00000002u

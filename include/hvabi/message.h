@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Messages: what stops a virtual processor and tells its parent why.
  *
@@ -67,7 +67,7 @@
 #define HVABI_MSG_X64_INTERRUPTION_DELIVERABLE	0x80010008u
 #define HVABI_MSG_X64_SIPI_INTERCEPT		0x80010009u
 
-#define HVABI_MSG_CHECK(name, type) _Static_assert(HVABI_MSG_##name == (type), "message " #name);
+#define HVABI_MSG_CHECK(name, type) HVABI_ASSERT(HVABI_MSG_##name == (type), "message " #name);
 HVABI_MSG_LIST(HVABI_MSG_CHECK)
 #undef HVABI_MSG_CHECK
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Doorbell ports: a child's write to one address becomes a number in a ring of its parent, and no
  * intercept.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The hypercall ABI of the Microsoft Hypervisor: basic types.
  *
@@ -24,10 +24,16 @@
 #include <stdint.h>
 #endif
 
+/* C++ has another word for it. */
+#ifdef __cplusplus
+#define HVABI_ASSERT(condition, text)	static_assert(condition, text)
+#else
+#define HVABI_ASSERT(condition, text)	_Static_assert(condition, text)
+#endif
 #define HVABI_ASSERT_SIZE(type, size) \
-	_Static_assert(sizeof(type) == (size), "size of " #type)
+	HVABI_ASSERT(sizeof(type) == (size), "size of " #type)
 #define HVABI_ASSERT_AT(type, field, offset) \
-	_Static_assert(offsetof(type, field) == (offset), #type "." #field)
+	HVABI_ASSERT(offsetof(type, field) == (offset), #type "." #field)
 
 /* The few layouts with a 64-bit field whose size is not a multiple of 8. */
 #define HVABI_PACKED __attribute__((__packed__))

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Hypercalls on virtual processors: creation, registers, state pages, translation, dispatch.
  * Register names stand in register.h.

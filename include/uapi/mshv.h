@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR BSD-2-Clause */
 /*
  * /dev/mshv: what a virtual machine monitor asks of the driver.
  *
@@ -428,7 +428,11 @@ enum {
 #define MSHV_SET_VP_STATE		_IOWR(MSHV_IOCTL, 0x02, struct mshv_get_set_vp_state)
 
 /* The numbers are the interface: pin them, and every layout behind them. */
+#ifdef __cplusplus
+#define MSHV_ASSERT(what)	static_assert(what, #what)
+#else
 #define MSHV_ASSERT(what)	_Static_assert(what, #what)
+#endif
 #define MSHV_ASSERT_AT(type, field, at) MSHV_ASSERT(offsetof(struct type, field) == (at))
 
 MSHV_ASSERT(MSHV_CREATE_PARTITION == 0x4010B800);

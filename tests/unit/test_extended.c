@@ -41,7 +41,7 @@ static struct mshv_extended extended;
 static int setup(void **state)
 {
 	(void)state;
-	extended = (struct mshv_extended){ .arg = &count, .memory = at, .discard = discard };
+	extended = (struct mshv_extended){ .size = sizeof(extended), .arg = &count, .memory = at, .discard = discard };
 	memory = calloc(1, SIZE);
 	count = 0;
 	return memory ? 0 : -1;

@@ -110,7 +110,7 @@ static int on_port(struct mshv_vcpu *v, void *arg, uint16_t port, unsigned int s
 	return ++calls == leave_after ? 42 : 0;
 }
 
-static const struct mshv_handlers handlers = { .port = on_port };
+static const struct mshv_handlers handlers = { .size = sizeof(handlers), .port = on_port };
 
 static int setup(void **state)
 {
@@ -226,7 +226,13 @@ static void kicks_are_heard(void **state)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+	/* Of a signal that nobody named, nothing is known. */
 	loops();
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+	assert_true(sigismember(&set, SIGUSR1));
+	assert_int_equal(mshv_kick_signal(SIGUSR1), 0);
+	loops();
+	assert_int_equal(mshv_kick_signal(0), 0);
 	assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, &set), 0);
 	assert_false(sigismember(&set, SIGUSR1));
 	/* Others are not ours. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,12 +74,16 @@ static int boot_vcpu(struct probe *probe, unsigned int index)
 static int open_vm(struct probe *probe, unsigned int flags)
 {
 	const struct mshv_vm_config config = {
+		.size = sizeof(config),
 		.flags = flags,
 		.synthetic_features = flags & MSHV_VM_LAPIC ?
 			HVABI_SYNTHETIC_HYPERVISOR_PRESENT | HVABI_SYNTHETIC_HV1 | HVABI_SYNTHETIC_SYNIC : 0,
 	};
 
 	memset(probe, 0, sizeof(*probe));
+	/* Tests send it to threads that run a processor. */
+	if (mshv_kick_signal(SIGUSR1))
+		return -1;
 	probe->vm = mshv_vm_create_with(&config);
 	if (!probe->vm)
 		return -1;
@@ -165,7 +170,9 @@ static void *memory_aligned(uint64_t size, bool huge)
 int probe_open_isolated(struct probe *probe)
 {
 	memset(probe, 0, sizeof(*probe));
-	probe->vm = mshv_vm_create_isolated();
+	probe->vm = mshv_vm_create_with(&(struct mshv_vm_config){
+		.size = sizeof(struct mshv_vm_config), .isolation = MSHV_ISOLATION_SNP,
+	});
 	probe->boot = memory_aligned(BOOT_SIZE, false);
 	if (!probe->vm || !probe->boot)
 		return -1;
@@ -266,7 +273,7 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter)
 {
 	static uint64_t counters[HVABI_COUNT_MAX];
 
-	if (mshv_counters(probe->vm, counters)) {
+	if (mshv_counters(probe->vm, counters, HVABI_COUNT_MAX)) {
 		fprintf(stderr, "probe: %s\n", mshv_error());
 		exit(1);
 	}
@@ -279,7 +286,7 @@ int64_t probe_counted(unsigned int counter)
 	int64_t sum = 0;
 	unsigned int cpu;
 
-	for (cpu = 0; !mshv_processor_counters(cpu, counters); cpu++)
+	for (cpu = 0; !mshv_processor_counters(cpu, counters, HVABI_COUNT_MAX); cpu++)
 		sum += (int64_t)counters[counter];
 	return sum;
 }

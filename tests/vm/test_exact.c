@@ -131,7 +131,7 @@ static struct costs costs(void)
 {
 	uint64_t count[HVABI_COUNT_MAX] = { 0 };
 
-	if (mshv_counters(mshv_session_vm(session), count))
+	if (mshv_counters(mshv_session_vm(session), count, HVABI_COUNT_MAX))
 		ktap_note("%s", mshv_error());
 	return (struct costs){
 		.faults = count[HVABI_COUNT_EXIT_NPF_UNMAPPED] + count[HVABI_COUNT_EXIT_NPF_ACCESS],

@@ -478,7 +478,7 @@ static enum ktap_result hvcall_nonsense(void)
 	ktap_note("%u refused, %u accepted", refused, accepted);
 	CHECK(refused > 0 && accepted > 0);
 	/* This guest may be in any state now. The parent, and the next guest, must be as they were. */
-	CHECK(!mshv_counters(NULL, (uint64_t *)out), "%s", mshv_error());
+	CHECK(!mshv_counters(NULL, (uint64_t *)out, HVABI_COUNT_MAX), "%s", mshv_error());
 	probe_close(&probe);
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE && value, "%d", probe.error);

@@ -29,7 +29,7 @@ static uint64_t parent_counter(unsigned int counter)
 {
 	static uint64_t counters[HVABI_COUNT_MAX];
 
-	return mshv_counters(NULL, counters) ? ~0ull : counters[counter];
+	return mshv_counters(NULL, counters, HVABI_COUNT_MAX) ? ~0ull : counters[counter];
 }
 
 /* MemFree after everything that is freed late has been freed, in KiB. */

@@ -123,7 +123,7 @@ static enum ktap_result no_debug_calls(void)
 		uint64_t value;
 
 		/* mshv_counters() uses the device, and is told EINVAL by the driver. */
-		if (!mshv_counters(NULL, counters) || !probe_reachable(1) ||
+		if (!mshv_counters(NULL, counters, HVABI_COUNT_MAX) || !probe_reachable(1) ||
 		    !mshv_hypervisor_option(HVABI_OPTION_STRICT, 0))
 			_exit(1);
 		if (probe_open(&probe) || probe_read(&probe, 0x10000, &value) != PROBE_DONE)

@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MSHV_VERSION	"0.1"
-
 #define EXIT_USAGE	2
 
 /* Each gets the arguments from its own name on and returns the exit code. */

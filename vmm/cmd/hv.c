@@ -47,7 +47,7 @@ static int all_processors(uint64_t *counters)
 	uint32_t processor;
 
 	memset(counters, 0, sizeof(one));
-	for (processor = 0; !mshv_processor_counters(processor, one); processor++)
+	for (processor = 0; !mshv_processor_counters(processor, one, HVABI_COUNT_MAX); processor++)
 		for (unsigned int i = 0; i < HVABI_COUNT_MAX; i++)
 			counters[i] += one[i];
 	return processor ? 0 : -1;
@@ -73,9 +73,9 @@ int cmd_hv(int argc, char **argv)
 	if (parent && processor != HVABI_DEBUG_ALL_PROCESSORS)
 		return cmd_usage_error("hv: --parent and --processor exclude each other");
 	if (parent)
-		ret = mshv_counters(NULL, counters);
+		ret = mshv_counters(NULL, counters, HVABI_COUNT_MAX);
 	else if (processor != HVABI_DEBUG_ALL_PROCESSORS)
-		ret = mshv_processor_counters((uint32_t)processor, counters);
+		ret = mshv_processor_counters((uint32_t)processor, counters, HVABI_COUNT_MAX);
 	else
 		ret = all_processors(counters);
 	if (ret)

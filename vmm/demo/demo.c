@@ -90,7 +90,7 @@ bool demo_hypervisor_tells(void)
 {
 	uint64_t counters[HVABI_COUNT_MAX];
 
-	return !mshv_counters(NULL, counters);
+	return !mshv_counters(NULL, counters, HVABI_COUNT_MAX);
 }
 
 bool demo_look(struct demo *demo, struct demo_report *report, struct demo_seen *seen)
@@ -166,7 +166,7 @@ uint64_t demo_total(unsigned int counter)
 	uint64_t counters[HVABI_COUNT_MAX], sum = 0;
 
 	for (i = 0; i < processors; i++)
-		if (mshv_processor_counters((uint32_t)i, counters) == 0)
+		if (mshv_processor_counters((uint32_t)i, counters, HVABI_COUNT_MAX) == 0)
 			sum += counters[counter];
 	return sum;
 }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -251,6 +252,7 @@ static int on_hypercall(struct mshv_vcpu *vcpu, void *arg, uint64_t control, uin
 {
 	struct session_vp *vp = arg;
 	const struct mshv_extended extended = {
+		.size = sizeof(extended),
 		.arg = vp->session, .memory = guest_memory, .discard = discard,
 	};
 
@@ -271,6 +273,7 @@ static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_messag
 }
 
 static const struct mshv_handlers handlers = {
+	.size = sizeof(handlers),
 	.port = on_port,
 	.halt = on_halt,
 	.cpuid = on_cpuid,
@@ -325,10 +328,12 @@ struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
 	pthread_cond_init(&s->change, &attr);
 	pthread_condattr_destroy(&attr);
 	s->vm = mshv_vm_create_with(&(struct mshv_vm_config){
+		.size = sizeof(struct mshv_vm_config),
 		.flags = config->vm_flags,
 		.synthetic_features = config->synthetic_features,
 	});
-	if (s->vm)
+	/* Ends processors at once, whatever their guest does. */
+	if (s->vm && !mshv_kick_signal(SIGUSR1))
 		s->memory = mshv_memory_add(s->vm, 0, config->memory_size,
 					    config->memory_flags);
 	if (!s->memory) {

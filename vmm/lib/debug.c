@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: counters, options and the reach query of the bundled hypervisor. */
 #include <errno.h>
 
@@ -24,22 +24,27 @@ static int debug_call(struct mshv_vm *vm, uint16_t code, void *in, size_t in_siz
 	return -1;
 }
 
-int mshv_counters(struct mshv_vm *vm, uint64_t *counters)
-{
-	struct hvabi_input_debug_get_counters in = {
-		.processor = HVABI_DEBUG_ALL_PROCESSORS,
-	};
-
-	return debug_call(vm, HVABI_CALL_DEBUG_GET_COUNTERS, &in, sizeof(in), counters,
-			  HVABI_COUNT_MAX * sizeof(*counters));
-}
-
-int mshv_processor_counters(uint32_t processor, uint64_t *counters)
+static int get_counters(struct mshv_vm *vm, uint32_t processor, uint64_t *counters, unsigned int count)
 {
 	struct hvabi_input_debug_get_counters in = { .processor = processor };
+	uint64_t all[HVABI_COUNT_MAX] = { 0 };
+	unsigned int i;
 
-	return debug_call(NULL, HVABI_CALL_DEBUG_GET_COUNTERS, &in, sizeof(in), counters,
-			  HVABI_COUNT_MAX * sizeof(*counters));
+	if (debug_call(vm, HVABI_CALL_DEBUG_GET_COUNTERS, &in, sizeof(in), all, sizeof(all)))
+		return -1;
+	for (i = 0; i < count; i++)
+		counters[i] = i < HVABI_COUNT_MAX ? all[i] : 0;
+	return 0;
+}
+
+int mshv_counters(struct mshv_vm *vm, uint64_t *counters, unsigned int count)
+{
+	return get_counters(vm, HVABI_DEBUG_ALL_PROCESSORS, counters, count);
+}
+
+int mshv_processor_counters(uint32_t processor, uint64_t *counters, unsigned int count)
+{
+	return get_counters(NULL, processor, counters, count);
 }
 
 const char *mshv_counter_name(unsigned int counter)

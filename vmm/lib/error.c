@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: what failed and why, in words, per thread; names of the hypervisor's numbers. */
 #include <errno.h>
 #include <stdarg.h>

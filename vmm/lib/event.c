@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: interrupts and doorbells by eventfd, and state of processors that is more than registers. */
 #include <errno.h>
 #include <inttypes.h>

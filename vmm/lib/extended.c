@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * libmshv: answers to extended hypercalls, see libmshv.h.
  *
@@ -88,13 +88,16 @@ static uint16_t heat_hint(const struct mshv_extended *x, uint64_t input, uint16_
 	return HVABI_STATUS_SUCCESS;
 }
 
-uint64_t mshv_extended_call(const struct mshv_extended *x, uint64_t control, uint64_t input,
+uint64_t mshv_extended_call(const struct mshv_extended *extended, uint64_t control, uint64_t input,
 			    uint64_t output)
 {
+	struct mshv_extended copy, *x = &copy;
 	uint16_t code = hvabi_control_code(control), reps = hvabi_control_reps(control);
 	uint16_t start = hvabi_control_start(control), status, done = start;
 	bool hint = code == HVABI_CALL_EXT_MEMORY_HEAT_HINT;
 
+	if (take_sized(&copy, sizeof(copy), extended, extended->size) || !copy.memory)
+		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 	if (code != HVABI_CALL_EXT_QUERY_CAPABILITIES && !(hint && x->discard))
 		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 	if ((control & (HVABI_CONTROL_RESERVED | HVABI_CONTROL_NESTED | HVABI_CONTROL_FAST)) ||

@@ -1,17 +1,20 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the files of libmshv share and nobody else sees. */
 #ifndef LIBMSHV_INTERNAL_H
 #define LIBMSHV_INTERNAL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <uapi/mshv.h>
 
 #include "libmshv.h"
 
-#define KICK_SIGNAL	SIGUSR1
+/* For what is done on the way out of an error. */
+#define keep_errno(call) do { int errno_kept = errno; call; errno = errno_kept; } while (0)
 
 struct region {
 	struct region *next;
@@ -42,5 +45,27 @@ struct mshv_vcpu {
 };
 
 int mshv_device(void);
+
+/* The signal of mshv_kick_signal(), or 0. */
+int mshv_kick_signal_now(void);
+
+/*
+ * What a program's structure of @size bytes, which begins with that size, has of ours: fields it does not know are 0 in @to, and
+ * what a newer header has beyond ours must be 0, as it asks for what cannot be done here. 0, or -1: it cannot be.
+ */
+static inline int take_sized(void *to, size_t to_size, const void *from, size_t size)
+{
+	const unsigned char *bytes = from;
+	size_t i;
+
+	if (size < 2 * sizeof(size_t) || size > 4096)
+		return -1;
+	for (i = to_size; i < size; i++)
+		if (bytes[i])
+			return -1;
+	memset(to, 0, to_size);
+	memcpy(to, from, size < to_size ? size : to_size);
+	return 0;
+}
 
 #endif

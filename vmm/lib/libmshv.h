@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * libmshv: virtual machines on /dev/mshv, for tests and small monitors.
+ * libmshv: virtual machines on /dev/mshv. Installed as <mshv.h>; C11, or C++11 and later.
  *
  * Objects: a VM (one partition) has memory regions and virtual processors. A processor is
  * run by one thread at a time; everything else may be called from any thread.
@@ -8,6 +8,10 @@
  * Errors: a function returns 0 (or an object) on success and -1 (or NULL) with errno set
  * otherwise; mshv_error() then says in words what was tried and why it failed.
  * A VM belongs to the process that made it: the driver refuses to run it in a forked child.
+ *
+ * Laws: the library prints nothing, ends nothing, makes no thread, and uses no signal that the program did not name
+ * (mshv_kick_signal()). A structure that callers allocate and that may grow begins with its own size, an array comes with
+ * the number of its elements: a program that was compiled with an older header goes on to work.
  */
 #ifndef LIBMSHV_H
 #define LIBMSHV_H
@@ -15,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <hvabi/debug.h>
 #include <hvabi/message.h>
@@ -25,6 +30,10 @@
 
 #define MSHV_PAGE_SIZE	4096ull
 #define MSHV_BLOCK_SIZE	(2ull << 20)	/* what the second-level tables map at once at most */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct mshv_vm;
 struct mshv_vcpu;
@@ -40,26 +49,45 @@ int mshv_fail_because(int error, const char *format, ...)
 
 /* ---- VMs and memory ---- */
 
-/*
- * Opens /dev/mshv (or $MSHV_DEVICE) and makes a partition, initialized, without memory
- * and processors.
- */
-struct mshv_vm *mshv_vm_create(void);
-
-/*
- * The same, but the guest has its memory for itself: all of it must be added as pinned, and from
- * then on this process cannot touch it.
- */
-struct mshv_vm *mshv_vm_create_isolated(void);
-
 enum mshv_vm_flags {
 	MSHV_VM_LAPIC		= 1 << 0,	/* the hypervisor has a local APIC for each processor */
 	MSHV_VM_X2APIC		= 1 << 1,	/* ... that can be an x2APIC */
-	MSHV_VM_ISOLATED	= 1 << 2,	/* as mshv_vm_create_isolated() */
 };
 
+enum mshv_isolation {
+	MSHV_ISOLATION_NONE	= 0,
+	/* The guest has its memory for itself: all of it is added as pinned, and then this process cannot touch it. */
+	MSHV_ISOLATION_SNP	= 1,
+};
+
+/* A property of a partition: HVABI_PROPERTY_*. */
+struct mshv_property {
+	uint32_t code;
+	uint64_t value;
+};
+
+/*
+ * Opens /dev/mshv (or $MSHV_DEVICE) and makes a partition that is not initialized: @flags is MSHV_VM_*, @isolation one of
+ * enum mshv_isolation. What it has before mshv_vm_initialize() is properties; no memory and no processors.
+ */
+struct mshv_vm *mshv_vm_new(unsigned int flags, unsigned int isolation);
+
+/*
+ * Sets @count early properties, those that count only before, in their order, and initializes the partition. On an error the
+ * VM can only be destroyed; mshv_error() names the property.
+ */
+int mshv_vm_initialize(struct mshv_vm *vm, const struct mshv_property *early, unsigned int count);
+
+/* One property, whenever the hypervisor lets it be set. */
+int mshv_vm_set_property(struct mshv_vm *vm, uint32_t code, uint64_t value);
+
+/* Both with the most ordinary arguments: no flags, no isolation, no properties. */
+struct mshv_vm *mshv_vm_create(void);
+
 struct mshv_vm_config {
+	size_t size;			/* of this structure */
 	unsigned int flags;		/* MSHV_VM_* */
+	unsigned int isolation;		/* enum mshv_isolation */
 	/* HVABI_SYNTHETIC_* that the guest sees, if the hypervisor has them to give; 0: as it likes. */
 	uint64_t synthetic_features;
 };
@@ -74,7 +102,7 @@ struct mshv_vm_config {
 	 HVABI_SYNTHETIC_FREQUENCIES | HVABI_SYNTHETIC_DIRECT_TIMERS |		\
 	 HVABI_SYNTHETIC_PROCESSOR_MASKS | HVABI_SYNTHETIC_TLB_FLUSH | HVABI_SYNTHETIC_CLUSTER_IPI)
 
-/* mshv_vm_create() with more to say. Features the hypervisor cannot give are left out. */
+/* Both, with what most monitors set. Features the hypervisor cannot give are left out. */
 struct mshv_vm *mshv_vm_create_with(const struct mshv_vm_config *config);
 
 /*
@@ -211,17 +239,24 @@ int mshv_vcpu_fd(const struct mshv_vcpu *vcpu);
 /* A register and its value, for mshv_set_registers(). */
 static inline struct hvabi_register_assoc mshv_scalar(uint32_t name, uint64_t value)
 {
-	return (struct hvabi_register_assoc){ .name = name, .value.reg128.low = value };
+	struct hvabi_register_assoc reg;
+
+	memset(&reg, 0, sizeof(reg));
+	reg.name = name;
+	reg.value.reg128.low = value;
+	return reg;
 }
 
 /* A segment register with base 0. */
 static inline struct hvabi_register_assoc mshv_segment(uint32_t name, uint16_t selector, uint32_t limit,
 						       uint16_t attributes)
 {
-	return (struct hvabi_register_assoc){
-		.name = name,
-		.value.segment = { .limit = limit, .selector = selector, .attributes = attributes },
-	};
+	struct hvabi_register_assoc reg = mshv_scalar(name, 0);
+
+	reg.value.segment.limit = limit;
+	reg.value.segment.selector = selector;
+	reg.value.segment.attributes = attributes;
+	return reg;
 }
 
 /* HVABI_REG_* names and values; @count at most 64. Not while the processor runs. */
@@ -275,6 +310,7 @@ int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message);
  * to leave the loop with that value. The loop itself moves RIP and stores results.
  */
 struct mshv_handlers {
+	size_t size;			/* of this structure */
 	/* One port access; @value is what was written, or takes what is read. Size 1, 2, 4. */
 	int (*port)(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned int size,
 		    bool write, uint32_t *value);
@@ -306,9 +342,16 @@ struct mshv_handlers {
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg);
 
 /*
- * Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return. It is
- * SIGUSR1 that does it, whose handler is libmshv's from the first processor on: mshv_vcpu_loop()
- * unblocks it in its thread, whoever calls mshv_vcpu_run() has to have it unblocked.
+ * Names the signal that mshv_vcpu_kick() sends to threads that run a processor: one that the program has no other use for,
+ * such as SIGUSR1 or SIGRTMIN. If nobody handles it, a handler that does nothing is installed, without SA_RESTART; a handler of
+ * the program's is left alone, and must be without it, too. mshv_vcpu_loop() unblocks the signal in its thread; whoever calls
+ * mshv_vcpu_run() has to have it unblocked. 0: none any more. errno EINVAL: no such signal, or one that cannot be caught.
+ */
+int mshv_kick_signal(int signal);
+
+/*
+ * Makes @thread (a pthread_t), in mshv_vcpu_run() or _loop() of @vcpu or about to be, return: at once if a signal is named
+ * (mshv_kick_signal()), else no later than when the guest stops the next time, or a signal of anybody's comes.
  */
 void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread);
 
@@ -317,6 +360,7 @@ void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread);
  * pages no more.
  */
 struct mshv_extended {
+	size_t size;			/* of this structure */
 	void *arg;			/* of both */
 	/* Guest memory [@gpa, @gpa + @size) in this process; NULL if not all of it is some. */
 	void *(*memory)(void *arg, uint64_t gpa, uint64_t size);
@@ -324,7 +368,7 @@ struct mshv_extended {
 	void (*discard)(void *arg, void *host, uint64_t size);
 };
 
-/* Answers one; returns its result word. */
+/* Answers one; returns its result word. A structure of a size that cannot be offers nothing. */
 uint64_t mshv_extended_call(const struct mshv_extended *extended, uint64_t control, uint64_t input,
 			    uint64_t output);
 
@@ -340,12 +384,12 @@ int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_si
 		   void *out, size_t out_size, uint16_t *status);
 
 /*
- * Counters of the bundled hypervisor: of @vm, or of the parent if @vm is NULL;
- * @counters has HVABI_COUNT_MAX elements. errno ENOTTY: another hypervisor.
+ * Counters of the bundled hypervisor: of @vm, or of the parent if @vm is NULL; the first @count of HVABI_COUNT_MAX
+ * into @counters (what is beyond them: 0). errno ENOTTY: another hypervisor.
  */
-int mshv_counters(struct mshv_vm *vm, uint64_t *counters);
+int mshv_counters(struct mshv_vm *vm, uint64_t *counters, unsigned int count);
 /* Everything that happened on one of the parent's processors. */
-int mshv_processor_counters(uint32_t processor, uint64_t *counters);
+int mshv_processor_counters(uint32_t processor, uint64_t *counters, unsigned int count);
 const char *mshv_counter_name(unsigned int counter);
 
 /* Who can reach page @page (number in the parent), see hvabi/debug.h. @vm NULL: anyone. */
@@ -358,4 +402,7 @@ int mshv_hypervisor_option(uint32_t option, uint64_t value);
 const char *mshv_message_name(uint32_t type);
 const char *mshv_status_name(uint16_t status);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * libmshv: the run loop.
  *
@@ -340,18 +340,24 @@ static int dispatch(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers
 /* Blocked signals are inherited, from whoever started this program as well. */
 static void hear_kicks(void)
 {
+	const int signal = mshv_kick_signal_now();
 	sigset_t kicks;
 
+	if (!signal)
+		return;
 	sigemptyset(&kicks);
-	sigaddset(&kicks, KICK_SIGNAL);
+	sigaddset(&kicks, signal);
 	pthread_sigmask(SIG_UNBLOCK, &kicks, NULL);
 }
 
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg)
 {
 	struct hvabi_message message;
+	struct mshv_handlers h;
 	int ret, error;
 
+	if (take_sized(&h, sizeof(h), handlers, handlers->size))
+		return mshv_fail_because(EINVAL, "processor %u: handlers of %zu bytes", vcpu->index, handlers->size);
 	hear_kicks();
 	for (;;) {
 		error = 0;
@@ -362,7 +368,7 @@ int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 			    message.header.message_type != HVABI_MSG_GPA_INTERCEPT)
 				return -1;
 		}
-		ret = dispatch(vcpu, handlers, arg, &message, error);
+		ret = dispatch(vcpu, &h, arg, &message, error);
 		if (ret)
 			return ret;
 	}

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: what the driver counted for a VM of this process (docs/stats.md). Works on any hypervisor. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: virtual processors, their registers, and one run until the next message. */
 #include <errno.h>
 #include <signal.h>
@@ -15,23 +15,8 @@
 
 #define REGISTERS_MAX	64
 
-static void on_kick(int signal)
-{
-	(void)signal;
-}
-
-/* Without SA_RESTART, so that RUN_VP comes back with EINTR. */
-static void catch_kicks(void)
-{
-	struct sigaction action = { .sa_handler = on_kick };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(KICK_SIGNAL, &action, NULL);
-}
-
 struct mshv_vcpu *mshv_vcpu_create(struct mshv_vm *vm, uint32_t index)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct mshv_create_vp args = { .vp_index = index };
 	struct mshv_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	void *page;
@@ -40,7 +25,6 @@ struct mshv_vcpu *mshv_vcpu_create(struct mshv_vm *vm, uint32_t index)
 		mshv_fail("create processor %u", index);
 		return NULL;
 	}
-	pthread_once(&once, catch_kicks);
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->fd = ioctl(vm->fd, MSHV_CREATE_VP, &args);
@@ -231,16 +215,17 @@ int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 
 /*
  * A signal that comes before the ioctl ends nothing: a driver that knows MSHV_RUN_VP_EXIT finds the flag. For
- * others it is said again until the processor's thread has heard it.
+ * others it is said again until the processor's thread has heard it. Without a signal the flag is all there is.
  */
 void mshv_vcpu_kick(struct mshv_vcpu *vcpu, unsigned long thread)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
+	const int signal = mshv_kick_signal_now();
 
 	atomic_store(&vcpu->kicked, true);
 	__atomic_store_n(&vcpu->run.immediate_exit, 1, __ATOMIC_SEQ_CST);
-	while (atomic_load(&vcpu->running) && atomic_load(&vcpu->kicked)) {
-		pthread_kill(thread, KICK_SIGNAL);
+	while (signal && atomic_load(&vcpu->running) && atomic_load(&vcpu->kicked)) {
+		pthread_kill(thread, signal);
 		nanosleep(&pause, NULL);
 	}
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* libmshv: partitions, their memory regions, and hypercalls through the driver. */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,80 +68,104 @@ int mshv_assignable_features(uint64_t *features)
 	return 0;
 }
 
-static int set_property(struct mshv_vm *vm, uint32_t code, uint64_t value)
+int mshv_vm_set_property(struct mshv_vm *vm, uint32_t code, uint64_t value)
 {
+	uint16_t status = 0;
 	struct hvabi_input_set_partition_property in = {
 		.property_code = code, .property_value = value,
 	};
 
-	return mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in), NULL, 0, NULL);
+	if (!mshv_hypercall(vm->fd, HVABI_CALL_SET_PARTITION_PROPERTY, NULL, &in, sizeof(in), NULL, 0, &status))
+		return 0;
+	if (status)
+		return mshv_fail_because(errno, "property 0x%x: %s", code, mshv_status_name(status));
+	return mshv_fail("property 0x%x", code);
 }
 
-/* Properties that only count before the partition is initialized. */
-static int set_early_properties(struct mshv_vm *vm, const struct mshv_vm_config *config)
+struct mshv_vm *mshv_vm_new(unsigned int flags, unsigned int isolation)
 {
-	uint64_t assignable;
+	struct mshv_create_partition args = { .pt_flags = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES };
+	struct mshv_vm *vm;
+	int device;
 
-	if (!config->synthetic_features)
-		return 0;
-	if (mshv_assignable_features(&assignable))
-		return -1;
-	return set_property(vm, HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES,
-			    config->synthetic_features & assignable);
+	if (flags & ~(unsigned int)(MSHV_VM_LAPIC | MSHV_VM_X2APIC)) {
+		mshv_fail_because(EINVAL, "create a partition: unknown flags 0x%x", flags);
+		return NULL;
+	}
+	if (isolation > MSHV_ISOLATION_SNP) {
+		mshv_fail_because(EINVAL, "create a partition: unknown isolation %u", isolation);
+		return NULL;
+	}
+	args.pt_isolation = isolation == MSHV_ISOLATION_SNP ? MSHV_PT_ISOLATION_SNP : MSHV_PT_ISOLATION_NONE;
+	if (flags & MSHV_VM_LAPIC)
+		args.pt_flags |= 1ull << MSHV_PT_BIT_LAPIC;
+	if (flags & MSHV_VM_X2APIC)
+		args.pt_flags |= 1ull << MSHV_PT_BIT_X2APIC;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm) {
+		mshv_fail("create a partition");
+		return NULL;
+	}
+	device = open_device();
+	if (device < 0) {
+		free(vm);
+		return NULL;
+	}
+	vm->fd = ioctl(device, MSHV_CREATE_PARTITION, &args);
+	if (vm->fd < 0)
+		mshv_fail("create a partition");
+	keep_errno(close(device));
+	if (vm->fd < 0) {
+		keep_errno(free(vm));
+		return NULL;
+	}
+	pthread_mutex_init(&vm->lock, NULL);
+	return vm;
+}
+
+int mshv_vm_initialize(struct mshv_vm *vm, const struct mshv_property *early, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (mshv_vm_set_property(vm, early[i].code, early[i].value))
+			return -1;
+	if (ioctl(vm->fd, MSHV_INITIALIZE_PARTITION) < 0)
+		return mshv_fail("initialize the partition");
+	return 0;
 }
 
 struct mshv_vm *mshv_vm_create_with(const struct mshv_vm_config *config)
 {
-	struct mshv_create_partition args = {
-		.pt_flags = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES,
-		.pt_isolation = config->flags & MSHV_VM_ISOLATED ? MSHV_PT_ISOLATION_SNP :
-								   MSHV_PT_ISOLATION_NONE,
-	};
-	struct mshv_vm *vm = calloc(1, sizeof(*vm));
-	int device = open_device();
+	struct mshv_property features = { .code = HVABI_PROPERTY_SYNTHETIC_PROC_FEATURES };
+	struct mshv_vm_config c = { 0 };
+	struct mshv_vm *vm;
+	uint64_t assignable;
 
-	if (config->flags & MSHV_VM_LAPIC)
-		args.pt_flags |= 1ull << MSHV_PT_BIT_LAPIC;
-	if (config->flags & MSHV_VM_X2APIC)
-		args.pt_flags |= 1ull << MSHV_PT_BIT_X2APIC;
-	if (!vm || device < 0)
-		goto free;
-	pthread_mutex_init(&vm->lock, NULL);
-	vm->fd = ioctl(device, MSHV_CREATE_PARTITION, &args);
-	if (vm->fd < 0) {
-		mshv_fail("create a partition");
-		goto free;
+	if (take_sized(&c, sizeof(c), config, config->size)) {
+		mshv_fail_because(EINVAL, "create a partition: a configuration of %zu bytes", config->size);
+		return NULL;
 	}
-	if (set_early_properties(vm, config)) {
-		int error = errno;
-
-		close(vm->fd);
-		errno = error;
-		goto free;
+	vm = mshv_vm_new(c.flags, c.isolation);
+	if (!vm)
+		return NULL;
+	if (c.synthetic_features) {
+		if (mshv_assignable_features(&assignable))
+			goto destroy;
+		features.value = c.synthetic_features & assignable;
 	}
-	if (ioctl(vm->fd, MSHV_INITIALIZE_PARTITION) < 0) {
-		mshv_fail("initialize the partition");
-		close(vm->fd);
-		goto free;
-	}
-	close(device);
+	if (mshv_vm_initialize(vm, &features, c.synthetic_features ? 1 : 0))
+		goto destroy;
 	return vm;
-free:
-	if (device >= 0)
-		close(device);
-	free(vm);
+destroy:
+	keep_errno(mshv_vm_destroy(vm));
 	return NULL;
 }
 
 struct mshv_vm *mshv_vm_create(void)
 {
 	/* Payloads have no use for an APIC. */
-	return mshv_vm_create_with(&(struct mshv_vm_config){ 0 });
-}
-
-struct mshv_vm *mshv_vm_create_isolated(void)
-{
-	return mshv_vm_create_with(&(struct mshv_vm_config){ .flags = MSHV_VM_ISOLATED });
+	return mshv_vm_create_with(&(struct mshv_vm_config){ .size = sizeof(struct mshv_vm_config) });
 }
 
 static void free_region(struct region *r)
@@ -413,12 +437,12 @@ void *mshv_host_address(struct mshv_vm *vm, uint64_t gpa, uint64_t size)
 
 int mshv_track_access(struct mshv_vm *vm, bool on)
 {
-	return set_property(vm, HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, on);
+	return mshv_vm_set_property(vm, HVABI_PROPERTY_GPA_PAGE_ACCESS_TRACKING, on);
 }
 
 int mshv_freeze_time(struct mshv_vm *vm, bool freeze)
 {
-	return set_property(vm, HVABI_PROPERTY_TIME_FREEZE, freeze);
+	return mshv_vm_set_property(vm, HVABI_PROPERTY_TIME_FREEZE, freeze);
 }
 
 int mshv_access_bitmap(struct mshv_vm *vm, uint64_t gfn, uint64_t pages,

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,7 @@ static int on_hypercall(struct mshv_vcpu *vcpu, void *arg, uint64_t control, uin
 {
 	struct processor *p = arg;
 	const struct mshv_extended extended = {
+		.size = sizeof(extended),
 		.arg = p->machine, .memory = guest_memory,
 		.discard = virtio_balloon_discards(&p->machine->balloon) ? discard : NULL,
 	};
@@ -264,6 +266,7 @@ static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_messag
 }
 
 static const struct mshv_handlers handlers = {
+	.size = sizeof(handlers),
 	.port = on_port,
 	.memory = on_memory,
 	.hypercall = on_hypercall,
@@ -635,11 +638,12 @@ static void wait_for_end(struct machine *m)
 static int build(struct machine *m)
 {
 	const struct mshv_vm_config vm_config = {
+		.size = sizeof(vm_config),
 		.flags = MSHV_VM_LAPIC | MSHV_VM_X2APIC,
 		.synthetic_features = MSHV_SYNTHETIC_LINUX,
 	};
 
-	if (open_files(m))
+	if (open_files(m) || mshv_kick_signal(SIGUSR1))
 		return -1;
 	m->vm = mshv_vm_create_with(&vm_config);
 	if (!m->vm)
