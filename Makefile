@@ -31,7 +31,9 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run bench/run bench/report $(wildcard tests/rig/* .ci/*)
+scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run bench/run bench/report $(wildcard tests/rig/* .ci/*)
+
+include $(top)/packaging/install.mk
 
 .PHONY: help fetch build run test test-debug test-peer bench shell guest check clean distclean $(parts)
 
@@ -46,6 +48,9 @@ help:
 	@echo 'make build      only build'
 	@echo 'make check      style, sparse and unit tests: what takes seconds'
 	@echo 'make fetch      only install missing tools and download the kernel'
+	@echo 'make install    install mshv, libmshv and the rig below PREFIX (/usr/local), DESTDIR before it; uninstall'
+	@echo 'make deb        Debian packages in build/deb'
+	@echo 'make dist       a tarball of what is committed, the same bytes each time'
 	@echo 'make clean      remove what was built; distclean: downloads as well'
 	@echo
 	@echo 'V=1             show commands and everything tests print'
@@ -125,11 +130,12 @@ guest: build
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
 	$(Q)shellcheck -s dash rig/init
-	$(Q)mandoc -Tlint -Wwarning docs/man/*.[0-9]
+	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
 	+$(Q)set -e; for p in $(parts); do \
 		! grep -q '^check:' $$p/Makefile || \
 		$(MAKE) -C $$p O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V) check; \
 	done
+	$(Q)packaging/check $(O)
 	$(Q)T= tests/run unit
 
 clean:
