@@ -72,7 +72,7 @@ uninstall:
 # After a change of the library's interface that is meant: callers that were compiled before must go on to work, or the soname
 # changes.
 abi-dump: install-parts
-	$(Q)abidw --headers-dir $(top)/vmm/lib --no-corpus-path --no-comp-dir-path --no-show-locs --drop-private-types \
+	$(Q)abidw --no-corpus-path --no-comp-dir-path --no-show-locs \
 		--out-file $(top)/packaging/libmshv.abi $(O)/lib/$(so)
 
 # Of what is committed, with the date of the commit: two calls make the same bytes.
