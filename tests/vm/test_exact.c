@@ -260,7 +260,7 @@ static enum ktap_result same_pages(void)
 		CHECK(!mshv_session_command(session, vp, GUEST_COMMAND_STAMP, &args), "%s", mshv_error());
 		CHECK(mshv_session_wait(session, vp, stamper_patience) == GUEST_STATUS_OK, "%s", mshv_error());
 	}
-	CHECK(!mshv_counters(mshv_session_vm(session), before), "%s", mshv_error());
+	CHECK(!mshv_counters(mshv_session_vm(session), before, HVABI_COUNT_MAX), "%s", mshv_error());
 	args.pages = SIZE / PAGE;
 	for (vp = 0; vp < config.vps; vp++) {
 		args.seed = vp;
@@ -268,7 +268,7 @@ static enum ktap_result same_pages(void)
 	}
 	for (vp = 0; vp < config.vps; vp++)
 		CHECK(mshv_session_wait(session, vp, stamper_patience) == GUEST_STATUS_OK, "%s", mshv_error());
-	CHECK(!mshv_counters(mshv_session_vm(session), after), "%s", mshv_error());
+	CHECK(!mshv_counters(mshv_session_vm(session), after, HVABI_COUNT_MAX), "%s", mshv_error());
 	faults = after[HVABI_COUNT_EXIT_NPF_UNMAPPED] + after[HVABI_COUNT_EXIT_NPF_ACCESS] -
 		 before[HVABI_COUNT_EXIT_NPF_UNMAPPED] - before[HVABI_COUNT_EXIT_NPF_ACCESS];
 	maps = after[HVABI_COUNT_MAP_4K] - before[HVABI_COUNT_MAP_4K];
