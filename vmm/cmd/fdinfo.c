@@ -208,17 +208,3 @@ uint64_t stat_sum(const struct stat_partition *p, const struct stat_column *colu
 		sum += stat_value(p->values, p->count, column->keys[k]);
 	return sum;
 }
-
-void stat_print_json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			printf("\\u%04x", *text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}

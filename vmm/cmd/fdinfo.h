@@ -53,7 +53,4 @@ struct stat_column {
 
 uint64_t stat_sum(const struct stat_partition *partition, const struct stat_column *column);
 
-/* A string for JSON, quotes included. */
-void stat_print_json_string(const char *text);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "json.h"
 #include "libmshv.h"
 
 static const char usage[] =
@@ -19,15 +20,14 @@ static const char usage[] =
 	"  -P, --parent       only what was for the parent itself\n"
 	"  -c, --processor N  only what happened on that processor\n";
 
-static void print_json(const uint64_t *counters)
+static int print_json(const uint64_t *counters)
 {
+	json_t *object = json_object();
 	unsigned int i;
 
-	printf("{\n");
 	for (i = 0; i < HVABI_COUNT_MAX; i++)
-		printf("  \"%s\": %llu%s\n", mshv_counter_name(i),
-		       (unsigned long long)counters[i], i + 1 < HVABI_COUNT_MAX ? "," : "");
-	printf("}\n");
+		json_set_number(object, mshv_counter_name(i), counters[i]);
+	return json_print("hv", object, JSON_INDENT(2));
 }
 
 static void print_text(const uint64_t *counters, bool all)
@@ -81,8 +81,7 @@ int cmd_hv(int argc, char **argv)
 	if (ret)
 		return cmd_error("hv: %s", mshv_error());
 	if (json)
-		print_json(counters);
-	else
-		print_text(counters, all);
+		return print_json(counters);
+	print_text(counters, all);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "client.h"
 #include "cmd.h"
+#include "json.h"
 
 #define MIB	(1024.0 * 1024)
 
@@ -64,11 +65,11 @@ static int add(void *arg, const char *name, const char *path)
 	}
 	json_object_set_new(answer, "state", json_string(state));
 	json_object_del(answer, "ok");
-	json_object_set_new(answer, "name", json_string(name));
-	json_object_set_new(answer, "socket", json_string(path));
+	json_set_text(answer, "name", name);
+	json_set_text(answer, "socket", path);
 	/* As it is seen from here. */
 	json_object_set_new(answer, "pid", json_integer(pid));
-	json_object_set_new(answer, "resident", json_integer((json_int_t)resident(pid)));
+	json_set_number(answer, "resident", resident(pid));
 	json_array_append_new(list->guests, answer);
 	return 0;
 }
@@ -119,14 +120,12 @@ int cmd_list(int argc, char **argv)
 		return ret;
 	list.guests = json_array();
 	client_for_each(add, &list);
-	if (json) {
-		json_dumpf(list.guests, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
-		printf("\n");
-	} else if (json_array_size(list.guests)) {
+	if (json)
+		return json_print("list", list.guests, JSON_INDENT(2) | JSON_SORT_KEYS) || list.ret;
+	if (json_array_size(list.guests))
 		print_text(list.guests);
-	} else if (!list.ret) {
+	else if (!list.ret)
 		printf("no guests\n");
-	}
 	json_decref(list.guests);
 	return list.ret;
 }

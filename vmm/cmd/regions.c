@@ -12,6 +12,7 @@
 
 #include "cmd.h"
 #include "fdinfo.h"
+#include "json.h"
 
 static const char usage[] =
 	"usage: mshv regions [options]\n"
@@ -40,26 +41,28 @@ static void print_text(const struct stat_partition *p)
 	}
 }
 
-static void print_json(const struct stat_partition *p, bool *first)
+static void add_json(json_t *all, const struct stat_partition *p)
 {
 	for (unsigned int i = 0; i < p->region_count; i++) {
 		const struct stat_region *r = &p->regions[i];
+		json_t *object = json_object();
 
-		printf("%s{\"partition\": %" PRIu64 ", \"pid\": %d, \"guest-address\": %" PRIu64
-		       ", \"size\": %" PRIu64 ", \"host-address\": %" PRIu64
-		       ", \"kind\": \"%s\", \"rights\": \"%s\"", *first ? "" : ",\n ", p->id, p->pid,
-		       r->gfn << 12, r->pages << 12, r->hva, r->kind, r->rights);
-		for (unsigned int k = 0; k < r->count; k++)
-			printf(", \"%s\": %" PRIu64, r->values[k].key, r->values[k].value);
-		printf("}");
-		*first = false;
+		json_set_number(object, "partition", p->id);
+		json_set_number(object, "pid", (uint64_t)p->pid);
+		json_set_number(object, "guest-address", r->gfn << 12);
+		json_set_number(object, "size", r->pages << 12);
+		json_set_number(object, "host-address", r->hva);
+		json_set_text(object, "kind", r->kind);
+		json_set_text(object, "rights", r->rights);
+		json_set_values(object, r->values, r->count, false);
+		json_array_append_new(all, object);
 	}
 }
 
 int cmd_regions(int argc, char **argv)
 {
 	struct stat_partition *partitions;
-	bool json = false, first = true;
+	bool json = false;
 	uint64_t pid = 0;
 	const struct cmd_option options[] = {
 		{ "pid", 'p', CMD_NUMBER, &pid, "a process", 1, INT32_MAX },
@@ -77,18 +80,19 @@ int cmd_regions(int argc, char **argv)
 	count = stat_read((pid_t)pid, &partitions);
 	if (count < 0)
 		return cmd_error("regions: /proc/%" PRIu64 ": %s", pid, strerror(errno));
-	if (json)
-		printf("[");
-	for (int i = 0; i < count; i++) {
-		if (json)
-			print_json(&partitions[i], &first);
-		else
+	if (json) {
+		json_t *all = json_array();
+
+		for (int i = 0; i < count; i++)
+			add_json(all, &partitions[i]);
+		ret = json_print("regions", all, 0);
+	} else {
+		for (int i = 0; i < count; i++)
 			print_text(&partitions[i]);
+		if (!count)
+			printf("no partitions\n");
+		ret = 0;
 	}
-	if (json)
-		printf("]\n");
-	else if (!count)
-		printf("no partitions\n");
 	stat_free(partitions, count);
-	return 0;
+	return ret;
 }

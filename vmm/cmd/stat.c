@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "fdinfo.h"
+#include "json.h"
 
 static const char usage[] =
 	"usage: mshv stat [options]\n"
@@ -81,42 +82,40 @@ static void print_text(const struct stat_partition *p, const struct options *o)
 			printf("  %-28s %12" PRIu64 "\n", p->values[i].key, p->values[i].value);
 }
 
-static void print_json(const struct stat_partition *p, const struct options *o)
+static json_t *as_json(const struct stat_partition *p, const struct options *o)
 {
-	printf("{\"partition\": %" PRIu64 ", \"pid\": %d, \"command\": ", p->id, p->pid);
-	stat_print_json_string(p->command);
-	printf(", \"state\": ");
-	stat_print_json_string(p->state);
-	printf(", \"regions\": %u", p->region_count);
-	for (unsigned int i = 0; i < p->count; i++)
-		if (p->values[i].value || !o->skip_zero)
-			printf(", \"%s\": %" PRIu64, p->values[i].key, p->values[i].value);
-	printf("}");
+	json_t *object = json_object();
+
+	json_set_number(object, "partition", p->id);
+	json_set_number(object, "pid", (uint64_t)p->pid);
+	json_set_text(object, "command", p->command);
+	json_set_text(object, "state", p->state);
+	json_set_number(object, "regions", p->region_count);
+	json_set_values(object, p->values, p->count, o->skip_zero);
+	return object;
 }
 
 static int once(const struct options *o)
 {
 	struct stat_partition *partitions;
-	int count = stat_read((pid_t)o->pid, &partitions);
+	int count = stat_read((pid_t)o->pid, &partitions), ret = 0;
 
 	if (count < 0)
 		return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
-	if (o->json)
-		printf("[");
-	for (int i = 0; i < count; i++) {
-		if (o->json) {
-			printf(i ? ",\n " : "");
-			print_json(&partitions[i], o);
-		} else {
+	if (o->json) {
+		json_t *all = json_array();
+
+		for (int i = 0; i < count; i++)
+			json_array_append_new(all, as_json(&partitions[i], o));
+		ret = json_print("stat", all, 0);
+	} else {
+		for (int i = 0; i < count; i++)
 			print_text(&partitions[i], o);
-		}
+		if (!count)
+			printf("no partitions\n");
 	}
-	if (o->json)
-		printf("]\n");
-	else if (!count)
-		printf("no partitions\n");
 	stat_free(partitions, count);
-	return 0;
+	return ret;
 }
 
 /* Sums over all partitions. */
