@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "export.h"
 #include "fdinfo.h"
 #include "json.h"
 
@@ -26,10 +27,13 @@ static const char usage[] =
 	"  -n, --count N       end after N lines of --log\n"
 	"  -p, --pid PID       only partitions of this process\n"
 	"  -z, --skip-zero     leave out counters that are zero\n"
-	"      --json          for programs\n";
+	"      --json          for programs\n"
+	"      --openmetrics   for Prometheus: OpenMetrics text\n"
+	"      --http          with it: answer one HTTP request on standard input, for a socket that\n"
+	"                      systemd hands over\n";
 
 struct options {
-	bool log, json, skip_zero;
+	bool log, json, openmetrics, http, skip_zero;
 	uint64_t delay, count, pid;
 };
 
@@ -60,6 +64,8 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "pid", 'p', CMD_NUMBER, &o->pid, "a process", 1, INT32_MAX },
 		{ "skip-zero", 'z', CMD_SET, &o->skip_zero, NULL, 0, 0 },
 		{ "json", 0, CMD_SET, &o->json, NULL, 0, 0 },
+		{ "openmetrics", 0, CMD_SET, &o->openmetrics, NULL, 0, 0 },
+		{ "http", 0, CMD_SET, &o->http, NULL, 0, 0 },
 		{ 0 },
 	};
 	int ret;
@@ -68,8 +74,12 @@ static int parse(int argc, char **argv, struct options *o)
 	ret = cmd_options(argc, argv, usage, options);
 	if (ret == CMD_GO_ON)
 		ret = cmd_no_operands(argc, argv);
-	if (ret == CMD_GO_ON && o->log && o->json)
-		ret = cmd_usage_error("stat: --log and --json exclude each other");
+	if (ret == CMD_GO_ON && o->log + o->json + o->openmetrics > 1)
+		ret = cmd_usage_error("stat: --log, --json and --openmetrics exclude each other");
+	if (ret == CMD_GO_ON && o->openmetrics && o->skip_zero)
+		ret = cmd_usage_error("stat: --openmetrics: not with --skip-zero: a counter that is missing is no zero");
+	if (ret == CMD_GO_ON && o->http && !o->openmetrics)
+		ret = cmd_usage_error("stat: --http: only with --openmetrics");
 	return ret;
 }
 
@@ -170,7 +180,11 @@ int cmd_stat(int argc, char **argv)
 
 	if (ret != CMD_GO_ON)
 		return ret;
+	if (o.http)
+		return export_http((pid_t)o.pid, !cmd_no_counters("stat"));
 	if (cmd_no_counters("stat"))
 		return 1;
+	if (o.openmetrics)
+		return export_text((pid_t)o.pid);
 	return o.log ? log_lines(&o) : once(&o);
 }
