@@ -60,12 +60,21 @@ static int on_balloon(void *arg, uint64_t size)
 	return told("balloon");
 }
 
+static int on_accessed(void *arg, unsigned int parts, json_t *answer)
+{
+	(void)arg;
+	guest.size = parts;
+	json_object_set_new(answer, "accessed", json_array());
+	return told("accessed");
+}
+
 static const struct control_ops ops = {
 	.status = on_status,
 	.pause = on_pause,
 	.resume = on_resume,
 	.stop = on_stop,
 	.balloon = on_balloon,
+	.accessed = on_accessed,
 };
 
 static struct control control;
@@ -118,10 +127,13 @@ static void what_is_right(void **state)
 	assert_string_equal(guest.last, "stop");
 	asks("{\"size\":134217728,\"do\":\"balloon\"}", "{\"memory\":42,\"ok\":\"paused\"}\n");
 	assert_int_equal(guest.size, 128 * MIB);
-	assert_int_equal(guest.calls, 4);
+	asks("{\"do\":\"accessed\",\"parts\":256}", "{\"accessed\":[],\"ok\":\"paused\"}\n");
+	assert_int_equal(guest.size, 256);
+	assert_int_equal(guest.calls, 5);
 	guest.refuses = true;
 	asks("{\"do\":\"pause\"}", "{\"error\":\"pause: not now\"}\n");
 	asks("{\"do\":\"balloon\",\"size\":1}", "{\"error\":\"balloon: not now\"}\n");
+	asks("{\"do\":\"accessed\",\"parts\":1}", "{\"error\":\"accessed: not now\"}\n");
 }
 
 static void what_is_wrong(void **state)
@@ -143,6 +155,11 @@ static void what_is_wrong(void **state)
 		{ "{\"do\":\"balloon\",\"size\":null}", "no number of bytes" },
 		{ "{\"do\":\"balloon\",\"size\":99999999999999999999}", "not JSON" },
 		{ "{\"do\":\"balloon\",\"size\":1,\"unit\":\"M\"}", "balloon: unknown member: unit" },
+		{ "{\"do\":\"accessed\"}", "accessed: the parts are no number from 1 to 256" },
+		{ "{\"do\":\"accessed\",\"parts\":0}", "no number from 1 to 256" },
+		{ "{\"do\":\"accessed\",\"parts\":257}", "no number from 1 to 256" },
+		{ "{\"do\":\"accessed\",\"parts\":2.5}", "no number from 1 to 256" },
+		{ "{\"do\":\"accessed\",\"parts\":2,\"clear\":true}", "accessed: unknown member: clear" },
 		/* Cut within a letter. */
 		{ "{\"do\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4\"}", "odd letters" },
 	};

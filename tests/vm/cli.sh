@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..54"
+echo "1..70"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -92,6 +92,23 @@ check "no guests as JSON" 0 "[]" mshv list --json
 check "nobody to pause" 2 "pause: no guest named" mshv pause
 check "nobody of that name" 1 "mshv: stop: web: no such guest (see mshv list)" mshv stop web
 check "a row that is not there" 2 "demo: no such row: flying" mshv demo flying
+check "OpenMetrics of no guest" 0 "mshv_partitions 0" mshv stat --openmetrics
+check "two formats at once" 2 "stat: --log, --json and --openmetrics exclude each other" mshv stat --json --openmetrics
+check "OpenMetrics without zeros" 2 "stat: --openmetrics: not with --skip-zero" mshv stat --openmetrics -z
+check "HTTP of something else" 2 "stat: --http: only with --openmetrics" mshv stat --http
+check "a request that never ends" 0 "HTTP/1.1 400 Bad Request" sh -c 'printf "GET /metrics HTTP/1.1\r\n" | mshv stat --openmetrics --http'
+check "statistics by HTTP without a driver" 0 "HTTP/1.1 503 Service Unavailable" \
+	sh -c 'printf "GET /metrics HTTP/1.1\r\n\r\n" | MSHV_DEVICE=/dev/nowhere mshv stat --openmetrics --http'
+check "a map of no guest" 0 "no partitions" mshv map
+check "a map of no lines" 2 "map: --rows: not 1..100000: 0" mshv map --rows 0
+check "a map of a process that is none" 1 "map: /proc/999999: No such file or directory" mshv map --pid 999999
+check "a record where nothing can be" 1 "record: /nowhere/x: No such file or directory" mshv record /nowhere/x
+check "a record on a full disk" 1 "record: /dev/full: No space left on device" mshv record --force --count 1 /dev/full
+check "a record of a process that is none" 1 "record: /proc/999999: No such file or directory" mshv record --pid 999999 -
+check "a record in too many parts" 2 "record: --parts: not 1..256: 257" mshv record --parts 257
+check "a report of nothing" 1 "report: /tmp/empty: empty" mshv report /tmp/empty
+check "a report of something else" 1 "report: /tmp/other:1: not a file of mshv record" sh -c 'echo "{}" >/tmp/other; mshv report /tmp/other'
+check "a report of an idle minute" 1 "report: -: no guest ran" sh -c 'mshv record --count 1 - | mshv report -'
 check "counters" 0 "call.create_partition" mshv hv
 check "counters as JSON" 0 '"exit.cpuid": ' mshv hv --json
 exit "$bad"

@@ -49,6 +49,16 @@ static int connect_to(const char *path, pid_t *pid)
 	return fd;
 }
 
+int client_peer(const char *path, pid_t *pid)
+{
+	int fd = connect_to(path, pid);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
 /* One line. */
 static json_t *hear(int fd)
 {
@@ -134,13 +144,9 @@ static int is_process(void *arg, const char *name, const char *path)
 {
 	struct wanted *wanted = arg;
 	pid_t pid;
-	int fd = connect_to(path, &pid);
 
 	(void)name;
-	if (fd < 0)
-		return 0;
-	close(fd);
-	if (pid != wanted->pid)
+	if (client_peer(path, &pid) || pid != wanted->pid)
 		return 0;
 	snprintf(wanted->path, wanted->room, "%s", path);
 	return 1;

@@ -7,6 +7,9 @@
 
 #include <jansson.h>
 
+/* Which process listens at the socket @path. -1 with errno. */
+int client_peer(const char *path, pid_t *pid);
+
 /*
  * Asks the guest at the socket @path; *@pid (may be NULL) is the process that listens. Returns its
  * answer; NULL with errno: ECONNREFUSED and ENOENT if there is no guest.

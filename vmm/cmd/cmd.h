@@ -20,7 +20,10 @@ int cmd_check(int argc, char **argv);
 int cmd_hv(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_regions(int argc, char **argv);
+int cmd_map(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 /* "mshv: what: why" on stderr; returns 1. */
 int cmd_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -57,6 +60,9 @@ struct cmd_option {
 int cmd_options(int argc, char **argv, const char *usage, const struct cmd_option *options);
 /* After that, for a verb that takes no operands; returns the same. */
 int cmd_no_operands(int argc, char **argv);
+
+/* The same for one that takes a file, or none: then *@file stays. */
+int cmd_file_operand(int argc, char **argv, const char **file);
 
 /* Sizes are bytes with a binary suffix: 64M, 1G; a plain number is bytes. */
 int cmd_parse_size(const char *text, uint64_t *size);

@@ -24,6 +24,9 @@ static const struct verb {
 	{ "check", cmd_check, "check movable guest memory on this host; a report to send in" },
 	{ "stat", cmd_stat, "show the driver's counters of each partition" },
 	{ "regions", cmd_regions, "list guest memory regions, their kind and what is mapped" },
+	{ "map", cmd_map, "draw what of a guest's memory is there, shared, swapped, absent" },
+	{ "record", cmd_record, "write into a file what happens to guests' memory over time" },
+	{ "report", cmd_report, "draw such a file" },
 	{ "top", cmd_top, "show what each partition does, again and again" },
 	{ "hv", cmd_hv, "show the counters of the bundled hypervisor" },
 };

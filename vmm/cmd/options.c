@@ -83,3 +83,13 @@ int cmd_no_operands(int argc, char **argv)
 		return CMD_GO_ON;
 	return cmd_usage_error("%s: unexpected: %s", argv[0], argv[optind]);
 }
+
+int cmd_file_operand(int argc, char **argv, const char **file)
+{
+	if (optind == argc)
+		return CMD_GO_ON;
+	if (!*argv[optind])
+		return cmd_usage_error("%s: the file's name is empty", argv[0]);
+	*file = argv[optind++];
+	return cmd_no_operands(argc, argv);
+}

@@ -48,6 +48,18 @@ static int do_balloon(const struct control_ops *ops, void *arg, json_t *request)
 	return ops->balloon(arg, (uint64_t)json_integer_value(size));
 }
 
+static int do_accessed(const struct control_ops *ops, void *arg, json_t *request, json_t *answer)
+{
+	const json_t *parts = json_object_get(request, "parts");
+
+	if (check_members(request, "accessed", "parts"))
+		return -1;
+	if (!json_is_integer(parts) || json_integer_value(parts) < 1 ||
+	    json_integer_value(parts) > CONTROL_PARTS_MAX)
+		return mshv_fail_because(EINVAL, "accessed: the parts are no number from 1 to %u", CONTROL_PARTS_MAX);
+	return ops->accessed(arg, (unsigned int)json_integer_value(parts), answer);
+}
+
 /* Fills @answer but for "ok", which is returned; NULL with mshv_error(). */
 static const char *perform(const struct control_ops *ops, void *arg, json_t *request,
 			   json_t *answer)
@@ -76,6 +88,17 @@ static const char *perform(const struct control_ops *ops, void *arg, json_t *req
 	if (!strcmp(what, "balloon")) {
 		if (do_balloon(ops, arg, request))
 			return NULL;
+	} else if (!strcmp(what, "accessed")) {
+		json_t *ignored = json_object();
+		int ret = do_accessed(ops, arg, request, answer);
+
+		/* Of its state only the word. */
+		if (!ret)
+			ret = ops->status(arg, ignored, &paused);
+		json_decref(ignored);
+		if (ret)
+			return NULL;
+		return paused ? "paused" : "running";
 	} else if (strcmp(what, "status")) {
 		mshv_fail_because(EINVAL, "unknown request: %.40s", what);
 		return NULL;

@@ -6,6 +6,8 @@
  *	{"do": "pause"}, {"do": "resume"}	its processors stop, and go on
  *	{"do": "stop"}				the guest ends
  *	{"do": "balloon", "size": BYTES}	the memory that it is to keep
+ *	{"do": "accessed", "parts": N}		how much of its memory it has used since the last such
+ *						request, in N parts at most (1 to 256)
  *
  * An answer has "ok" with what the guest is now in a word ("running", "paused", "stopped"), or
  * "error" with what was wrong.
@@ -31,6 +33,7 @@
 #define CONTROL_FOLDER		"/run/mshv"
 #define CONTROL_LINE_MAX	4096u
 #define CONTROL_CLIENTS		8u
+#define CONTROL_PARTS_MAX	256u
 
 /* What the guest does. 0, or -1 with mshv_error(). */
 struct control_ops {
@@ -40,6 +43,8 @@ struct control_ops {
 	int (*resume)(void *arg);
 	int (*stop)(void *arg);
 	int (*balloon)(void *arg, uint64_t size);
+	/* What of it was used, into @answer. */
+	int (*accessed)(void *arg, unsigned int parts, json_t *answer);
 };
 
 struct control {

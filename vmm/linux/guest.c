@@ -480,12 +480,61 @@ static int on_status(void *arg, json_t *answer, bool *paused)
 	return 0;
 }
 
+/*
+ * The pages of one piece of memory that the guest has used since somebody asked last, by parts of @part pages. They are
+ * told once: Linux, which asks as well, does not see them again. Nothing is tracked for it, or faults would be served
+ * in another way than without; so what Linux has taken away meanwhile is not among them.
+ */
+static int add_accessed(struct machine *m, json_t *pieces, uint64_t start, uint64_t size, uint64_t part)
+{
+	uint64_t page, pages = size / MSHV_PAGE_SIZE, used = 0;
+	uint8_t *bitmap = calloc(1, pages / 8 + 1);
+	json_t *piece = json_object(), *counts = json_array();
+
+	json_array_append_new(pieces, piece);
+	add_number(piece, "guest-address", start);
+	add_number(piece, "size", size);
+	add_number(piece, "part-size", part * MSHV_PAGE_SIZE);
+	json_object_set_new(piece, "pages", counts);
+	if (!bitmap)
+		return mshv_fail("accessed");
+	if (mshv_access_bitmap(m->vm, start / MSHV_PAGE_SIZE, pages, MSHV_ACCESSED, MSHV_ACCESS_CLEAR, bitmap)) {
+		free(bitmap);
+		return -1;
+	}
+	for (page = 0; page < pages; page++) {
+		used += bitmap[page / 8] >> page % 8 & 1;
+		if (page % part == part - 1 || page == pages - 1) {
+			json_array_append_new(counts, json_integer((json_int_t)used));
+			used = 0;
+		}
+	}
+	free(bitmap);
+	return 0;
+}
+
+static int on_accessed(void *arg, unsigned int parts, json_t *answer)
+{
+	struct machine *m = arg;
+	uint64_t pages = m->config->memory_size / MSHV_PAGE_SIZE, part = (pages + parts - 1) / parts;
+	const uint64_t block = MSHV_BLOCK_SIZE / MSHV_PAGE_SIZE;
+	json_t *pieces = json_array();
+
+	/* Whole blocks: no large map is split by it. With two pieces there may be one part more. */
+	part = (part + block - 1) / block * block;
+	json_object_set_new(answer, "accessed", pieces);
+	if (add_accessed(m, pieces, 0, m->ram.low_size, part))
+		return -1;
+	return m->ram.high_size ? add_accessed(m, pieces, RAM_HOLE_END, m->ram.high_size, part) : 0;
+}
+
 static const struct control_ops control_ops = {
 	.status = on_status,
 	.pause = on_pause,
 	.resume = on_resume,
 	.stop = on_stop,
 	.balloon = on_balloon,
+	.accessed = on_accessed,
 };
 
 /* ---- memory and files ---- */
