@@ -131,6 +131,7 @@ check: fetch build
 	$(Q)shellcheck -x $(scripts)
 	$(Q)shellcheck -s dash rig/init
 	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
+	$(Q)tests/docs/links
 	+$(Q)set -e; for p in $(parts); do \
 		! grep -q '^check:' $$p/Makefile || \
 		$(MAKE) -C $$p O=$(O) KVER=$(KVER) KDIR=$(KDIR) V=$(V) check; \
