@@ -83,3 +83,50 @@ log_trouble() {
 	left > 0 { print; left-- }
 	END { exit !found }'
 }
+
+# ---- what takes long ----
+#
+# A line on standard error that says how far it is, drawn again and again; only on a terminal, only after two seconds,
+# and gone when it is over. Nothing may be printed in between.
+
+# One line for progress_begin: a bar of 30 where the whole is known, else the time.
+progress_line() { # TEXT SECONDS [DONE TOTAL]: bytes
+	local n bar=##############################
+	if [ -n "${4:-}" ] && [ "$4" -gt 0 ]; then
+		n=$(($3 < $4 ? $3 * 30 / $4 : 30))
+		printf '%s [%-30s] %d of %d MB' "$1" "${bar:0:n}" $(($3 / 1000000)) $(($4 / 1000000))
+	else
+		printf '%s (%d s)' "$1" "$2"
+	fi
+}
+
+progress_show() { # LINE; empty: it is over
+	printf '\r\033[K%s' "$1" >&2
+}
+
+# With FOLDER and BYTES: what is in the folder so far, of so many.
+progress_begin() { # TEXT [FOLDER BYTES]
+	progress_pid=''
+	[ -t 2 ] || return 0
+	(
+		trap - EXIT ERR
+		trap 'exit 0' TERM
+		start=$SECONDS
+		sleep 2
+		while kill -0 $$ 2>/dev/null; do
+			done_bytes=''
+			[ -z "${2:-}" ] || done_bytes=$(du -sb "$2" 2>/dev/null | cut -f1)
+			progress_show "$(progress_line "$1" $((SECONDS - start)) "${done_bytes:-0}" "${3:-}")"
+			sleep 0.5
+		done
+	) &
+	progress_pid=$!
+}
+
+progress_end() {
+	[ -n "${progress_pid:-}" ] || return 0
+	kill "$progress_pid" 2>/dev/null || true
+	wait "$progress_pid" 2>/dev/null || true
+	progress_pid=''
+	progress_show ''
+}
