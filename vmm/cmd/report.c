@@ -112,6 +112,23 @@ static bool print_heat_data(FILE *to, const struct guest_samples *g, size_t n)
 	return any;
 }
 
+/* An axis that has nothing on it wants an end. */
+static const char *cause_range(const struct guest_samples *g)
+{
+	for (int c = 0; c < CAUSES; c++)
+		if (g->samples[g->count - 1].cause[c] > g->samples[0].cause[c])
+			return "*";
+	return "1";
+}
+
+static const char *memory_range(const struct guest_samples *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->samples[i].pages[PAGE_ABSENT] < g->samples[i].memory)
+			return "*";
+	return "1";
+}
+
 /* Stacked from above: what is drawn later covers what is below. */
 static void plot_memory(FILE *to, const struct guest_samples *g, size_t n)
 {
@@ -122,18 +139,18 @@ static void plot_memory(FILE *to, const struct guest_samples *g, size_t n)
 	fprintf(to, "set title ");
 	print_quoted(to, title);
 	fprintf(to, " noenhanced\n"
-		"set ylabel 'memory (MiB)'\nset yrange [0:1<*]\n"
+		"set ylabel 'memory (MiB)'\nset yrange [0:%s]\n"
 		"plot $memory%zu using 1:($2+$3+$4+$5) with filledcurves y1=0 lc rgb '#c9c9c9' title 'in swap', \\\n"
 		" '' using 1:($2+$3+$4) with filledcurves y1=0 lc rgb '#e69f00' title 'shared', \\\n"
 		" '' using 1:($2+$3) with filledcurves y1=0 lc rgb '#56b4e9' title 'small pages', \\\n"
-		" '' using 1:2 with filledcurves y1=0 lc rgb '#0072b2' title 'large pages'\n", n);
+		" '' using 1:2 with filledcurves y1=0 lc rgb '#0072b2' title 'large pages'\n", memory_range(g), n);
 }
 
 static void plot_heat(FILE *to, size_t n, bool any)
 {
 	fprintf(to, "set title 'pages used, %% of each part' noenhanced\nset ylabel 'guest address (MiB)'\n");
 	if (any)
-		fprintf(to, "set yrange [0:1<*]\nset cbrange [0:100]\n"
+		fprintf(to, "set yrange [0:*]\nset cbrange [0:100]\n"
 			"plot $heat%zu using (($1+$2)/2):(($3+$4)/2):1:2:3:4:5 with boxxyerror fillstyle solid noborder "
 			"fillcolor palette notitle\n", n);
 	else
@@ -141,10 +158,12 @@ static void plot_heat(FILE *to, size_t n, bool any)
 			"at graph 0.5,0.5 center\nplot NaN notitle\nunset label 1\n");
 }
 
-static void plot_causes(FILE *to, size_t n, bool any)
+static void plot_causes(FILE *to, const struct guest_samples *g, size_t n)
 {
-	fprintf(to, "set title 'invalidations by cause' noenhanced\nset ylabel 'a second'\nset yrange [0:1<*]\n"
-		"set xlabel 'seconds'\n");
+	bool any = g->count > 1;
+
+	fprintf(to, "set title 'invalidations by cause' noenhanced\nset ylabel 'a second'\nset yrange [0:%s]\n"
+		"set xlabel 'seconds'\n", cause_range(g));
 	if (!any)
 		fprintf(to, "set yrange [0:1]\nset label 1 'one sample tells of no time' at graph 0.5,0.5 center\nplot NaN notitle\nunset label 1\n");
 	for (int c = 0; any && c < CAUSES; c++)
@@ -178,7 +197,7 @@ static void print_script(FILE *to, const struct record *record, size_t columns)
 	for (size_t n = 0; n < columns; n++) {
 		plot_memory(to, &record->guests[n], n);
 		plot_heat(to, n, heat[n]);
-		plot_causes(to, n, record->guests[n].count > 1);
+		plot_causes(to, &record->guests[n], n);
 	}
 	fprintf(to, "unset multiplot\n");
 }
