@@ -165,7 +165,8 @@ static void plot_causes(FILE *to, const struct guest_samples *g, size_t n)
 	fprintf(to, "set title 'invalidations by cause' noenhanced\nset ylabel 'a second'\nset yrange [0:%s]\n"
 		"set xlabel 'seconds'\n", cause_range(g));
 	if (!any)
-		fprintf(to, "set yrange [0:1]\nset label 1 'one sample tells of no time' at graph 0.5,0.5 center\nplot NaN notitle\nunset label 1\n");
+		fprintf(to, "set yrange [0:1]\nset label 1 'one sample tells of no time' at graph 0.5,0.5 center\n"
+			"plot NaN notitle\nunset label 1\n");
 	for (int c = 0; any && c < CAUSES; c++)
 		fprintf(to, "%s$causes%zu using 1:%d with lines lw 2 lc %d title '%s'%s", c ? "" : "plot ", n, c + 2, c + 1,
 			cause_names[c], c < CAUSES - 1 ? ", \\\n " : "\n");
