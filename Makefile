@@ -35,7 +35,7 @@ scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-comp
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer bench shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer bench coverage shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
@@ -43,6 +43,7 @@ help:
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
 	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
+	@echo "make coverage   which lines the host's unit tests reach"
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make guest      a Linux guest with a shell, in the parent partition'
 	@echo 'make build      only build'
@@ -118,6 +119,15 @@ bench: build
 	$(call peer_part,driver)
 	$(call peer_part,tests) $(O)/tests/vm/mshv_rawcall.ko
 	$(Q)bench/run
+
+# The host's unit tests once more, compiled for gcov in a folder of their own.
+coverage: fetch
+	+$(Q)$(MAKE) -C tests O=$(O)/coverage V=$(V) sanitize=--coverage units
+	$(Q)find $(O)/coverage -name '*.gcda' -delete
+	$(Q)for t in $(O)/coverage/tests/unit/test_*; do \
+		CMOCKA_MESSAGE_OUTPUT=TAP $$t >$(O)/coverage/log 2>&1 || { cat $(O)/coverage/log; exit 1; }; \
+	done
+	$(Q)tests/coverage $(O)/coverage
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
