@@ -18,6 +18,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "../vmm/guest/guest_abi.h"
 
@@ -54,6 +55,8 @@ struct bench_guest;
  * @boot: loads the payload and starts it
  * @memory: guest address 0
  * @does: has the guest do something and waits. Returns GUEST_STATUS_*, or -1
+ * @read_register: asks for a register of the processor, which is not in the guest: an ioctl that does little. Returns 0 or -1
+ * @fd: the guest's descriptor, for an ioctl that nobody knows
  * @close: ends it; NULL is fine
  * @count: what has been counted; of @guest, if the system counts by guests
  */
@@ -64,6 +67,8 @@ struct bench_system {
 	int (*boot)(struct bench_guest *guest);
 	uint8_t *(*memory)(struct bench_guest *guest);
 	int (*does)(struct bench_guest *guest, enum guest_command command, const struct guest_mailbox *args);
+	int (*read_register)(struct bench_guest *guest);
+	int (*fd)(struct bench_guest *guest);
 	void (*close)(struct bench_guest *guest);
 	int (*count)(struct bench_guest *guest, struct bench_counts *counts);
 };
@@ -77,11 +82,13 @@ struct bench_options {
 	const struct bench_system *system;
 	const char *rows;		/* "M1,M3"; NULL: all */
 	bool quick;			/* a sixteenth of the memory */
-	bool instructions;		/* the time-stamp counter counts them */
+	bool instructions;		/* the time-stamp counter counts them: the rows that want that, and no others */
 	uint64_t seed;
 };
 
 /* Runs the rows into an array. Returns 0, or -1 if a name is none of a row. */
 int bench_rows(const struct bench_options *options, json_t *results);
+/* The names of the rows that run with or without --instructions, one a line. */
+void bench_list(FILE *out, bool instructions);
 
 #endif

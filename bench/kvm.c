@@ -38,7 +38,7 @@ struct bench_guest {
 	pthread_cond_t change;
 	bool wanted, done, ended;
 	enum guest_command command;
-	uint32_t status;
+	uint32_t status, echo;
 	char error[128];
 };
 
@@ -187,6 +187,10 @@ static void port(struct bench_guest *guest)
 		await_command(guest, value);
 	else if (run->io.port == GUEST_PORT_REPORT && run->io.direction == KVM_EXIT_IO_OUT)
 		report(guest, *value);
+	else if (run->io.port == GUEST_PORT_ECHO && run->io.direction == KVM_EXIT_IO_OUT)
+		guest->echo = *value;
+	else if (run->io.port == GUEST_PORT_ECHO)
+		*value = ~guest->echo;
 }
 
 static void *run_guest(void *arg)
@@ -261,6 +265,19 @@ static int does(struct bench_guest *guest, enum guest_command command, const str
 	return ret;
 }
 
+/* The processor's thread waits for a command, outside of KVM_RUN, so nobody waits for anybody. */
+static int read_register(struct bench_guest *guest)
+{
+	struct kvm_regs regs;
+
+	return ioctl(guest->vcpu, KVM_GET_REGS, &regs) ? mshv_fail("KVM_GET_REGS") : 0;
+}
+
+static int descriptor(struct bench_guest *guest)
+{
+	return guest->vm;
+}
+
 /* One value of a descriptor's statistics (KVM_GET_STATS_FD). Returns whether there is one. */
 static bool statistic(int owner, const char *name, int64_t *value)
 {
@@ -310,6 +327,8 @@ const struct bench_system bench_kvm = {
 	.boot = boot,
 	.memory = memory,
 	.does = does,
+	.read_register = read_register,
+	.fd = descriptor,
 	.close = close_guest,
 	.count = count,
 };

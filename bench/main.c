@@ -13,10 +13,13 @@ static int usage(FILE *to, int ret)
 {
 	fprintf(to, "usage: bench --system mshv|kvm --out FILE [--name NAME] [--rows M1,M2] [--quick]\n"
 		    "             [--instructions] [--seed N]\n"
+		    "       bench --list [--instructions]\n"
 		    "\n"
 		    "  --name NAME      how the system is called in the results\n"
 		    "  --quick          a sixteenth of the memory\n"
-		    "  --instructions   the time-stamp counter counts instructions (QEMU's -icount shift=0)\n");
+		    "  --instructions   the time-stamp counter counts instructions (QEMU's -icount shift=0): rows that\n"
+		    "                   want that, and no others\n"
+		    "  --list           names of the rows, with or without --instructions\n");
 	return ret;
 }
 
@@ -42,11 +45,12 @@ int main(int argc, char **argv)
 		{ "system", required_argument, NULL, 's' }, { "out", required_argument, NULL, 'o' },
 		{ "name", required_argument, NULL, 'n' }, { "rows", required_argument, NULL, 'r' },
 		{ "quick", no_argument, NULL, 'q' }, { "instructions", no_argument, NULL, 'i' },
-		{ "seed", required_argument, NULL, 'e' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "seed", required_argument, NULL, 'e' }, { "list", no_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct bench_options run = { .seed = 0x2545f491 };
 	const char *out = NULL, *name = NULL;
 	json_t *results;
+	bool list = false;
 	char *end;
 	int c;
 
@@ -81,11 +85,18 @@ int main(int argc, char **argv)
 				return 2;
 			}
 			break;
+		case 'l':
+			list = true;
+			break;
 		case 'h':
 			return usage(stdout, 0);
 		default:
 			return usage(stderr, 2);
 		}
+	}
+	if (list && optind == argc) {
+		bench_list(stdout, run.instructions);
+		return 0;
 	}
 	if (!run.system || !out || optind < argc)
 		return usage(stderr, 2);

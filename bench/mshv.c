@@ -64,6 +64,18 @@ static int does(struct bench_guest *guest, enum guest_command command, const str
 	return mshv_session_wait(guest->session, 0, PATIENCE);
 }
 
+static int read_register(struct bench_guest *guest)
+{
+	uint64_t value;
+
+	return mshv_get_register(mshv_session_vcpu(guest->session, 0), HVABI_REG_RIP, &value);
+}
+
+static int descriptor(struct bench_guest *guest)
+{
+	return mshv_vm_fd(mshv_session_vm(guest->session));
+}
+
 static void set(struct bench_counts *counts, enum bench_count what, uint64_t value)
 {
 	counts->has[what] = true;
@@ -102,6 +114,8 @@ const struct bench_system bench_mshv = {
 	.boot = boot,
 	.memory = memory,
 	.does = does,
+	.read_register = read_register,
+	.fd = descriptor,
 	.close = close_guest,
 	.count = count,
 };

@@ -5,6 +5,7 @@
  *	M1	intercepts and map calls of a guest that touches memory: orders, backings, absent or resident
  *	M2	calls to make, populate, empty and end guests of different sizes
  *	M3	bytes that are resident for the bytes that a guest touches, by density
+ *	M4	instructions (instructions.c)
  *	M7	calls and shoot-downs when Linux takes memory away or moves it; and whether it is right afterwards
  *	M10	pages that stay merged in two guests that read them, and that write some
  */
@@ -15,173 +16,40 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "../vmm/demo/host.h"
 #include "../vmm/lib/libmshv.h"
-#include "bench.h"
+#include "row.h"
 
-#define PAGE	4096ull
-#define BLOCK	(2ull << 20)
-#define MIB	(1ull << 20)
-/* Where the pages begin that are touched: behind the payload's own. */
-#define FIRST	(4 * BLOCK)
 #define KSM	"/sys/kernel/mm/ksm/"
-#define THP	"/sys/kernel/mm/transparent_hugepage/"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
-
-struct bench {
-	const struct bench_options *options;
-	const struct bench_system *system;
-	json_t *results;
-	/* What is being measured. */
-	json_t *cell;
-	struct bench_counts before;
-	uint64_t clock;
-};
-
-/* ---- cells ---- */
-
-/* A new one; what is put into it until the next one belongs to it. */
-static void begin(struct bench *b, const char *row, const char *what)
-{
-	b->cell = json_pack("{s:s, s:s, s:s}", "row", row, "system", b->options->system->name, "what", what);
-	json_array_append_new(b->results, b->cell);
-	fprintf(stderr, "%s %s\n", row, what);
-}
-
-static void put(struct bench *b, const char *key, int64_t value)
-{
-	json_object_set_new(b->cell, key, json_integer(value));
-}
-
-static void put_text(struct bench *b, const char *key, const char *text)
-{
-	json_object_set_new(b->cell, key, json_string(text));
-}
-
-/* The cell stays empty, and says why. */
-static void cannot(struct bench *b, const char *why)
-{
-	put_text(b, "cannot", why);
-}
-
-/* From here on it is counted. Returns 0 or -1. */
-static int start(struct bench *b, struct bench_guest *guest)
-{
-	if (b->system->count(guest, &b->before))
-		return -1;
-	b->clock = __rdtsc();
-	return 0;
-}
-
-/* What was counted from start() to @after. */
-static void put_counts(struct bench *b, const struct bench_counts *after)
-{
-	static const char *const keys[BENCH_COUNT_MAX] = {
-#define X(name, key) [BENCH_##name] = key,
-		BENCH_COUNTS(X)
-#undef X
-	};
-	unsigned int i;
-
-	for (i = 0; i < BENCH_COUNT_MAX; i++)
-		if (after->has[i])
-			put(b, keys[i], after->value[i] - (b->before.has[i] ? b->before.value[i] : 0));
-}
-
-/* What was counted since start() goes into the cell. Returns 0 or -1. */
-static int stop(struct bench *b, struct bench_guest *guest)
-{
-	uint64_t clock = __rdtsc() - b->clock;
-	struct bench_counts after;
-
-	if (b->system->count(guest, &after))
-		return -1;
-	put_counts(b, &after);
-	if (b->options->instructions)
-		put(b, "instructions", (int64_t)clock);
-	return 0;
-}
-
-/* The guest does something once with some pages from FIRST on. Returns 0; -1: it could not, or found a wrong stamp. */
-static int does(struct bench *b, struct bench_guest *guest, enum guest_command command, uint64_t pages,
-		uint64_t stride, uint64_t seed, uint64_t version)
-{
-	const struct guest_mailbox args = {
-		.first_gfn = FIRST / PAGE, .pages = pages, .stride = stride, .seed = seed, .rounds = 1,
-		.version = version,
-	};
-	int status = b->system->does(guest, command, &args);
-	const volatile struct guest_mailbox *box =
-		(const void *)(b->system->memory(guest) + GUEST_MAILBOX(0));
-
-	if (status == GUEST_STATUS_MISMATCH)
-		put(b, "wrong-stamps", (int64_t)box->errors);
-	else if (status < 0)
-		cannot(b, mshv_error());
-	return status == GUEST_STATUS_OK ? 0 : -1;
-}
-
-static uint64_t scaled(const struct bench *b, uint64_t bytes)
-{
-	return b->options->quick ? bytes / 16 : bytes;
-}
-
-/* A guest that runs, with @bytes to touch; or NULL, and the cell says why. */
-static struct bench_guest *guest_with(struct bench *b, uint64_t bytes, bool small)
-{
-	struct bench_guest *guest = b->system->open(FIRST + bytes, small);
-
-	if (guest && !b->system->boot(guest))
-		return guest;
-	cannot(b, mshv_error());
-	b->system->close(guest);
-	return NULL;
-}
-
-/* ---- backings ---- */
-
-/* Returns 0, or -1: this kernel has no such pages. */
-static int choose_backing(const char *backing)
-{
-	bool middle = !strcmp(backing, "64k");
-
-	if (access(THP "hugepages-64kB/enabled", F_OK))
-		return middle ? -1 : 0;
-	if (host_write(THP "hugepages-64kB/enabled", middle ? "always" : "never"))
-		return -1;
-	return host_write(THP "hugepages-2048kB/enabled", middle ? "never" : "inherit");
-}
 
 /* ---- M1 ---- */
 
 static void touch(struct bench *b, const char *backing, const char *order, uint64_t stride, uint64_t seed,
 		  bool resident)
 {
-	const uint64_t bytes = scaled(b, 256 * MIB), pages = bytes / PAGE;
+	const uint64_t bytes = row_scaled(b, 256 * MIB), pages = bytes / PAGE;
 	struct bench_guest *guest;
 
-	begin(b, "M1", order);
-	put_text(b, "backing", backing);
-	put_text(b, "memory", resident ? "resident" : "absent");
-	put(b, "touched", (int64_t)((pages + stride - 1) / stride));
-	if (choose_backing(backing)) {
-		cannot(b, "this kernel has no such pages");
+	row_begin(b, "M1", order);
+	row_put_text(b, "backing", backing);
+	row_put_text(b, "memory", resident ? "resident" : "absent");
+	row_put(b, "touched", (int64_t)((pages + stride - 1) / stride));
+	if (row_backing(backing)) {
+		row_cannot(b, "this kernel has no such pages");
 		return;
 	}
-	guest = guest_with(b, bytes, !strcmp(backing, "4k"));
+	guest = row_guest(b, bytes, !strcmp(backing, "4k"));
 	if (!guest)
 		return;
 	if (resident)
 		memset(b->system->memory(guest) + FIRST, 1, bytes);
-	if (start(b, guest) || does(b, guest, GUEST_COMMAND_STAMP, pages, stride, seed, 1) || stop(b, guest)) {
-		if (!json_object_get(b->cell, "cannot"))
-			cannot(b, mshv_error());
-	}
+	if (!row_start(b, guest) && !row_does(b, guest, GUEST_COMMAND_STAMP, pages, stride, seed, 1))
+		row_stop(b, guest);
 	b->system->close(guest);
 }
 
@@ -198,7 +66,7 @@ static void touches(struct bench *b)
 			touch(b, backings[i], "one per 2 MiB", BLOCK / PAGE, 0, resident);
 		}
 	}
-	choose_backing("2m");
+	row_backing("2m");
 }
 
 /* ---- M2 ---- */
@@ -226,50 +94,55 @@ static void create(struct bench *b, uint64_t bytes)
 	int pipes[2];
 	pid_t child;
 
-	begin(b, "M2", "create");
-	put(b, "mib", (int64_t)(bytes / MIB));
-	if (pipe(pipes) || start(b, NULL) || (child = fork()) < 0) {
-		cannot(b, strerror(errno));
+	row_begin(b, "M2", "create");
+	row_put(b, "mib", (int64_t)(bytes / MIB));
+	if (row_start(b, NULL))
+		return;
+	if (pipe(pipes) || (child = fork()) < 0) {
+		row_cannot(b, strerror(errno));
 		return;
 	}
 	if (!child)
 		create_in_child(b, bytes, pipes[1]);
 	close(pipes[1]);
 	if (read(pipes[0], &created, sizeof(created)) != sizeof(created) || !created.made)
-		cannot(b, created.error);
+		row_cannot(b, created.error);
 	else
-		put_counts(b, &created.counts);
+		row_put_counts(b, &created.counts);
 	close(pipes[0]);
 	waitpid(child, NULL, 0);
 }
 
 static void life(struct bench *b)
 {
-	const uint64_t bytes = scaled(b, 1024 * MIB);
+	const uint64_t bytes = row_scaled(b, 1024 * MIB);
 	struct bench_guest *guest;
-	int ret;
 
-	begin(b, "M2", "populate in sequence");
-	put(b, "mib", (int64_t)(bytes / MIB));
-	guest = guest_with(b, bytes, true);
+	row_begin(b, "M2", "populate in sequence");
+	row_put(b, "mib", (int64_t)(bytes / MIB));
+	guest = row_guest(b, bytes, true);
 	if (!guest)
 		return;
-	if (start(b, guest) || does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1) || stop(b, guest))
+	if (row_start(b, guest) || row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1) || row_stop(b, guest))
 		goto out;
-	begin(b, "M2", "all is taken away");
-	put(b, "mib", (int64_t)(bytes / MIB));
-	ret = start(b, guest) || madvise(b->system->memory(guest) + FIRST, bytes, MADV_DONTNEED);
-	if (ret || stop(b, guest)) {
-		cannot(b, strerror(errno));
+	row_begin(b, "M2", "all is taken away");
+	row_put(b, "mib", (int64_t)(bytes / MIB));
+	if (row_start(b, guest))
+		goto out;
+	if (madvise(b->system->memory(guest) + FIRST, bytes, MADV_DONTNEED)) {
+		row_cannot(b, strerror(errno));
 		goto out;
 	}
-	if (does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1))
+	if (row_stop(b, guest))
 		goto out;
-	begin(b, "M2", "end");
-	put(b, "mib", (int64_t)(bytes / MIB));
-	start(b, NULL);
+	if (row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1))
+		goto out;
+	row_begin(b, "M2", "end");
+	row_put(b, "mib", (int64_t)(bytes / MIB));
+	if (row_start(b, NULL))
+		goto out;
 	b->system->close(guest);
-	stop(b, NULL);
+	row_stop(b, NULL);
 	return;
 out:
 	b->system->close(guest);
@@ -288,22 +161,22 @@ static void lives(struct bench *b)
 
 static void density(struct bench *b, uint64_t stride, bool small)
 {
-	const uint64_t bytes = scaled(b, 256 * MIB), pages = bytes / PAGE;
+	const uint64_t bytes = row_scaled(b, 256 * MIB), pages = bytes / PAGE;
 	struct bench_guest *guest;
 	struct host_pages present;
 
-	begin(b, "M3", "resident for what is touched");
-	put_text(b, "backing", small ? "4k" : "2m");
-	put(b, "one-page-in", (int64_t)stride);
-	guest = guest_with(b, bytes, small);
+	row_begin(b, "M3", "resident for what is touched");
+	row_put_text(b, "backing", small ? "4k" : "2m");
+	row_put(b, "one-page-in", (int64_t)stride);
+	guest = row_guest(b, bytes, small);
 	if (!guest)
 		return;
-	if (!does(b, guest, GUEST_COMMAND_STAMP, pages, stride, 0, 1)) {
-		put(b, "bytes-touched", (int64_t)((pages + stride - 1) / stride * PAGE));
+	if (!row_does(b, guest, GUEST_COMMAND_STAMP, pages, stride, 0, 1)) {
+		row_put(b, "bytes-touched", (int64_t)((pages + stride - 1) / stride * PAGE));
 		if (host_count_pages(b->system->memory(guest) + FIRST, bytes, false, &present))
-			cannot(b, strerror(errno));
+			row_cannot(b, strerror(errno));
 		else
-			put(b, "bytes-resident", (int64_t)(present.present * PAGE));
+			row_put(b, "bytes-resident", (int64_t)(present.present * PAGE));
 	}
 	b->system->close(guest);
 }
@@ -364,26 +237,26 @@ static int migrate(uint8_t *memory, uint64_t bytes)
 /* Linux does something with all that a guest has; what it costs, and whether everything is right afterwards. */
 static void churn(struct bench *b, const char *what, int (*act)(uint8_t *memory, uint64_t bytes), bool gone)
 {
-	const uint64_t bytes = scaled(b, 64 * MIB), pages = bytes / PAGE;
+	const uint64_t bytes = row_scaled(b, 64 * MIB), pages = bytes / PAGE;
 	struct bench_guest *guest;
 	uint8_t *memory;
 
-	begin(b, "M7", what);
-	put(b, "pages", (int64_t)pages);
-	guest = guest_with(b, bytes, true);
+	row_begin(b, "M7", what);
+	row_put(b, "pages", (int64_t)pages);
+	guest = row_guest(b, bytes, true);
 	if (!guest)
 		return;
 	memory = b->system->memory(guest) + FIRST;
-	if (does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 1) || start(b, guest))
+	if (row_does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 1) || row_start(b, guest))
 		goto out;
 	if (act(memory, bytes)) {
-		cannot(b, strerror(errno));
+		row_cannot(b, strerror(errno));
 		goto out;
 	}
-	if (stop(b, guest) || gone)
+	if (row_stop(b, guest) || gone)
 		goto out;
-	if (!does(b, guest, GUEST_COMMAND_CHECK, pages, 1, 0, 1))
-		put(b, "wrong-stamps", 0);
+	if (!row_does(b, guest, GUEST_COMMAND_CHECK, pages, 1, 0, 1))
+		row_put(b, "wrong-stamps", 0);
 out:
 	b->system->close(guest);
 }
@@ -391,33 +264,33 @@ out:
 /* A VMM reads what was swapped out, the guest writes to it, and it goes to swap again. */
 static void write_after_read(struct bench *b)
 {
-	const uint64_t bytes = scaled(b, 64 * MIB), pages = bytes / PAGE;
+	const uint64_t bytes = row_scaled(b, 64 * MIB), pages = bytes / PAGE;
 	struct bench_guest *guest;
 	volatile uint8_t *memory;
 	uint64_t i;
 
-	begin(b, "M7", "swapped out again after a read by the VMM and a write by the guest");
-	put(b, "pages", (int64_t)pages);
-	guest = guest_with(b, bytes, true);
+	row_begin(b, "M7", "swapped out again after a read by the VMM and a write by the guest");
+	row_put(b, "pages", (int64_t)pages);
+	guest = row_guest(b, bytes, true);
 	if (!guest)
 		return;
 	memory = b->system->memory(guest) + FIRST;
-	if (does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 1))
+	if (row_does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 1))
 		goto out;
 	if (all_out((uint8_t *)memory, bytes)) {
-		cannot(b, strerror(errno));
+		row_cannot(b, strerror(errno));
 		goto out;
 	}
 	for (i = 0; i < bytes; i += PAGE)
 		(void)memory[i];
-	if (does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 2))
+	if (row_does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 2))
 		goto out;
 	if (all_out((uint8_t *)memory, bytes)) {
-		cannot(b, strerror(errno));
+		row_cannot(b, strerror(errno));
 		goto out;
 	}
-	if (!does(b, guest, GUEST_COMMAND_CHECK, pages, 1, 0, 2))
-		put(b, "wrong-stamps", 0);
+	if (!row_does(b, guest, GUEST_COMMAND_CHECK, pages, 1, 0, 2))
+		row_put(b, "wrong-stamps", 0);
 out:
 	b->system->close(guest);
 }
@@ -469,39 +342,39 @@ static int64_t shared(struct bench *b, struct bench_guest *const *guest, uint64_
 
 static void merged(struct bench *b)
 {
-	const uint64_t bytes = scaled(b, 32 * MIB), pages = bytes / PAGE;
+	const uint64_t bytes = row_scaled(b, 32 * MIB), pages = bytes / PAGE;
 	struct bench_guest *guest[2] = { NULL, NULL };
 	unsigned int i;
 
-	begin(b, "M10", "merged pages of two equal guests");
-	put(b, "pages", (int64_t)pages);
+	row_begin(b, "M10", "merged pages of two equal guests");
+	row_put(b, "pages", (int64_t)pages);
 	if (host_write(KSM "run", "2") || host_write(KSM "pages_to_scan", "20000") ||
 	    host_write(KSM "sleep_millisecs", "10")) {
-		cannot(b, "no KSM");
+		row_cannot(b, "no KSM");
 		return;
 	}
 	/* Newer kernels leave out pages that could not be merged for some rounds. */
 	if (number(KSM "smart_scan") >= 0)
 		host_write(KSM "smart_scan", "0");
 	for (i = 0; i < 2; i++) {
-		guest[i] = guest_with(b, bytes, true);
-		if (!guest[i] || does(b, guest[i], GUEST_COMMAND_STAMP, pages, 1, 0, 1))
+		guest[i] = row_guest(b, bytes, true);
+		if (!guest[i] || row_does(b, guest[i], GUEST_COMMAND_STAMP, pages, 1, 0, 1))
 			goto out;
 		if (madvise(b->system->memory(guest[i]) + FIRST, bytes, MADV_MERGEABLE)) {
-			cannot(b, strerror(errno));
+			row_cannot(b, strerror(errno));
 			goto out;
 		}
 	}
 	merge((int64_t)pages);
-	put(b, "shared", shared(b, guest, bytes));
+	row_put(b, "shared", shared(b, guest, bytes));
 	for (i = 0; i < 2; i++)
-		if (does(b, guest[i], GUEST_COMMAND_CHECK, pages, 1, 0, 1))
+		if (row_does(b, guest[i], GUEST_COMMAND_CHECK, pages, 1, 0, 1))
 			goto out;
-	put(b, "shared-after-both-read-all", shared(b, guest, bytes));
+	row_put(b, "shared-after-both-read-all", shared(b, guest, bytes));
 	for (i = 0; i < 2; i++)
-		if (does(b, guest[i], GUEST_COMMAND_STAMP, pages, 100, 0, 2))
+		if (row_does(b, guest[i], GUEST_COMMAND_STAMP, pages, 100, 0, 2))
 			goto out;
-	put(b, "shared-after-each-wrote-one-in-100", shared(b, guest, bytes));
+	row_put(b, "shared-after-each-wrote-one-in-100", shared(b, guest, bytes));
 out:
 	for (i = 0; i < 2; i++)
 		b->system->close(guest[i]);
@@ -510,12 +383,14 @@ out:
 
 /* ---- */
 
-static const struct { const char *name; void (*run)(struct bench *b); } rows[] = {
-	{ "M1", touches },
-	{ "M2", lives },
-	{ "M3", densities },
-	{ "M7", churns },
-	{ "M10", merged },
+/* @instructions: only under --instructions, and the others not. */
+static const struct { const char *name; void (*run)(struct bench *b); bool instructions; } rows[] = {
+	{ .name = "M1", .run = touches },
+	{ .name = "M2", .run = lives },
+	{ .name = "M3", .run = densities },
+	{ .name = "M4", .run = row_instructions, .instructions = true },
+	{ .name = "M7", .run = churns },
+	{ .name = "M10", .run = merged },
 };
 
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
@@ -545,7 +420,17 @@ int bench_rows(const struct bench_options *options, json_t *results)
 			return mshv_fail_because(EINVAL, "no row %.*s", (int)strcspn(at, ","), at);
 	}
 	for (i = 0; i < ROWS; i++)
-		if (!options->rows || listed(options->rows, rows[i].name, strlen(rows[i].name)))
+		if (rows[i].instructions == options->instructions &&
+		    (!options->rows || listed(options->rows, rows[i].name, strlen(rows[i].name))))
 			rows[i].run(&b);
 	return 0;
+}
+
+void bench_list(FILE *out, bool instructions)
+{
+	unsigned int i;
+
+	for (i = 0; i < ROWS; i++)
+		if (rows[i].instructions == instructions)
+			fprintf(out, "%s\n", rows[i].name);
 }

@@ -411,6 +411,11 @@ struct mshv_vm *mshv_session_vm(struct mshv_session *s)
 	return s->vm;
 }
 
+struct mshv_vcpu *mshv_session_vcpu(struct mshv_session *s, unsigned int vp)
+{
+	return s->vp[vp].vcpu;
+}
+
 uint8_t *mshv_session_memory(struct mshv_session *s)
 {
 	return s->memory;

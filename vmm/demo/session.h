@@ -29,6 +29,8 @@ struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
 int mshv_session_boot(struct mshv_session *s, const char *payload);
 
 struct mshv_vm *mshv_session_vm(struct mshv_session *s);
+/* A processor of a session that has booted; its thread runs it unless it waits for a command. */
+struct mshv_vcpu *mshv_session_vcpu(struct mshv_session *s, unsigned int vp);
 /* The guest's memory in this process: guest address 0. */
 uint8_t *mshv_session_memory(struct mshv_session *s);
 

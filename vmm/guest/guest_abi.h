@@ -77,6 +77,8 @@ enum guest_command {
 	GUEST_COMMAND_CHECK,	/* every stamp must be of @version */
 	GUEST_COMMAND_UPDATE,	/* check @version + round, write @version + round + 1 */
 	GUEST_COMMAND_SPIN,	/* read one page over and over, see guest_mailbox::version */
+	GUEST_COMMAND_TOUCH,	/* write a word to each page, and what each took to @costs */
+	GUEST_COMMAND_ECHO,	/* write and read GUEST_PORT_ECHO @pages times, the same way */
 	GUEST_COMMAND_MAX
 };
 
@@ -125,6 +127,11 @@ struct guest_mailbox {
 	uint64_t assert_taken;
 	uint64_t assert_sent;
 	uint64_t assert_state;
+	/*
+	 * TOUCH, ECHO: guest address of a uint32_t for each page or time, within the payload's mapped memory: the
+	 * difference of the time-stamp counter. The guest clears them first, so that writing them faults nowhere.
+	 */
+	uint64_t costs;
 };
 
 #define GUEST_ASSERT_BUSY	0u	/* written by the guest, before the port */

@@ -51,6 +51,49 @@ static void check(struct guest_mailbox *box, uint64_t gfn, uint64_t version)
 	}
 }
 
+static uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+/* Between two readings of the counter nothing but the access, so the costs of two hypervisors compare. */
+static void touch(struct guest_mailbox *box, uint64_t gfn)
+{
+	uint32_t *cost = (uint32_t *)box->costs + box->done_pages;
+	uint64_t before = rdtsc();
+
+	*stamp_at(gfn, 0) = gfn;
+	WRITE(*cost, (uint32_t)(rdtsc() - before));
+}
+
+/* Two intercepts that the VMM answers a time. */
+static void echo(struct guest_mailbox *box)
+{
+	uint32_t *cost = (uint32_t *)box->costs;
+	uint64_t i, before;
+
+	for (i = 0; i < box->pages; i++) {
+		before = rdtsc();
+		outl(GUEST_PORT_ECHO, (uint32_t)i);
+		if (inl(GUEST_PORT_ECHO) != (uint32_t)~i)
+			WRITE(box->errors, box->errors + 1);
+		WRITE(cost[i], (uint32_t)(rdtsc() - before));
+		WRITE(box->done_pages, i + 1);
+	}
+}
+
+static void clear_costs(struct guest_mailbox *box)
+{
+	uint32_t *cost = (uint32_t *)box->costs;
+	uint64_t i;
+
+	for (i = 0; i < box->pages; i++)
+		WRITE(cost[i], 0);
+}
+
 static void visit(struct guest_mailbox *box, uint32_t command, uint64_t gfn, uint64_t round)
 {
 	switch (command) {
@@ -63,6 +106,9 @@ static void visit(struct guest_mailbox *box, uint32_t command, uint64_t gfn, uin
 	case GUEST_COMMAND_UPDATE:
 		check(box, gfn, box->version + round);
 		stamp(gfn, box->version + round + 1);
+		break;
+	case GUEST_COMMAND_TOUCH:
+		touch(box, gfn);
 		break;
 	}
 }
@@ -110,23 +156,34 @@ static void spin(struct guest_mailbox *box)
 	WRITE(box->done_rounds, 1);
 }
 
-static uint32_t perform(struct guest_mailbox *box, uint32_t command)
+static void rounds(struct guest_mailbox *box, uint32_t command)
 {
 	uint64_t round;
 
-	box->errors = box->done_pages = box->done_rounds = 0;
-	if (command == GUEST_COMMAND_SPIN) {
-		spin(box);
-	} else {
-		if (command >= GUEST_COMMAND_MAX || box->stride == 0)
-			return GUEST_STATUS_BAD_COMMAND;
-		for (round = 0; !box->rounds || round < box->rounds; round++) {
-			if (READ(box->stop))
-				break;
-			walk(box, command, round);
-			WRITE(box->done_rounds, round + 1);
-		}
+	for (round = 0; !box->rounds || round < box->rounds; round++) {
+		if (READ(box->stop))
+			break;
+		walk(box, command, round);
+		WRITE(box->done_rounds, round + 1);
 	}
+}
+
+static uint32_t perform(struct guest_mailbox *box, uint32_t command)
+{
+	box->errors = box->done_pages = box->done_rounds = 0;
+	if (command == GUEST_COMMAND_TOUCH || command == GUEST_COMMAND_ECHO) {
+		if (!box->costs || box->rounds != 1)
+			return GUEST_STATUS_BAD_COMMAND;
+		clear_costs(box);
+	}
+	if (command == GUEST_COMMAND_SPIN)
+		spin(box);
+	else if (command == GUEST_COMMAND_ECHO)
+		echo(box);
+	else if (command < GUEST_COMMAND_MAX && box->stride)
+		rounds(box, command);
+	else
+		return GUEST_STATUS_BAD_COMMAND;
 	return box->errors ? GUEST_STATUS_MISMATCH : GUEST_STATUS_OK;
 }
 
