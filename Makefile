@@ -31,11 +31,11 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run bench/run bench/report $(wildcard tests/rig/* .ci/*)
+scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run bench/run bench/report bench/compare $(wildcard tests/rig/* .ci/*)
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer bench coverage shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer bench bench-compare coverage shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
@@ -44,6 +44,7 @@ help:
 	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
 	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
 	@echo "make coverage   which lines the host's unit tests reach"
+	@echo 'make bench-compare A=OLD.json B=NEW.json  what changed between two runs'
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make guest      a Linux guest with a shell, in the parent partition'
 	@echo 'make build      only build'
@@ -128,6 +129,10 @@ coverage: fetch
 		CMOCKA_MESSAGE_OUTPUT=TAP $$t >$(O)/coverage/log 2>&1 || { cat $(O)/coverage/log; exit 1; }; \
 	done
 	$(Q)tests/coverage $(O)/coverage
+
+# What changed between two runs: A=OLD.json B=NEW.json, of one system.
+bench-compare:
+	$(Q)bench/compare $(A) $(B)
 
 shell: build
 	@echo 'Booting; leave the shell with "exit" (Ctrl-A x ends QEMU).'
