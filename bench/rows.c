@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rows: what is done, and what is written down of it. docs/benchmarks/README.md says what each is for.
+ * The rows: what is done, and what is written down of it. docs/benchmarks.md says what each is for.
  *
  *	M1	intercepts and map calls of a guest that touches memory: orders, backings, absent or resident
  *	M2	calls to make, populate, empty and end guests of different sizes
