@@ -103,14 +103,19 @@ static int serve_span(struct fault *fault)
 	return ret;
 }
 
-/* What the fault has seen says that behind what the child has now nothing can be mapped. */
+/*
+ * What the fault has seen says that behind what the child has now nothing can be mapped. At the border of a block
+ * it does not say: what another processor has mapped there was struck out. Where device memory and RAM meet the guest
+ * comes back.
+ */
 static bool nothing_behind(const struct fault *fault, const struct mshv_span *span)
 {
 	u8 kind;
 
 	if (fault->next >= span->reach)
 		return true;
-	if (fault->next < span->ahead_end || fault->next >= fault->span.end)
+	if (fault->next < span->ahead_end || fault->next >= fault->span.end ||
+	    !mshv_block_index(fault->next))
 		return false;
 	kind = *kind_of(fault, fault->next);
 	return kind != MSHV_KIND_READ && kind != MSHV_KIND_WRITE;

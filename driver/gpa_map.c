@@ -3,7 +3,7 @@
  * Changes of a child's guest physical map, in as few hypercalls as the ABI allows.
  *
  * Laws:
- *	- Nothing here sleeps or allocates: the MMU notifier calls it under region->lock.
+ *	- Nothing here sleeps or allocates: the MMU notifier calls it under map_lock.
  *	- Taking pages away is done by mapping NO_ACCESS over them ("blank"), which is defined
  *	  whatever stood there before. Unmapping is defined only for what is mapped, in the size in
  *	  which it is mapped, so it comes last (region.c).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the child has of a region: mapping, zapping, and the record of it. Everybody who changes a
- * child's memory (fault.c, pin.c, region.c, invalidate.c) does it here and nowhere else.
+ * child's memory (fault_map.c, pin.c, region.c, invalidate.c) does it here and nowhere else.
  *
  * Laws:
  *	- The record is exact: bits for each block in the region, and for blocks that are mapped in

@@ -126,7 +126,7 @@ void mshv_window_served(struct mshv_window *window, uint64_t end, uint32_t mappe
 
 	stream->next = end;
 	stream->pages = (uint32_t)(end - stream->first);
-	stream->mapped = mapped;
+	stream->mapped += mapped;
 	stream->large = large;
 }
 

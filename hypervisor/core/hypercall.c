@@ -201,7 +201,8 @@ static void give_output(const struct hypercall *c, const struct call_shape *shap
 			u16 start, u16 done, u16 status, u64 r8)
 {
 	u32 first = c->out_header + (u32)start * shape->out_element;
-	u32 end = c->out_header + (u32)done * shape->out_element;
+	/* A lie may say that less is done than was before. */
+	u32 end = c->out_header + (u32)(done > start ? done : start) * shape->out_element;
 
 	/* DISPATCH_VP let others run: the page may have been deposited since. */
 	if ((!c->out_header && !shape->out_element) || !frame_is_parents(r8 >> PAGE_SHIFT))

@@ -30,7 +30,7 @@ struct vp;
  * @done: repetitions completed, counted from the start of the list
  * @varhead: words of variable header, behind the header of the input
  * @out_header: bytes of output that are no repetitions; 0 also if this call has no use for them
- * @in: copy of the input block; @out: output block, zeroed
+ * @in: copy of the input block; @out: output block, zeroed as far as it is given back
  */
 struct hypercall {
 	struct cpu *cpu;
