@@ -111,4 +111,3 @@ int row_backing(const char *backing)
 		return -1;
 	return host_write(THP "hugepages-2048kB/enabled", middle ? "never" : "inherit");
 }
-

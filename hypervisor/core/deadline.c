@@ -89,6 +89,8 @@ void deadline_slice(u64 at)
 
 void deadline_no_slice(void)
 {
+	if (slice_end == TIME_NEVER)
+		return;
 	slice_end = TIME_NEVER;
 	find_earliest();
 }

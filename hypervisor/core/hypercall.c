@@ -17,8 +17,12 @@
 
 #define BLOCK_MAX 4096u
 
-/* Codes of this project's own calls are far from the others: both tables are in two parts. */
-#define DEBUG_CODE(code)	((u32)(code) - HVABI_CALL_DEBUG_GET_COUNTERS)
+/*
+ * Place of a call in the tables: its code; the project's own calls, whose codes are far from the others, follow behind.
+ */
+#define OWN_FIRST	0x140u
+#define OWN_PLACE(name)	(OWN_FIRST + HVABI_CALL_DEBUG_##name - HVABI_CALL_DEBUG_GET_COUNTERS)
+#define PLACES		(OWN_PLACE(GET_OPTION) + 1)
 
 /* Shape of a call of the ABI, whether it is answered here or not. @code is 0 where there is none. */
 struct call_shape {
@@ -28,21 +32,18 @@ struct call_shape {
 	u16 out_header, out_element;
 };
 
-static const struct call_shape shapes[] = {
+static const struct call_shape shapes[PLACES] = {
 #define X(name, code, kind, in, in_el, out, out_el) \
 	[code] = { code, HVABI_KIND_##kind, in, in_el, out, out_el },
 	HVABI_CALL_LIST(X)
 #undef X
-};
-
-#define DEBUG_SHAPE(name, in, out) \
-	[DEBUG_CODE(HVABI_CALL_DEBUG_##name)] = { HVABI_CALL_DEBUG_##name, HVABI_KIND_SIMPLE, in, 0, out, 0 }
-
-static const struct call_shape debug_shapes[] = {
-	DEBUG_SHAPE(GET_COUNTERS, 16, HVABI_COUNT_MAX * 8),
-	DEBUG_SHAPE(WHO_CAN_REACH, 16, sizeof(struct hvabi_output_debug_who_can_reach)),
-	DEBUG_SHAPE(SET_OPTION, 24, 8),
-	DEBUG_SHAPE(GET_OPTION, 24, 8),
+#define OWN(name, in, out) \
+	[OWN_PLACE(name)] = { HVABI_CALL_DEBUG_##name, HVABI_KIND_SIMPLE, in, 0, out, 0 }
+	OWN(GET_COUNTERS, 16, HVABI_COUNT_MAX * 8),
+	OWN(WHO_CAN_REACH, 16, sizeof(struct hvabi_output_debug_who_can_reach)),
+	OWN(SET_OPTION, 24, 8),
+	OWN(GET_OPTION, 24, 8),
+#undef OWN
 };
 
 /* @handler is NULL where a call is not answered. */
@@ -53,10 +54,10 @@ struct call_handler {
 
 #define CALL(name, function) \
 	[HVABI_CALL_##name] = { function, HVABI_COUNT_CALL_##name }
-#define DEBUG_CALL(name, function) \
-	[DEBUG_CODE(HVABI_CALL_DEBUG_##name)] = { function, HVABI_COUNT_CALL_DEBUG_##name }
+#define OWN_CALL(name, function) \
+	[OWN_PLACE(name)] = { function, HVABI_COUNT_CALL_DEBUG_##name }
 
-static const struct call_handler handlers[] = {
+static const struct call_handler handlers[PLACES] = {
 	CALL(CREATE_PARTITION, hc_create_partition),
 	CALL(INITIALIZE_PARTITION, hc_initialize_partition),
 	CALL(FINALIZE_PARTITION, hc_finalize_partition),
@@ -98,35 +99,20 @@ static const struct call_handler handlers[] = {
 	CALL(GET_SYSTEM_PROPERTY, hc_get_system_property),
 	CALL(SIGNAL_EVENT_DIRECT, hc_signal_event_direct),
 	CALL(POST_MESSAGE_DIRECT, hc_post_message_direct),
+	OWN_CALL(GET_COUNTERS, hc_debug_get_counters),
+	OWN_CALL(WHO_CAN_REACH, hc_debug_who_can_reach),
+	OWN_CALL(SET_OPTION, hc_debug_set_option),
+	OWN_CALL(GET_OPTION, hc_debug_get_option),
 };
 
-static const struct call_handler debug_handlers[] = {
-	DEBUG_CALL(GET_COUNTERS, hc_debug_get_counters),
-	DEBUG_CALL(WHO_CAN_REACH, hc_debug_who_can_reach),
-	DEBUG_CALL(SET_OPTION, hc_debug_set_option),
-	DEBUG_CALL(GET_OPTION, hc_debug_get_option),
-};
-
-static const struct call_shape *find_shape(u16 code)
+/* 0: no call has that code. */
+static u32 place_of(u16 code)
 {
-	const struct call_shape *shape = NULL;
+	u32 own = (u32)code - HVABI_CALL_DEBUG_GET_COUNTERS;
 
-	if (code < ARRAY_SIZE(shapes))
-		shape = &shapes[code];
-	else if (DEBUG_CODE(code) < ARRAY_SIZE(debug_shapes))
-		shape = &debug_shapes[DEBUG_CODE(code)];
-	return shape && shape->code ? shape : NULL;
-}
-
-static const struct call_handler *find_handler(u16 code)
-{
-	const struct call_handler *h = NULL;
-
-	if (code < ARRAY_SIZE(handlers))
-		h = &handlers[code];
-	else if (DEBUG_CODE(code) < ARRAY_SIZE(debug_handlers))
-		h = &debug_handlers[DEBUG_CODE(code)];
-	return h && h->handler ? h : NULL;
+	if (own < PLACES - OWN_FIRST)
+		return OWN_FIRST + own;
+	return code < OWN_FIRST ? code : 0;
 }
 
 /* A block the call may use: aligned, inside one page, and that page the parent's. */
@@ -245,8 +231,8 @@ static u16 answer_later(struct hypercall *c, const struct call_handler *h)
 u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 {
 	u16 code = hvabi_control_code(control), start = hvabi_control_start(control);
-	const struct call_shape *shape = find_shape(code);
-	const struct call_handler *h = find_handler(code);
+	const struct call_shape *shape = &shapes[place_of(code)];
+	const struct call_handler *h = &handlers[place_of(code)];
 	struct hypercall c = {
 		.cpu = cpu, .target = &parent, .code = code,
 		.reps = hvabi_control_reps(control), .done = start,
@@ -256,7 +242,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	u16 status, reported;
 	bool later = false;
 
-	if (!shape || !h) {
+	if (!shape->code || !h->handler) {
 		count(cpu, &parent, HVABI_COUNT_UNKNOWN_CALL, 1);
 		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 	}

@@ -71,6 +71,13 @@ static bool needs_alarm(void)
 	return needed;
 }
 
+/* What it was set for may be over. */
+static void review_alarm(void)
+{
+	if (!needs_alarm())
+		deadline_no_slice();
+}
+
 void sched_forget(struct vp *vp)
 {
 	struct vp **at;
@@ -83,8 +90,7 @@ void sched_forget(struct vp *vp)
 	if (end == &vp->run_next)
 		end = at;
 	vp->queued = false;
-	if (!needs_alarm())
-		deadline_no_slice();
+	review_alarm();
 }
 
 /* The first of the queue that still can run. */
@@ -154,9 +160,7 @@ bool sched_run(struct cpu *cpu, struct vp *vp)
 		sched_wake(vp);
 		break;
 	}
-	/* The alarm may have been for this one alone. */
-	if (!needs_alarm())
-		deadline_no_slice();
+	review_alarm();
 	return result == RUN_PREEMPTED;
 }
 

@@ -75,6 +75,14 @@ static void rest(struct cpu *cpu, bool halted)
 	cpu->sched.waiting = halted;
 }
 
+/* Of what the set-up has queued. */
+static void empty_queue(void)
+{
+	rest(zero, false);
+	while (sched_next(zero, mock_tsc))
+		;
+}
+
 static enum run_result intercepts(struct cpu *cpu, struct vp *vp)
 {
 	vp->cpu = cpu;
@@ -256,9 +264,7 @@ static void resting_processors_are_kicked(void **state)
 	struct vp *a = mock_vp(id, 0), *b = mock_vp(id, 1);
 
 	(void)state;
-	rest(zero, false);
-	while (sched_next(zero, mock_tsc))
-		;
+	empty_queue();
 	rest(one, true);
 	zero->sched.idle = false;
 	mock_kicks = 0;
@@ -327,9 +333,7 @@ static void nobody_waits_no_alarm(void **state)
 	struct vp *a = mock_vp(id, 0);
 
 	(void)state;
-	rest(zero, false);
-	while (sched_next(zero, mock_tsc))
-		;
+	empty_queue();
 	mock_tsc += SLICE;
 	zero->sched.idle = false;
 	sched_wake(a);
@@ -347,9 +351,7 @@ static void the_kicked_was_on_its_way(void **state)
 	struct vp *a = mock_vp(id, 0);
 
 	(void)state;
-	rest(zero, false);
-	while (sched_next(zero, mock_tsc))
-		;
+	empty_queue();
 	mock_tsc += SLICE;
 	deadline_expire(zero, mock_tsc);
 	assert_true(mock_timer == TIME_NEVER);
