@@ -15,6 +15,7 @@
 
 #include <hvabi/status.h>
 
+#include <ageing.h>
 #include <host.h>
 #include <session.h>
 
@@ -22,9 +23,6 @@
 #include "probe.h"
 
 #define GROUP		"/sys/fs/cgroup/age"
-#define LRU		"/sys/kernel/debug/lru_gen"
-#define DAMON		"/sys/kernel/mm/damon/admin/kdamonds/"
-#define SCHEME		"0/contexts/0/schemes/0/"
 #define PARAMETERS	"/sys/module/mshv_movable/parameters/"
 
 #define GPA		(8ull << 20)
@@ -121,65 +119,12 @@ static uint64_t stat_of(const char *key)
 	return UINT64_MAX;
 }
 
-/* The cgroup's number, and its generations on the first node: the machine has one (tests.cfg). */
-static enum ktap_result generations(unsigned int *id, unsigned long *oldest, unsigned long *youngest)
-{
-	char line[256], path[128];
-	bool mine = false, found = false;
-	unsigned long number;
-	unsigned int n;
-	FILE *f = fopen(LRU, "re");
-
-	if (!f)
-		return ktap_skip("no multi-generation LRU");
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "memcg %u %127s", &n, path) >= 1) {
-			mine = strstr(line, "/age\n");
-			if (mine)
-				*id = n;
-		} else if (mine && sscanf(line, " %lu", &number) == 1) {
-			if (!found)
-				*oldest = number;
-			*youngest = number;
-			found = true;
-		}
-	}
-	fclose(f);
-	CHECK(found);
-	return PASS;
-}
-
-/* Pages that wait in lists of processors are in no generation. */
-static void drain(void)
-{
-	sync();
-	host_write("/proc/sys/vm/drop_caches", "1");
-}
-
 /* One pass of Linux over all of the VMM's memory. */
 static enum ktap_result age(void)
 {
-	unsigned long oldest, youngest;
-	char text[64];
-	unsigned int id;
-
-	drain();
-	CHECK_PASS(generations(&id, &oldest, &youngest));
-	snprintf(text, sizeof(text), "+ %u 0 %lu 200 1", id, youngest);
-	CHECK(!host_write(LRU, text), "%s: %s", text, strerror(errno));
-	return PASS;
-}
-
-/* Evicts everything but the two youngest generations: what the last pass found young, and what came since. */
-static enum ktap_result evict(void)
-{
-	unsigned long oldest, youngest;
-	char text[64];
-	unsigned int id;
-
-	CHECK_PASS(generations(&id, &oldest, &youngest));
-	snprintf(text, sizeof(text), "- %u 0 %lu 200", id, youngest - 2);
-	CHECK(!host_write(LRU, text), "%s: %s", text, strerror(errno));
+	if (!ageing_available())
+		return ktap_skip("no multi-generation LRU");
+	CHECK(!ageing_pass("age"), "%s", mshv_error());
 	return PASS;
 }
 
@@ -214,7 +159,7 @@ static enum ktap_result hot_set(struct score *score, uint64_t *calls, uint64_t *
 	CHECK_PASS(age());
 	*calls = stat_of("age-calls") - *calls;
 	*questions = stat_of("age-questions") - *questions;
-	CHECK_PASS(evict());
+	CHECK(!ageing_evict("age"), "%s", mshv_error());
 	*score = judge();
 	ktap_note("recall %.4f, precision %.4f: %llu of %llu hot pages in memory, and %llu of %llu others; %llu questions, %llu calls",
 		  score->recall, score->precision, (ull)score->hot_in, (ull)HOT, (ull)score->cold_in,
@@ -254,93 +199,14 @@ static enum ktap_result finds_nothing_when_off(void)
 
 /* ---- DAMON ---- */
 
-static bool __attribute__((format(printf, 2, 3))) damon(const char *text, const char *format, ...)
-{
-	char path[256] = DAMON;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(path + strlen(DAMON), sizeof(path) - strlen(DAMON), format, args);
-	va_end(args);
-	if (!host_write(path, text))
-		return true;
-	ktap_note("%s: %s", path, strerror(errno));
-	return false;
-}
-
-static bool damon_number(uint64_t value, const char *file, unsigned int i)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu", (ull)value);
-	return damon(text, file, i);
-}
-
-static uint64_t damon_read(const char *file, unsigned int i)
-{
-	char path[256] = DAMON, line[64] = "";
-
-	snprintf(path + strlen(DAMON), sizeof(path) - strlen(DAMON), SCHEME "tried_regions/%u/%s", i, file);
-	return host_read(path, line, sizeof(line)) ? 0 : strtoull(line, NULL, 10);
-}
-
-/* Watches the guest's range, at first a MiB at a time; a scheme that does nothing tells what is accessed. */
-#define WATCHED	(SIZE / MIB)
-
-static bool damon_begin(void)
-{
-	unsigned int i;
-	char pid[16];
-	bool good;
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	/* Newer kernels watch themselves by default, and let nobody else meanwhile. */
-	host_write("/sys/module/damon_stat/parameters/enabled", "N");
-	good = damon("1", "nr_kdamonds") && damon("1", "0/contexts/nr_contexts") &&
-	       damon("fvaddr", "0/contexts/0/operations") && damon("1", "0/contexts/0/targets/nr_targets") &&
-	       damon(pid, "0/contexts/0/targets/0/pid_target") &&
-	       damon_number(WATCHED, "0/contexts/0/targets/0/regions/nr_regions", 0) &&
-	       damon("20000", "0/contexts/0/monitoring_attrs/intervals/sample_us") &&
-	       damon("400000", "0/contexts/0/monitoring_attrs/intervals/aggr_us") &&
-	       damon_number(WATCHED, "0/contexts/0/monitoring_attrs/nr_regions/min", 0) &&
-	       damon_number(2 * WATCHED, "0/contexts/0/monitoring_attrs/nr_regions/max", 0) &&
-	       damon("1", "0/contexts/0/schemes/nr_schemes") && damon("stat", SCHEME "action") &&
-	       damon("18446744073709551615", SCHEME "access_pattern/sz/max") &&
-	       damon("1", SCHEME "access_pattern/nr_accesses/min") &&
-	       damon("1000", SCHEME "access_pattern/nr_accesses/max") &&
-	       damon("4294967295", SCHEME "access_pattern/age/max");
-	for (i = 0; good && i < WATCHED; i++)
-		good = damon_number((uintptr_t)memory + i * MIB, "0/contexts/0/targets/0/regions/%u/start", i) &&
-		       damon_number((uintptr_t)memory + (i + 1) * MIB, "0/contexts/0/targets/0/regions/%u/end", i);
-	return good && damon("on", "0/state");
-}
-
-/* Bytes that it found accessed, and how many of these are below @hot. */
-static bool damon_found(uint64_t hot, uint64_t *found, uint64_t *right)
-{
-	uint64_t start, end;
-	unsigned int i;
-
-	*found = *right = 0;
-	if (!damon("update_schemes_tried_regions", "0/state"))
-		return false;
-	for (i = 0; (end = damon_read("end", i)); i++) {
-		start = damon_read("start", i) - (uintptr_t)memory;
-		end -= (uintptr_t)memory;
-		*found += end - start;
-		if (start < hot)
-			*right += (end < hot ? end : hot) - start;
-	}
-	return true;
-}
-
 static enum ktap_result damon_sees(void)
 {
 	struct guest_mailbox args = { .first_gfn = FIRST_GFN, .stride = 1, .version = 1 };
 	uint64_t hot = 16 * MIB, found = 0, right = 0, calls, questions;
-	bool begun, good = false;
+	unsigned int i;
+	bool good;
 
-	if (access(DAMON "nr_kdamonds", F_OK))
+	if (!damon_available())
 		return ktap_skip("no DAMON");
 	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
 	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
@@ -349,20 +215,18 @@ static enum ktap_result damon_sees(void)
 	CHECK(!mshv_session_command(session, 0, GUEST_COMMAND_CHECK, &args), "%s", mshv_error());
 	calls = stat_of("age-calls");
 	questions = stat_of("age-questions");
-	begun = damon_begin();
+	good = !damon_begin(memory, SIZE, MIB);
 	/* The first answers are of the time before. */
-	if (begun)
-		good = damon_found(hot, &found, &right) && damon_found(hot, &found, &right) &&
-		       damon_found(hot, &found, &right);
+	for (i = 0; good && i < 3; i++)
+		good = !damon_found(memory, hot, &found, &right);
 	calls = stat_of("age-calls") - calls;
 	questions = stat_of("age-questions") - questions;
-	damon("off", "0/state");
-	damon("0", "nr_kdamonds");
+	damon_end();
 	mshv_session_stop(session, 0);
 	CHECK(mshv_session_wait(session, 0, patience) == GUEST_STATUS_OK, "%s", mshv_error());
 	ktap_note("%llu KiB found accessed, %llu of them right, of %llu; %llu questions, %llu calls", (ull)found >> 10,
 		  (ull)right >> 10, (ull)hot >> 10, (ull)questions, (ull)calls);
-	CHECK(good);
+	CHECK(good, "%s", mshv_error());
 	CHECK(right >= hot / 100 * 99 && right >= found / 100 * 95);
 	CHECK(calls * 2 < questions);
 	return PASS;
@@ -389,7 +253,7 @@ static enum ktap_result large_maps(void)
 	calls = stat_of("age-calls");
 	CHECK_PASS(age());
 	calls = stat_of("age-calls") - calls;
-	CHECK_PASS(evict());
+	CHECK(!ageing_evict("age"), "%s", mshv_error());
 	for (i = 0; i < blocks; i++) {
 		in = !probe_swapped(memory + i * BLOCK + 7 * PAGE);
 		hot_in += in && i % STRIDE == 0;
