@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * M4: instructions, of a second-level fault as the guest sees it and of what Linux and the VMM ask for. The time-stamp
- * counter counts them (QEMU's -icount), for parent and guest alike.
+ * M4: instructions, of a second-level fault as the guest sees it and of what Linux and the VMM ask for. M11: of processors that
+ * fault together. The time-stamp counter counts them (QEMU's -icount), for parent and guest alike, of all processors together.
  *
  * Laws:
  *	- The guest reads the counter right before and after one access, so nothing of the payload is in a figure but that.
- *	- One processor, and nobody idles: time that is slept through would count.
+ *	- M4: one processor, and nobody idles: time that is slept through would count.
  *	- The sizes are the same with and without --quick: a figure is of one touch, and compares.
  */
 #include <errno.h>
@@ -74,15 +74,13 @@ static void touch(struct bench *b, const char *order, uint64_t stride, bool huge
 	row_begin(b, "M4", order);
 	row_put_text(b, "backing", huge ? "2m" : "4k");
 	row_put_text(b, "memory", resident ? "resident" : "absent");
-	guest = row_guest(b, TOUCHED, !huge);
+	guest = row_guest(b, TOUCHED, huge ? BENCH_HUGE : BENCH_SMALL);
 	if (!guest)
 		return;
 	if (resident)
 		memset(b->system->memory(guest) + FIRST, 1, TOUCHED);
-	if (!row_start(b, guest) && !row_does(b, guest, GUEST_COMMAND_TOUCH, pages, stride, 0, 1)) {
+	if (!row_does(b, guest, GUEST_COMMAND_TOUCH, pages, stride, 0, 1))
 		put_guest_costs(b, guest, (pages + stride - 1) / stride);
-		row_stop(b, guest);
-	}
 	b->system->close(guest);
 }
 
@@ -91,7 +89,7 @@ static void echoes(struct bench *b)
 	struct bench_guest *guest;
 
 	row_begin(b, "M4", "two port exits and two register writes");
-	guest = row_guest(b, MIB, true);
+	guest = row_guest(b, MIB, BENCH_SMALL);
 	if (!guest)
 		return;
 	/* The first ones find cold caches, in Linux as well. */
@@ -114,7 +112,7 @@ static void discard(struct bench *b, const char *what, uint64_t bytes, unsigned 
 	row_begin(b, "M4", what);
 	row_put_text(b, "backing", huge ? "2m" : "4k");
 	row_put_text(b, "memory", mapped ? "of the guest" : "of the VMM only");
-	guest = row_guest(b, all, !huge);
+	guest = row_guest(b, all, huge ? BENCH_HUGE : BENCH_SMALL);
 	if (!guest)
 		return;
 	memory = b->system->memory(guest) + FIRST;
@@ -165,7 +163,7 @@ static void ioctls(struct bench *b, const char *what, bool known)
 	int ret = 0;
 
 	row_begin(b, "M4", what);
-	guest = row_guest(b, MIB, true);
+	guest = row_guest(b, MIB, BENCH_SMALL);
 	if (!guest)
 		return;
 	/* It waits for its second command then: not in the hypervisor. */
@@ -198,7 +196,7 @@ static void create(struct bench *b)
 	for (i = 0; i < 4; i++) {
 		uint64_t before = __rdtsc();
 
-		guest = b->system->open(TOUCHED, true);
+		guest = b->system->open(TOUCHED, BENCH_SMALL, 1);
 		cost[i] = (uint32_t)(__rdtsc() - before);
 		if (!guest) {
 			row_cannot(b, mshv_error());
@@ -208,6 +206,56 @@ static void create(struct bench *b)
 	}
 	put_costs(b, cost, 4);
 }
+
+/* ---- several processors ---- */
+
+/* Each page once, at random; @apart: each processor has a range of its own, else they share all 2 MiB blocks. */
+static void together(struct bench *b, unsigned int vps, bool apart)
+{
+	const uint64_t pages = 4096, share = pages / vps;
+	struct guest_mailbox args = { .seed = b->options->seed, .rounds = 1, .version = 1 };
+	struct bench_guest *guest;
+	uint64_t before, took;
+	unsigned int i;
+
+	row_begin(b, "M11", apart ? "each in a range of its own" : "all in the same blocks");
+	row_put(b, "processors", vps);
+	guest = row_guest_of(b, pages * PAGE, BENCH_SMALL, vps);
+	if (!guest || row_start(b, guest))
+		goto out;
+	before = __rdtsc();
+	for (i = 0; i < vps; i++) {
+		args.first_gfn = FIRST / PAGE + (apart ? i * share : 0);
+		args.pages = apart ? share : pages;
+		args.stride = apart ? 1 : vps;
+		args.offset = apart ? 0 : i;
+		if (row_begins(b, guest, i, GUEST_COMMAND_STAMP, &args))
+			goto out;
+	}
+	for (i = 0; i < vps; i++)
+		if (row_waits(b, guest, i))
+			goto out;
+	took = __rdtsc() - before;
+	if (row_stop(b, guest))
+		goto out;
+	row_put(b, "instructions", (int64_t)took);
+	row_put(b, "pages-per-1e9-instructions", (int64_t)(pages * 1000000000 / took));
+out:
+	b->system->close(guest);
+}
+
+void row_parallel(struct bench *b)
+{
+	unsigned int vps;
+
+	row_backing("2m");
+	for (vps = 1; vps <= BENCH_VPS_MAX; vps *= 2) {
+		together(b, vps, false);
+		together(b, vps, true);
+	}
+}
+
+/* ---- */
 
 void row_instructions(struct bench *b)
 {

@@ -12,31 +12,38 @@
 static int usage(FILE *to, int ret)
 {
 	fprintf(to, "usage: bench --system mshv|kvm --out FILE [--name NAME] [--rows M1,M2] [--quick]\n"
-		    "             [--instructions] [--seed N]\n"
-		    "       bench --list [--instructions]\n"
+		    "             [--instructions | --parallel] [--seed N]\n"
+		    "       bench --list [--instructions | --parallel]\n"
+		    "       bench --loops --out FILE\n"
 		    "\n"
 		    "  --name NAME      how the system is called in the results\n"
 		    "  --quick          a sixteenth of the memory\n"
 		    "  --instructions   the time-stamp counter counts instructions (QEMU's -icount shift=0): rows that\n"
 		    "                   want that, and no others\n"
-		    "  --list           names of the rows, with or without --instructions\n");
+		    "  --parallel       the same on several processors\n"
+		    "  --list           names of the rows of such a boot\n"
+		    "  --loops          seconds of the loops of M12\n");
 	return ret;
+}
+
+/* Returns the exit code; takes @all. */
+static int write_json(const char *file, json_t *all)
+{
+	int ret = all ? json_dump_file(all, file, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : -1;
+
+	json_decref(all);
+	if (ret)
+		fprintf(stderr, "bench: %s: cannot be written\n", file);
+	return ret ? 1 : 0;
 }
 
 static int write_results(const char *file, const struct bench_options *options, const char *name, json_t *results)
 {
 	struct utsname kernel;
-	json_t *all;
-	int ret;
 
 	uname(&kernel);
-	all = json_pack("{s:s, s:s, s:I, s:b, s:o}", "system", name, "kernel", kernel.release, "seed",
-			(json_int_t)options->seed, "quick", options->quick, "cells", results);
-	ret = all ? json_dump_file(all, file, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : -1;
-	json_decref(all);
-	if (ret)
-		fprintf(stderr, "bench: %s: cannot be written\n", file);
-	return ret ? 1 : 0;
+	return write_json(file, json_pack("{s:s, s:s, s:I, s:b, s:o}", "system", name, "kernel", kernel.release, "seed",
+					  (json_int_t)options->seed, "quick", options->quick, "cells", results));
 }
 
 int main(int argc, char **argv)
@@ -45,12 +52,14 @@ int main(int argc, char **argv)
 		{ "system", required_argument, NULL, 's' }, { "out", required_argument, NULL, 'o' },
 		{ "name", required_argument, NULL, 'n' }, { "rows", required_argument, NULL, 'r' },
 		{ "quick", no_argument, NULL, 'q' }, { "instructions", no_argument, NULL, 'i' },
-		{ "seed", required_argument, NULL, 'e' }, { "list", no_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "parallel", no_argument, NULL, 'p' }, { "loops", no_argument, NULL, 'L' },
+		{ "seed", required_argument, NULL, 'e' }, { "list", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct bench_options run = { .seed = 0x2545f491 };
 	const char *out = NULL, *name = NULL;
 	json_t *results;
-	bool list = false;
+	bool list = false, loops = false;
 	char *end;
 	int c;
 
@@ -76,7 +85,13 @@ int main(int argc, char **argv)
 			run.quick = true;
 			break;
 		case 'i':
-			run.instructions = true;
+			run.boot = BENCH_INSTRUCTIONS;
+			break;
+		case 'p':
+			run.boot = BENCH_PARALLEL;
+			break;
+		case 'L':
+			loops = true;
 			break;
 		case 'e':
 			run.seed = strtoull(optarg, &end, 0);
@@ -95,9 +110,11 @@ int main(int argc, char **argv)
 		}
 	}
 	if (list && optind == argc) {
-		bench_list(stdout, run.instructions);
+		bench_list(stdout, run.boot);
 		return 0;
 	}
+	if (loops && out && optind == argc)
+		return write_json(out, bench_loops());
 	if (!run.system || !out || optind < argc)
 		return usage(stderr, 2);
 	results = json_array();

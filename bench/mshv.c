@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Guests of /dev/mshv by libmshv's sessions; counted by the bundled hypervisor, around the driver. */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <hvabi/debug.h>
 
 #include "../tests/vm/raw.h"
+#include "../vmm/demo/host.h"
 #include "../vmm/demo/session.h"
 #include "bench.h"
 
 /* Seconds that a guest may be at it: far longer than it ever is. */
 #define PATIENCE	1200
+#define PAGE		4096ull
+#define BLOCK		(2ull << 20)
 
 struct bench_guest {
 	struct mshv_session *session;
+	uint64_t size;
+	void *mapping;
+	uint64_t mapped;
 };
 
 static int device = -1;
@@ -28,22 +36,25 @@ static void close_guest(struct bench_guest *guest)
 	if (!guest)
 		return;
 	mshv_session_close(guest->session);
+	if (guest->mapping)
+		munmap(guest->mapping, guest->mapped);
 	free(guest);
 }
 
-static struct bench_guest *open_guest(uint64_t size, bool small)
+static struct bench_guest *open_guest(uint64_t size, enum bench_pages pages, unsigned int vps)
 {
-	struct mshv_session_config config = {
-		.memory_size = size, .vps = 1, .memory_flags = small ? MSHV_MEMORY_SMALL : 0,
-	};
+	struct mshv_session_config config = { .memory_size = size, .vps = vps };
 	struct bench_guest *guest = calloc(1, sizeof(*guest));
 
 	if (!guest)
 		return NULL;
-	guest->session = mshv_session_open(&config);
+	guest->size = size;
+	config.memory = bench_memory(size, pages, &guest->mapping, &guest->mapped);
+	if (config.memory)
+		guest->session = mshv_session_open(&config);
 	if (guest->session)
 		return guest;
-	free(guest);
+	close_guest(guest);
 	return NULL;
 }
 
@@ -57,11 +68,15 @@ static uint8_t *memory(struct bench_guest *guest)
 	return mshv_session_memory(guest->session);
 }
 
-static int does(struct bench_guest *guest, enum guest_command command, const struct guest_mailbox *args)
+static int begin(struct bench_guest *guest, unsigned int vp, enum guest_command command,
+		 const struct guest_mailbox *args)
 {
-	if (mshv_session_command(guest->session, 0, command, args))
-		return -1;
-	return mshv_session_wait(guest->session, 0, PATIENCE);
+	return mshv_session_command(guest->session, vp, command, args);
+}
+
+static int await(struct bench_guest *guest, unsigned int vp)
+{
+	return mshv_session_wait(guest->session, vp, PATIENCE);
 }
 
 static int read_register(struct bench_guest *guest)
@@ -74,6 +89,32 @@ static int read_register(struct bench_guest *guest)
 static int descriptor(struct bench_guest *guest)
 {
 	return mshv_vm_fd(mshv_session_vm(guest->session));
+}
+
+static int track(struct bench_guest *guest, bool on)
+{
+	return mshv_track_access(mshv_session_vm(guest->session), on);
+}
+
+/* A block is mapped large as a whole or not at all, so one page tells. */
+static int large(struct bench_guest *guest, uint64_t *bytes)
+{
+	struct hvabi_output_debug_who_can_reach reach;
+	uint64_t offset, frame;
+
+	*bytes = 0;
+	for (offset = 0; offset + BLOCK <= guest->size; offset += BLOCK) {
+		if (host_page_frames(memory(guest) + offset, PAGE, &frame))
+			return mshv_fail("page map");
+		if (!frame)
+			continue;
+		if (raw_who_can_reach(device, frame, &reach))
+			return mshv_fail_because(EIO, "the hypervisor does not say who reaches a page");
+		/* The benchmark has one guest at a time in these rows. */
+		if (reach.found && reach.reach[0].size == 2)
+			*bytes += BLOCK;
+	}
+	return 0;
 }
 
 static void set(struct bench_counts *counts, enum bench_count what, uint64_t value)
@@ -102,6 +143,7 @@ static int count(struct bench_guest *guest, struct bench_counts *counts)
 	set(counts, BENCH_MAP_CALLS, c[HVABI_COUNT_CALL_MAP_GPA_PAGES]);
 	set(counts, BENCH_MAP_REPS, c[HVABI_COUNT_REPS_MAP_GPA_PAGES]);
 	set(counts, BENCH_UNMAP_CALLS, c[HVABI_COUNT_CALL_UNMAP_GPA_PAGES]);
+	set(counts, BENCH_ACCESS_CALLS, c[HVABI_COUNT_CALL_GET_GPA_PAGES_ACCESS_STATES]);
 	set(counts, BENCH_SHOOTDOWNS, c[HVABI_COUNT_SHOOTDOWN]);
 	set(counts, BENCH_LENT, c[HVABI_COUNT_PAGE_DEPOSITED] - c[HVABI_COUNT_PAGE_WITHDRAWN]);
 	return 0;
@@ -113,8 +155,11 @@ const struct bench_system bench_mshv = {
 	.open = open_guest,
 	.boot = boot,
 	.memory = memory,
-	.does = does,
+	.begin = begin,
+	.wait = await,
 	.read_register = read_register,
+	.track = track,
+	.large = large,
 	.fd = descriptor,
 	.close = close_guest,
 	.count = count,

@@ -4,17 +4,21 @@
  *
  *	M1	intercepts and map calls of a guest that touches memory: orders, backings, absent or resident
  *	M2	calls to make, populate, empty and end guests of different sizes
- *	M3	bytes that are resident for the bytes that a guest touches, by density
+ *	M3	bytes that are charged for the bytes that a guest touches, by density (footprint.c)
  *	M4	instructions (instructions.c)
+ *	M5	whether Linux finds what a guest uses, and what asking costs (ageing.c)
+ *	M6	refaults and swapping under limits (ageing.c)
  *	M7	calls and shoot-downs when Linux takes memory away or moves it; and whether it is right afterwards
+ *	M8	what is mapped large, after what happens to memory (footprint.c)
+ *	M9	memory of the parent that a guest takes besides its own (footprint.c)
  *	M10	pages that stay merged in two guests that read them, and that write some
+ *	M11	instructions of processors that fault together (instructions.c)
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../vmm/demo/host.h"
@@ -33,17 +37,18 @@ static void touch(struct bench *b, const char *backing, const char *order, uint6
 		  bool resident)
 {
 	const uint64_t bytes = row_scaled(b, 256 * MIB), pages = bytes / PAGE;
+	const bool gigantic = !strcmp(backing, "1g");
 	struct bench_guest *guest;
 
 	row_begin(b, "M1", order);
 	row_put_text(b, "backing", backing);
 	row_put_text(b, "memory", resident ? "resident" : "absent");
 	row_put(b, "touched", (int64_t)((pages + stride - 1) / stride));
-	if (row_backing(backing)) {
+	if (!gigantic && row_backing(backing)) {
 		row_cannot(b, "this kernel has no such pages");
 		return;
 	}
-	guest = row_guest(b, bytes, !strcmp(backing, "4k"));
+	guest = row_guest(b, bytes, gigantic ? BENCH_GIGANTIC : strcmp(backing, "4k") ? BENCH_HUGE : BENCH_SMALL);
 	if (!guest)
 		return;
 	if (resident)
@@ -55,10 +60,10 @@ static void touch(struct bench *b, const char *backing, const char *order, uint6
 
 static void touches(struct bench *b)
 {
-	static const char *const backings[] = { "4k", "64k", "2m" };
+	static const char *const backings[] = { "4k", "64k", "2m", "1g" };
 	unsigned int i, resident;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 4; i++) {
 		for (resident = 0; resident < 2; resident++) {
 			touch(b, backings[i], "sequence", 1, 0, resident);
 			touch(b, backings[i], "random", 1, b->options->seed, resident);
@@ -71,49 +76,24 @@ static void touches(struct bench *b)
 
 /* ---- M2 ---- */
 
-/* What a process of its own has to say, which may not survive: some systems want memory for all of a guest at once. */
-struct created {
-	bool made;
-	struct bench_counts counts;
-	char error[200];
-};
-
-static void create_in_child(struct bench *b, uint64_t bytes, int out)
+static void create_one(struct bench *b, const void *arg)
 {
-	struct created created = { 0 };
-	struct bench_guest *guest;
+	const uint64_t *bytes = arg;
+	struct bench_guest *guest = b->system->open(*bytes, BENCH_SMALL, 1);
 
-	/* Whoever has to go when there is no memory, it is this one: nothing else was to be measured by its end. */
-	host_write("/proc/self/oom_score_adj", "1000");
-	guest = b->system->open(bytes, true);
-	created.made = guest && !b->system->count(guest, &created.counts);
-	snprintf(created.error, sizeof(created.error), "%s", mshv_error());
-	_exit(write(out, &created, sizeof(created)) != sizeof(created));
+	if (!guest)
+		row_cannot(b, mshv_error());
+	else
+		row_stop(b, guest);
 }
 
+/* Some systems want memory for all of a guest at once. */
 static void create(struct bench *b, uint64_t bytes)
 {
-	struct created created = { .error = "killed: no memory for it" };
-	int pipes[2];
-	pid_t child;
-
 	row_begin(b, "M2", "create");
 	row_put(b, "mib", (int64_t)(bytes / MIB));
-	if (row_start(b, NULL))
-		return;
-	if (pipe(pipes) || (child = fork()) < 0) {
-		row_cannot(b, strerror(errno));
-		return;
-	}
-	if (!child)
-		create_in_child(b, bytes, pipes[1]);
-	close(pipes[1]);
-	if (read(pipes[0], &created, sizeof(created)) != sizeof(created) || !created.made)
-		row_cannot(b, created.error);
-	else
-		row_put_counts(b, &created.counts);
-	close(pipes[0]);
-	waitpid(child, NULL, 0);
+	if (!row_start(b, NULL))
+		row_apart(b, create_one, &bytes);
 }
 
 static void life(struct bench *b)
@@ -123,7 +103,7 @@ static void life(struct bench *b)
 
 	row_begin(b, "M2", "populate in sequence");
 	row_put(b, "mib", (int64_t)(bytes / MIB));
-	guest = row_guest(b, bytes, true);
+	guest = row_guest(b, bytes, BENCH_SMALL);
 	if (!guest)
 		return;
 	if (row_start(b, guest) || row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1) || row_stop(b, guest))
@@ -160,58 +140,7 @@ static void lives(struct bench *b)
 	life(b);
 }
 
-/* ---- M3 ---- */
-
-static void density(struct bench *b, uint64_t stride, bool small)
-{
-	const uint64_t bytes = row_scaled(b, 256 * MIB), pages = bytes / PAGE;
-	struct bench_guest *guest;
-	struct host_pages present;
-
-	row_begin(b, "M3", "resident for what is touched");
-	row_put_text(b, "backing", small ? "4k" : "2m");
-	row_put(b, "one-page-in", (int64_t)stride);
-	guest = row_guest(b, bytes, small);
-	if (!guest)
-		return;
-	if (!row_does(b, guest, GUEST_COMMAND_STAMP, pages, stride, 0, 1)) {
-		row_put(b, "bytes-touched", (int64_t)((pages + stride - 1) / stride * PAGE));
-		if (host_count_pages(b->system->memory(guest) + FIRST, bytes, false, &present))
-			row_cannot(b, strerror(errno));
-		else
-			row_put(b, "bytes-resident", (int64_t)(present.present * PAGE));
-	}
-	b->system->close(guest);
-}
-
-static void densities(struct bench *b)
-{
-	uint64_t stride;
-
-	for (stride = 512; stride; stride /= 4)
-		density(b, stride, true);
-	for (stride = 512; stride; stride /= 4)
-		density(b, stride, false);
-}
-
 /* ---- M7 ---- */
-
-static int all_out(uint8_t *memory, uint64_t bytes)
-{
-	struct host_pages pages;
-	unsigned int tries;
-
-	/* What was written to swap goes when it is clean. */
-	for (tries = 0; tries < 50; tries++) {
-		if (host_page_out(memory, bytes) || host_count_pages(memory, bytes, false, &pages))
-			return -1;
-		if (pages.present <= bytes / PAGE / 100)
-			return 0;
-		usleep(20000);
-	}
-	errno = EBUSY;
-	return -1;
-}
 
 static int discard(uint8_t *memory, uint64_t bytes)
 {
@@ -246,7 +175,7 @@ static void churn(struct bench *b, const char *what, int (*act)(uint8_t *memory,
 
 	row_begin(b, "M7", what);
 	row_put(b, "pages", (int64_t)pages);
-	guest = row_guest(b, bytes, true);
+	guest = row_guest(b, bytes, BENCH_SMALL);
 	if (!guest)
 		return;
 	memory = b->system->memory(guest) + FIRST;
@@ -274,13 +203,13 @@ static void write_after_read(struct bench *b)
 
 	row_begin(b, "M7", "swapped out again after a read by the VMM and a write by the guest");
 	row_put(b, "pages", (int64_t)pages);
-	guest = row_guest(b, bytes, true);
+	guest = row_guest(b, bytes, BENCH_SMALL);
 	if (!guest)
 		return;
 	memory = b->system->memory(guest) + FIRST;
 	if (row_does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 1))
 		goto out;
-	if (all_out((uint8_t *)memory, bytes)) {
+	if (row_all_out((uint8_t *)memory, bytes)) {
 		row_cannot(b, strerror(errno));
 		goto out;
 	}
@@ -288,7 +217,7 @@ static void write_after_read(struct bench *b)
 		(void)memory[i];
 	if (row_does(b, guest, GUEST_COMMAND_STAMP, pages, 1, 0, 2))
 		goto out;
-	if (all_out((uint8_t *)memory, bytes)) {
+	if (row_all_out((uint8_t *)memory, bytes)) {
 		row_cannot(b, strerror(errno));
 		goto out;
 	}
@@ -300,7 +229,7 @@ out:
 
 static void churns(struct bench *b)
 {
-	churn(b, "swapped out", all_out, false);
+	churn(b, "swapped out", row_all_out, false);
 	churn(b, "migrated to another node and back", migrate, false);
 	churn(b, "collapsed into huge pages", collapse, false);
 	churn(b, "discarded by the VMM", discard, true);
@@ -360,7 +289,7 @@ static void merged(struct bench *b)
 	if (number(KSM "smart_scan") >= 0)
 		host_write(KSM "smart_scan", "0");
 	for (i = 0; i < 2; i++) {
-		guest[i] = row_guest(b, bytes, true);
+		guest[i] = row_guest(b, bytes, BENCH_SMALL);
 		if (!guest[i] || row_does(b, guest[i], GUEST_COMMAND_STAMP, pages, 1, 0, 1))
 			goto out;
 		if (madvise(b->system->memory(guest[i]) + FIRST, bytes, MADV_MERGEABLE)) {
@@ -386,14 +315,18 @@ out:
 
 /* ---- */
 
-/* @instructions: only under --instructions, and the others not. */
-static const struct { const char *name; void (*run)(struct bench *b); bool instructions; } rows[] = {
-	{ .name = "M1", .run = touches },
-	{ .name = "M2", .run = lives },
-	{ .name = "M3", .run = densities },
-	{ .name = "M4", .run = row_instructions, .instructions = true },
-	{ .name = "M7", .run = churns },
-	{ .name = "M10", .run = merged },
+static const struct { const char *name; void (*run)(struct bench *b); enum bench_boot boot; } rows[] = {
+	{ "M1", touches, BENCH_COUNTED },
+	{ "M2", lives, BENCH_COUNTED },
+	{ "M3", row_densities, BENCH_COUNTED },
+	{ "M4", row_instructions, BENCH_INSTRUCTIONS },
+	{ "M5", row_ageing, BENCH_COUNTED },
+	{ "M6", row_limits, BENCH_COUNTED },
+	{ "M7", churns, BENCH_COUNTED },
+	{ "M8", row_large, BENCH_COUNTED },
+	{ "M9", row_overhead, BENCH_COUNTED },
+	{ "M10", merged, BENCH_COUNTED },
+	{ "M11", row_parallel, BENCH_PARALLEL },
 };
 
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
@@ -423,17 +356,17 @@ int bench_rows(const struct bench_options *options, json_t *results)
 			return mshv_fail_because(EINVAL, "no row %.*s", (int)strcspn(at, ","), at);
 	}
 	for (i = 0; i < ROWS; i++)
-		if (rows[i].instructions == options->instructions &&
+		if (rows[i].boot == options->boot &&
 		    (!options->rows || listed(options->rows, rows[i].name, strlen(rows[i].name))))
 			rows[i].run(&b);
 	return 0;
 }
 
-void bench_list(FILE *out, bool instructions)
+void bench_list(FILE *out, enum bench_boot boot)
 {
 	unsigned int i;
 
 	for (i = 0; i < ROWS; i++)
-		if (rows[i].instructions == instructions)
+		if (rows[i].boot == boot)
 			fprintf(out, "%s\n", rows[i].name);
 }

@@ -43,3 +43,18 @@ int raw_counters(int device, uint64_t *sum)
 	}
 	return cpu ? 0 : -1;
 }
+
+int raw_who_can_reach(int device, uint64_t page, struct hvabi_output_debug_who_can_reach *answer)
+{
+	static struct rawcall call;
+
+	*(struct hvabi_input_debug_who_can_reach *)(void *)call.input = (struct hvabi_input_debug_who_can_reach){
+		.partition_id = HVABI_PARTITION_ID_SELF, .page = page,
+	};
+	call.control = hvabi_control(HVABI_CALL_DEBUG_WHO_CAN_REACH, 0, 0);
+	call.rdx = call.r8 = RAWCALL_BLOCK;
+	if (ioctl(device, RAWCALL_CALL, &call) || hvabi_result_status(call.result))
+		return -1;
+	memcpy(answer, call.output, sizeof(*answer));
+	return 0;
+}

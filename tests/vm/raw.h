@@ -19,4 +19,7 @@ int raw_open(void);
  */
 int raw_counters(int device, uint64_t *sum);
 
+/* All guests' maps of a page of the parent. Returns 0, or -1: this hypervisor does not say. */
+int raw_who_can_reach(int device, uint64_t page, struct hvabi_output_debug_who_can_reach *answer);
+
 #endif

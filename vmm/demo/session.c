@@ -306,6 +306,17 @@ static void *vp_thread(void *arg)
 	return NULL;
 }
 
+static int add_memory(struct mshv_session *s)
+{
+	const struct mshv_session_config *config = &s->config;
+
+	if (!config->memory)
+		s->memory = mshv_memory_add(s->vm, 0, config->memory_size, config->memory_flags);
+	else if (!mshv_region_add(s->vm, 0, config->memory, config->memory_size, config->memory_flags))
+		s->memory = config->memory;
+	return s->memory ? 0 : -1;
+}
+
 struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
 {
 	pthread_condattr_t attr;
@@ -333,10 +344,7 @@ struct mshv_session *mshv_session_open(const struct mshv_session_config *config)
 		.synthetic_features = config->synthetic_features,
 	});
 	/* Ends processors at once, whatever their guest does. */
-	if (s->vm && !mshv_kick_signal(SIGUSR1))
-		s->memory = mshv_memory_add(s->vm, 0, config->memory_size,
-					    config->memory_flags);
-	if (!s->memory) {
+	if (!s->vm || mshv_kick_signal(SIGUSR1) || add_memory(s)) {
 		int error = errno;
 
 		mshv_session_close(s);

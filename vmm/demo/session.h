@@ -18,6 +18,7 @@ struct mshv_session;
 
 struct mshv_session_config {
 	uint64_t memory_size;		/* bytes from guest address 0 on */
+	void *memory;			/* the caller's, which it unmaps after close; NULL: new memory of this process */
 	unsigned int vps;		/* 1 to GUEST_VPS_MAX */
 	unsigned int memory_flags;	/* enum mshv_memory_flags */
 	unsigned int vm_flags;		/* MSHV_VM_LAPIC, MSHV_VM_X2APIC */
