@@ -213,6 +213,7 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 	}
 	drop_refs(npt, old, level);
 	change->flush |= npte_needs_flush(old, entry);
+	change->age |= (old & ~entry & NPTE_ACCESSED) != 0;
 	return status;
 }
 

@@ -42,5 +42,8 @@ bool npte_needs_flush(u64 old, u64 new)
 		return false;
 	if (!(new & NPTE_PRESENT) || ((old ^ new) & same))
 		return true;
+	/* A processor that holds the translation as written would not say so again. */
+	if (old & ~new & NPTE_DIRTY)
+		return true;
 	return (npt_rights(old) & ~npt_rights(new)) != 0;
 }

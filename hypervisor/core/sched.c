@@ -115,7 +115,7 @@ struct vp *sched_next(struct cpu *cpu, u64 now)
 {
 	struct vp *vp;
 
-	if (!first || (!cpu->sched.idle && !has_had_slice(cpu, now)))
+	if (!first || cpu->sched.stopped || (!cpu->sched.idle && !has_had_slice(cpu, now)))
 		return NULL;
 	vp = take();
 	if (!vp)
@@ -174,7 +174,8 @@ void sched_pass(void)
 /* Has somebody had the processor for long enough whom another waits for? */
 static bool is_due(const struct cpu *cpu, u64 now)
 {
-	bool wanted = cpu->sched.child ? first || !cpu->sched.idle : first && !cpu->sched.idle;
+	bool wanted = cpu->sched.child ? first || !cpu->sched.idle :
+					 first && !cpu->sched.idle && !cpu->sched.stopped;
 
 	return wanted && has_had_slice(cpu, now);
 }

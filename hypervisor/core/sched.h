@@ -36,10 +36,12 @@ struct vp;
  * @child: that is a child
  * @idle: the parent rests
  * @waiting: so does the processor itself, and nobody has kicked it
+ * @stopped: the parent stands in HLT with interrupts off, as one does that is offline or has panicked: it
+ *	is not given to children, as nobody would hear what they say
  */
 struct cpu_sched {
 	u64 since;
-	bool child, idle, waiting;
+	bool child, idle, waiting, stopped;
 };
 
 /* A partition that is scheduled here comes (@count 1) or goes (-1). */

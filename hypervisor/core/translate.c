@@ -119,6 +119,7 @@ static u32 mark_entry(struct vp *vp, const struct mode *mode, const struct walk 
 	result = guest_spa(vp->partition, w->entry_gpa, true, &spa);
 	if (result != HVABI_TRANSLATE_SUCCESS)
 		return result;
+	mark_written(vp->partition, w->entry_gpa);
 	if (mode->entry_bytes == 8)
 		__atomic_fetch_or((u64 *)platform_phys(spa), bits, __ATOMIC_RELAXED);
 	else

@@ -47,6 +47,7 @@ struct stay {
 	struct partition *partition;
 	u64 id;
 	int offered;
+	u64 injected;			/* pending_interruption at entry */
 	bool moved, switched;
 	u64 parent_xcr0;
 	u64 parent_dr[4];
@@ -181,16 +182,33 @@ static u64 virtual_interrupt(int vector)
 	return vector == APIC_NO_VECTOR ? 0 : V_IRQ | V_IGNORE_TPR | V_INTR_VECTOR(vector);
 }
 
+/*
+ * Is the event whose delivery was cut short the virtual interrupt, and not one that was injected?  QEMU
+ * calls it an exception, and says so by V_IRQ alone where the vector is below 32: it clears that after the
+ * delivery.  An exception with the same vector, taken for it, comes again with its instruction.
+ */
+static bool offer_cut_short(const struct stay *stay, const struct vmcb *v)
+{
+	u64 event = stay->vp->state.pending_interruption;
+	u8 vector = (u8)stay->offered;
+	bool stands = v->v_intr & V_IRQ;
+
+	if (!event || event_vector(event) != vector)
+		return false;
+	if (stands && stay->injected && event_vector(stay->injected) == vector)
+		return false;
+	return stands || event_is_interrupt(event, vector);
+}
+
 /* Was it taken?  One whose delivery was cut short was not: it is offered again. */
 static void virtual_interrupt_out(struct stay *stay, const struct vmcb *v)
 {
-	struct vp_state *s = &stay->vp->state;
 	int offered = stay->offered;
 
 	if (offered == APIC_NO_VECTOR)
 		return;
-	if (s->pending_interruption && event_is_interrupt(s->pending_interruption, (u8)offered)) {
-		s->pending_interruption = 0;
+	if (offer_cut_short(stay, v)) {
+		stay->vp->state.pending_interruption = 0;
 		vp_offer_end(stay->vp, (u8)offered, false);
 	} else {
 		vp_offer_end(stay->vp, (u8)offered, !(v->v_intr & V_IRQ));
@@ -326,6 +344,8 @@ static enum step exit_npf(struct stay *stay)
 {
 	const struct vmcb *v = vmcb_of(stay);
 	u64 info = v->exit_info1, gpa = v->exit_info2, entry, detail;
+	/* Of the instruction at RIP: it is no table, and no event was being delivered. */
+	bool operand = !(info & NPF_IN_GUEST_WALK) && !(v->exit_int_info & EVENT_VALID);
 	u8 access = HVABI_INTERCEPT_ACCESS_READ;
 	struct npt_iter it;
 
@@ -343,7 +363,7 @@ static enum step exit_npf(struct stay *stay)
 		stay->cpu->child_tlb = ~0ull;
 		return STEP_CONTINUE;
 	}
-	if (!(entry & NPTE_PRESENT) && !(info & (NPF_FETCH | NPF_IN_GUEST_WALK))) {
+	if (!(entry & NPTE_PRESENT) && operand && !(info & NPF_FETCH)) {
 		enum msr_result result = synthetic_apic_page(&stay->cpu->core, stay->vp, gpa,
 							     info & NPF_WRITE, &detail);
 
@@ -354,7 +374,7 @@ static enum step exit_npf(struct stay *stay)
 		if (result == MSR_DONE)
 			return STEP_CONTINUE;
 	}
-	if (!entry && (info & NPF_WRITE) && !(info & NPF_IN_GUEST_WALK) &&
+	if (!entry && operand && (info & NPF_WRITE) &&
 	    port_doorbell(&stay->cpu->core, stay->vp, gpa)) {
 		count_exit(stay, HVABI_COUNT_EXIT_DOORBELL);
 		return STEP_CONTINUE;
@@ -664,6 +684,7 @@ static void enter(struct stay *stay)
 	vp_deliver(vp);
 	stay->offered = vp_offer(vp);
 	vp_assist_enter(vp, stay->offered);
+	stay->injected = vp->state.pending_interruption;
 	load_controls(v, vp);
 	load_state(v, vp, stay->offered);
 	stay->moved = false;
@@ -676,6 +697,22 @@ static void enter(struct stay *stay)
 	svm_run(vp->vmcb, vp->state.gpr);
 	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 	hv_lock_acquire();
+}
+
+/* Where the state was refused nothing of the child has run, and what stands in the VMCB is nobody's. */
+static void leave(struct stay *stay)
+{
+	const struct vmcb *v = vmcb_of(stay);
+	struct vp *vp = stay->vp;
+
+	if (v->exit_code == EXIT_INVALID) {
+		if (stay->offered != APIC_NO_VECTOR)
+			vp_offer_end(vp, (u8)stay->offered, false);
+		return;
+	}
+	store_state(v, &vp->state);
+	virtual_interrupt_out(stay, v);
+	apic_set_cr8(&vp->apic, vp->state.cr8);
 }
 
 /* FINALIZE may have come while the lock was free; a running VP is not deleted alone. */
@@ -716,10 +753,8 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			registers_out(&stay, false);
 			return RUN_GONE;
 		}
-		store_state(vmcb_of(&stay), &vp->state);
 		clock_left(stay.partition);
-		virtual_interrupt_out(&stay, vmcb_of(&stay));
-		apic_set_cr8(&vp->apic, vp->state.cr8);
+		leave(&stay);
 		/* Not known what is in service: what depends on it waits, and is repeated. */
 		if (!vp_assist_leave(vp, &gpa) && looks_at_apic(vmcb_of(&stay)->exit_code))
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);

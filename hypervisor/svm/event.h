@@ -22,11 +22,17 @@ static inline u64 event_exception(u32 vector, bool has_error, u32 error)
 	       (u64)error << HVABI_PENDING_INTERRUPTION_ERROR_SHIFT;
 }
 
+/* Of a pending event. */
+static inline u8 event_vector(u64 pending)
+{
+	return (u8)(pending >> HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT);
+}
+
 /* Is the pending event @pending the external interrupt @vector? */
 static inline bool event_is_interrupt(u64 pending, u8 vector)
 {
 	return (pending >> HVABI_PENDING_INTERRUPTION_TYPE_SHIFT & 7) == HV_TYPE_INTERRUPT &&
-	       (pending >> HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT & 0xff) == vector;
+	       event_vector(pending) == vector;
 }
 
 static inline u64 event_from_hv(u64 pending)

@@ -115,13 +115,14 @@ static void exit_vmmcall(struct svm_cpu *cpu)
 	v->rax = hypercall(&cpu->core, cpu->gpr[RCX], cpu->gpr[RDX], cpu->gpr[R8]);
 }
 
-/* With interrupts off it waits for nothing that the hypervisor knows of. */
+/* With interrupts off it waits for nothing that the hypervisor knows of: it does so by itself, and alone. */
 static void exit_hlt(struct svm_cpu *cpu)
 {
 	struct vmcb *v = &cpu->vmcb;
 
 	if (!(v->rflags & RFLAGS_IF)) {
 		cpu->halt_itself = true;
+		cpu->core.sched.stopped = true;
 		return;
 	}
 	v->rip += HLT_LENGTH;
@@ -132,8 +133,10 @@ static void exit_hlt(struct svm_cpu *cpu)
 
 static void exit_nmi(struct svm_cpu *cpu)
 {
-	if (!svm_own_nmi(cpu, &parent))
+	if (!svm_own_nmi(cpu, &parent)) {
 		cpu->vmcb.event_inject = EVENT_VALID | EVENT_TYPE_NMI | 2;
+		cpu->core.sched.stopped = false;
+	}
 }
 
 /*
@@ -269,6 +272,9 @@ static void after_exit(struct svm_cpu *cpu)
 	struct vmcb *v = &cpu->vmcb;
 
 	sched->waiting = false;
+	/* After an NMI of ours it goes on, and to HLT again. */
+	if (v->exit_code != EXIT_NMI)
+		sched->stopped = false;
 	if (!sched->idle)
 		return;
 	/* An interrupt that was pending came before the HLT. */

@@ -110,6 +110,25 @@ static void only_lost_access_costs_a_shootdown(void **state)
 	assert_int_equal(counter(id, HVABI_COUNT_SHOOTDOWN), 3);
 }
 
+/* A processor that holds a translation as written would not set the bit of the entry that comes over it. */
+static void mapping_over_a_written_page_costs_one(void **state)
+{
+	uint64_t id = mock_child(32), generation;
+	struct npt_iter it;
+
+	(void)state;
+	assert_status(mock_map(id, 0, 1000, 1, RWX), SUCCESS);
+	npt_iter_begin(&it, &partition_find(id)->npt, 0);
+	*it.slot |= NPTE_ACCESSED;
+	generation = partition_find(id)->tlb_generation;
+	assert_status(mock_map(id, 0, 1000, 1, RWX), SUCCESS);
+	assert_int_equal(counter(id, HVABI_COUNT_SHOOTDOWN), 0);
+	assert_int_equal(partition_find(id)->tlb_generation, generation + 1);
+	*it.slot |= NPTE_ACCESSED | NPTE_DIRTY;
+	assert_status(mock_map(id, 0, 1000, 1, RWX), SUCCESS);
+	assert_int_equal(counter(id, HVABI_COUNT_SHOOTDOWN), 1);
+}
+
 static void shootdown_waits_for_the_other_processor(void **state)
 {
 	uint64_t id = mock_child(32);
@@ -363,6 +382,7 @@ int main(void)
 		TEST(large_map_replaces_a_table),
 		TEST(large_no_access_drops_whatever_is_there),
 		TEST(only_lost_access_costs_a_shootdown),
+		TEST(mapping_over_a_written_page_costs_one),
 		TEST(shootdown_waits_for_the_other_processor),
 		TEST(strict_unmap),
 		TEST(memory_runs_out_half_way),

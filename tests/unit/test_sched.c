@@ -305,6 +305,29 @@ static void a_busy_parent_keeps_a_slice(void **state)
 	assert_null(sched_next(zero, mock_tsc));
 }
 
+/* One that is offline, or has panicked: it has had its slice long ago, and hears nothing. */
+static void a_stopped_parent_is_left_alone(void **state)
+{
+	struct vp *vp = mock_vp(id, 0);
+
+	(void)state;
+	empty_queue();
+	zero->sched.idle = one->sched.idle = false;
+	one->sched.stopped = true;
+	zero->sched.since = one->sched.since = mock_tsc;
+	one->guest = &parent;
+	sched_wake(vp);
+	mock_tsc += 2 * SLICE;
+	mock_kicks = 0;
+	sched_tick(zero, mock_tsc);
+	assert_int_equal(mock_kicks, 0);
+	assert_null(sched_next(one, mock_tsc));
+	one->sched.stopped = false;
+	sched_tick(zero, mock_tsc);
+	assert_int_equal(mock_kicks, 1);
+	assert_ptr_equal(sched_next(one, mock_tsc), vp);
+}
+
 static void children_take_turns(void **state)
 {
 	struct vp *a = mock_vp(id, 0), *b = mock_vp(apic_id, 0);
@@ -500,6 +523,7 @@ int main(void)
 		SCHED_TEST(gone_while_it_is_waited_for),
 		SCHED_TEST(resting_processors_are_kicked),
 		SCHED_TEST(a_busy_parent_keeps_a_slice),
+		SCHED_TEST(a_stopped_parent_is_left_alone),
 		SCHED_TEST(children_take_turns),
 		SCHED_TEST(the_kicked_was_on_its_way),
 		SCHED_TEST(nobody_waits_no_alarm),

@@ -141,6 +141,10 @@ static void bits_are_set_only_on_request(void **state)
 				   HVABI_TRANSLATE_SET_PAGE_TABLE_BITS, &gpa), 0);
 	assert_int_equal(peek64(0x4000), 0x9000 | P | W | 0x60);
 	assert_int_equal(peek64(0x1000) & 0x60, 0x20);
+	/* That is a write to the guest's memory, which a migration has to hear of. */
+	assert_true(mock_entry(id, 1, NULL) & NPTE_DIRTY);
+	assert_true(mock_entry(id, 4, NULL) & NPTE_DIRTY);
+	assert_false(mock_entry(id, 9, NULL) & NPTE_DIRTY);
 }
 
 static void second_level_holes(void **state)
