@@ -86,7 +86,7 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 
 	for (blocks = 1; blocks < limit; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
-		if (mshv_mapped_end(fault->region, gfn, false) != gfn ||
+		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->mapped) ||
 		    right_for(fault, gfn, kind, sources[blocks]) != right)
 			break;
 	}
@@ -119,6 +119,9 @@ static u32 choose_run(struct fault *fault)
 	run = mshv_run_around(kinds, count, asked, limit, &fault->pages);
 	fault->first = fault->span.first + run;
 	fault->writable = kind == MSHV_KIND_WRITE;
+	/* These may be mapped over others. */
+	if (fault->again || (fault->all && fault->write))
+		mshv_age_keep(fault->region, fault->first, fault->first + fault->pages);
 	return run;
 }
 
@@ -211,20 +214,25 @@ static u64 mapped_end(const struct fault *fault)
 }
 
 /*
- * Tables for all blocks that were seen to have something. A look goes on while memory is allocated;
- * if Linux takes pages for that, it becomes stale.
+ * Tables for all blocks that were seen to have something; at least for that of the page asked for: where there is no memory
+ * for others nothing is mapped. A look goes on while memory is allocated; if Linux takes pages for that, it becomes stale.
  */
 static int prepare_tables(struct fault *fault)
 {
-	u64 gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
+	u64 first = round_down(fault->gfn, MSHV_BLOCK_PAGES), gfn = first;
 	u64 border = gfn + MSHV_BLOCK_PAGES;
-	int ret = 0;
+	int ret;
 
 	fault->seen_end = fault->span.end;
 	if (fault->span.end > border && (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
 		fault->seen_end = border;
-	for (; !ret && gfn < blocks_end(fault); gfn += MSHV_BLOCK_PAGES)
-		ret = mshv_table_prepare(fault->region, gfn);
+	ret = mshv_table_prepare(fault->region, gfn);
+	while (!ret && (gfn += MSHV_BLOCK_PAGES) < blocks_end(fault)) {
+		if (!mshv_table_prepare(fault->region, gfn))
+			continue;
+		fault->seen_end = min(fault->seen_end, gfn);
+		fault->blocks = min_t(unsigned int, fault->blocks, (gfn - first) >> MSHV_BLOCK_SHIFT);
+	}
 	return ret;
 }
 

@@ -75,7 +75,8 @@ struct mshv_msi_table {
  * @link: in partition->irqfds; changes under partition->irqfds_lock, read under RCU
  * @retired: off that list: deassigned, or the event is closed. Under the same lock
  * @retired_link: of those that deassign() has taken off
- * @wait: in the event's queue
+ * @head: the event's queue; its lock is the event's
+ * @wait: in that
  * @poll: how it gets there
  * @release: when the event is closed
  * @rcu: readers of the list
@@ -88,6 +89,7 @@ struct mshv_irqfd {
 	struct list_head link;
 	bool retired;
 	struct list_head retired_link;
+	wait_queue_head_t *head;
 	wait_queue_entry_t wait;
 	poll_table poll;
 	struct work_struct release;
@@ -207,7 +209,23 @@ static void queue(struct file *file, wait_queue_head_t *head, poll_table *poll)
 
 	/* Before others, and instead of them: newer kernels leave the second to the caller. */
 	irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE;
+	irqfd->head = head;
 	add_wait_queue_priority(head, &irqfd->wait);
+}
+
+/* What was signalled before is an interrupt, too. */
+static void take_signalled(struct mshv_irqfd *irqfd)
+{
+	u64 count;
+
+	spin_lock_irq(&irqfd->head->lock);
+	eventfd_ctx_do_read(irqfd->event, &count);
+	if (count) {
+		assert_interrupt(irqfd);
+		/* As a read does: for writers who wait until there is room. */
+		wake_up_locked_poll(irqfd->head, EPOLLOUT);
+	}
+	spin_unlock_irq(&irqfd->head->lock);
 }
 
 static int get_resample(struct mshv_irqfd *irqfd, int fd)
@@ -276,12 +294,11 @@ static int assign(struct mshv_partition *partition, const struct mshv_user_irqfd
 	if (ret)
 		goto out_resample;
 	ret = enlist(irqfd);
-	/*
-	 * What was signalled before is an interrupt, too. The event cannot be closed yet, so the irqfd
-	 * is there.
-	 */
-	if (!ret && vfs_poll(file, &irqfd->poll) & EPOLLIN)
-		assert_interrupt(irqfd);
+	/* The event cannot be closed yet, so the irqfd is there. */
+	if (!ret) {
+		vfs_poll(file, &irqfd->poll);
+		take_signalled(irqfd);
+	}
 	mutex_unlock(&partition->irqfds_mutex);
 	if (!ret) {
 		fput(file);

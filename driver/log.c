@@ -175,3 +175,37 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 	}
 	return 0;
 }
+
+/**
+ * mshv_log_put_back() - what a call has cleared, and nobody is told of as it failed half way
+ * @partition: child
+ * @gfn: first page
+ * @pages: how many were done
+ * @flags: HVABI_GPA_ACCESS_*: what was asked of the hypervisor
+ * @states: HVABI_GPA_ACCESS_STATE_* of each page done, of the hypervisor
+ *
+ * Context: process context.
+ */
+void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
+		       const u8 *states)
+{
+	struct mshv_table *table;
+	unsigned int i, index;
+
+	read_lock(&partition->map_lock);
+	spin_lock(&partition->age.lock);
+	for (i = 0; i < pages; i++) {
+		table = mshv_table(partition, gfn + i);
+		if (!table)
+			continue;
+		index = mshv_block_index(gfn + i);
+		if (flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED && states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED) {
+			set_bit(index, table->accessed);
+			mshv_age_cleared(table, index);
+		}
+		if (flags & HVABI_GPA_ACCESS_CLEAR_DIRTY && states[i] & HVABI_GPA_ACCESS_STATE_DIRTY)
+			set_bit(index, table->dirty);
+	}
+	spin_unlock(&partition->age.lock);
+	read_unlock(&partition->map_lock);
+}

@@ -397,6 +397,10 @@ u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, uns
 
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	for (i = 0; i < blocks; i++)
+		if (test_bit(block + i, region->mapped))
+			mshv_age_keep(region, mshv_block_gfn(region, block + i),
+				      mshv_block_gfn(region, block + i + 1));
 	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
 			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, sources, blocks,
 			      &done);

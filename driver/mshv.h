@@ -668,6 +668,8 @@ int mshv_log_start(struct mshv_partition *partition);
 void mshv_log_stop(struct mshv_partition *partition);
 int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
 		   u8 *states);
+void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
+		       const u8 *states);
 
 /* age.c */
 mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_struct *mm,

@@ -90,10 +90,10 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 	int ret;
 
 	do {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (!mshv_partition_enter(partition))
-			return -EOWNERDEAD;
+		status = HVABI_STATUS_SUCCESS;
+		ret = fatal_signal_pending(current) ? -EINTR : -EOWNERDEAD;
+		if (ret == -EINTR || !mshv_partition_enter(partition))
+			break;
 		/* A simple call is the case of no reps. */
 		status = mshv_hypercall_reps(args->code, args->reps, &done, input, output);
 		mshv_partition_leave(partition);
@@ -156,14 +156,17 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 			      const struct hvabi_input_get_gpa_pages_access_state *input,
 			      void *output)
 {
-	int ret, merged;
+	int ret;
 
 	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE)
 		return -EINVAL;
 	ret = call(args, partition, (void *)input, output);
-	merged = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps, input->flags,
-				output);
-	return ret ? ret : merged;
+	if (!ret)
+		return mshv_log_merge(partition, input->hv_gpa_page_number, args->reps, input->flags,
+				      output);
+	/* The answer does not go to the VMM: what was cleared for it has to come with the next one. */
+	mshv_log_put_back(partition, input->hv_gpa_page_number, args->reps, input->flags, output);
+	return ret;
 }
 
 /* A translation for which Linux has taken a table of the guest's. */

@@ -42,6 +42,7 @@ static void tear_down(void)
 {
 	probe_close(&probe);
 	memory = NULL;
+	mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED);
 }
@@ -286,6 +287,34 @@ static enum ktap_result set_absent(void)
 	return PASS;
 }
 
+/* A VMM that clears bits by the hypercall itself, which fails half way: it is not told of those that are gone. */
+static enum ktap_result cleared_half_way(void)
+{
+	struct hvabi_input_get_gpa_pages_access_state in = {
+		.flags = HVABI_GPA_ACCESS_CLEAR_DIRTY, .hv_gpa_page_number = GPA / PAGE,
+	};
+	uint8_t states[16];
+	uint16_t reps = sizeof(states);
+
+	CHECK_PASS(set_up(false));
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	for (uint64_t page = 0; page < sizeof(states); page++)
+		GUEST_WRITES(GPA + page * PAGE, 1);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 8) &&
+	      !mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED) &&
+	      !mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES) &&
+	      !mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 2), "%s", mshv_error());
+	CHECK(mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &reps, &in,
+			     sizeof(in), states, sizeof(states), NULL) == -1);
+	CHECK(reps == 8, "%u", reps);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0), "%s", mshv_error());
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+	CHECK(count_bits() == sizeof(states), "%llu", (unsigned long long)count_bits());
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(!count_bits(), "%llu", (unsigned long long)count_bits());
+	return PASS;
+}
+
 /* Tracking that the hypervisor refuses has not begun, and one that it does not end goes on. */
 static enum ktap_result refused(void)
 {
@@ -393,6 +422,7 @@ int main(void)
 		{ "pages mapped large before tracking", large_before },
 		{ "what is reported too much, and what never is", too_much_once },
 		{ "bits of pages that are not mapped", set_absent },
+		{ "a call that clears bits and fails half way", cleared_half_way },
 		{ "refused by the hypervisor", refused },
 		{ "one processor writes what another reads", two_processors },
 	};
