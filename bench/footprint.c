@@ -54,12 +54,12 @@ out:
 
 void row_densities(struct bench *b)
 {
-	uint64_t stride;
+	static const unsigned int strides[] = { 512, 128, 32, 8, 2, 1 };
+	const unsigned int count = sizeof(strides) / sizeof(strides[0]);
+	unsigned int i;
 
-	for (stride = 512; stride; stride /= 4)
-		density(b, stride, true);
-	for (stride = 512; stride; stride /= 4)
-		density(b, stride, false);
+	for (i = 0; i < 2 * count; i++)
+		density(b, strides[i % count], i < count);
 }
 
 /* ---- M8 ---- */

@@ -96,39 +96,55 @@ static void create(struct bench *b, uint64_t bytes)
 		row_apart(b, create_one, &bytes);
 }
 
+static int populates(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	return row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1);
+}
+
+static int is_taken(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	if (!madvise(b->system->memory(guest) + FIRST, bytes, MADV_DONTNEED))
+		return 0;
+	row_cannot(b, strerror(errno));
+	return -1;
+}
+
+static int ends(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	(void)bytes;
+	b->system->close(guest);
+	return 0;
+}
+
 static void life(struct bench *b)
 {
+	static const struct {
+		const char *what;
+		int (*act)(struct bench *b, struct bench_guest *guest, uint64_t bytes);
+	} phases[] = {
+		{ "populate in sequence", populates }, { "all is taken away", is_taken },
+		{ "populate again", populates }, { "end", ends },
+	};
 	const uint64_t bytes = row_scaled(b, 1024 * MIB);
-	struct bench_guest *guest;
+	struct bench_guest *guest = NULL;
+	bool whole = true;
+	unsigned int i;
 
-	row_begin(b, "M2", "populate in sequence");
-	row_put(b, "mib", (int64_t)(bytes / MIB));
-	guest = row_guest(b, bytes, BENCH_SMALL);
-	if (!guest)
-		return;
-	if (row_start(b, guest) || row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1) || row_stop(b, guest))
-		goto out;
-	row_begin(b, "M2", "all is taken away");
-	row_put(b, "mib", (int64_t)(bytes / MIB));
-	if (row_start(b, guest))
-		goto out;
-	if (madvise(b->system->memory(guest) + FIRST, bytes, MADV_DONTNEED)) {
-		row_cannot(b, strerror(errno));
-		goto out;
+	for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		bool last = phases[i].act == ends;
+
+		row_begin(b, "M2", phases[i].what);
+		row_put(b, "mib", (int64_t)(bytes / MIB));
+		if (!i)
+			guest = row_guest(b, bytes, BENCH_SMALL);
+		else if (!whole)
+			row_cannot(b, "what comes before it could not be done");
+		/* A guest that is gone has no counts any more. */
+		whole = whole && guest && !row_start(b, last ? NULL : guest) && !phases[i].act(b, guest, bytes) &&
+			!row_stop(b, last ? NULL : guest);
 	}
-	if (row_stop(b, guest))
-		goto out;
-	if (row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1))
-		goto out;
-	row_begin(b, "M2", "end");
-	row_put(b, "mib", (int64_t)(bytes / MIB));
-	if (row_start(b, NULL))
-		goto out;
-	b->system->close(guest);
-	row_stop(b, NULL);
-	return;
-out:
-	b->system->close(guest);
+	if (!whole)
+		b->system->close(guest);
 }
 
 static void lives(struct bench *b)
