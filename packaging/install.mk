@@ -40,7 +40,7 @@ install_files = \
 	644:$(top)/packaging/mshv.bash-completion:$(COMPDIR)/mshv \
 	644:$(top)/packaging/60-mshv.rules:$(AUXDIR)/udev/rules.d/60-mshv.rules \
 	644:$(top)/packaging/mshv-movable.conf:$(AUXDIR)/modprobe.d/mshv-movable.conf \
-	644:$(top)/packaging/modules-load.conf:$(AUXDIR)/modules-load.d/mshv-movable.conf \
+	644:$(top)/packaging/mshv-movable.service:$(AUXDIR)/systemd/system/mshv-movable.service \
 	755:$(top)/rig/mshv-rig-vm:$(BINDIR)/mshv-rig-vm \
 	$(foreach s,$(rig_scripts),755:$(top)/rig/$(s):$(AUXDIR)/mshv-rig/$(s)) \
 	644:$(top)/rig/lib.sh:$(AUXDIR)/mshv-rig/lib.sh \
