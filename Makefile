@@ -31,17 +31,18 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run bench/run bench/report bench/compare bench/charts $(wildcard tests/rig/* .ci/*)
+scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run bench/run bench/report bench/compare bench/charts tests/packages/run tests/packages/image $(wildcard tests/rig/* .ci/*)
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer bench bench-compare coverage shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer test-packages bench bench-compare coverage shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
 	@echo 'make test       build everything and run the tests (T=name: only that one)'
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
+	@echo 'make test-packages the Debian packages on a Debian of their own (as root; SUITE=bookworm or trixie)'
 	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
 	@echo "make coverage   which lines the host's unit tests reach"
 	@echo 'make bench-compare A=OLD.json B=NEW.json  what changed between two runs'
@@ -113,6 +114,10 @@ test-peer: build
 		tests/run --in-parent --config tests/vm/peer.cfg --config tests/vm/tests.cfg \
 		$(if $(filter all,$(T)),,$(or $(T),$(peer_tests)))
 
+# Builds all that it wants by itself, of what is committed.
+test-packages:
+	$(Q)tests/packages/run
+
 # What guests cost with this driver, with Linux's own and on KVM; on the peer's kernel.
 bench: build
 	$(call part,bench)
@@ -144,7 +149,7 @@ guest: build
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
-	$(Q)shellcheck -s dash rig/init
+	$(Q)shellcheck -s dash rig/init tests/packages/stage
 	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
 	$(Q)tests/docs/links
 	+$(Q)set -e; for p in $(parts); do \
