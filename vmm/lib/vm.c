@@ -325,6 +325,11 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 
 	if (check_range(gpa, size))
 		return NULL;
+	if (size > UINT64_MAX - MSHV_BLOCK_SIZE) {
+		errno = ENOMEM;
+		mshv_fail("map %llu bytes", (unsigned long long)size);
+		return NULL;
+	}
 	r = calloc(1, sizeof(*r));
 	if (!r) {
 		mshv_fail("add guest memory");
@@ -475,8 +480,13 @@ int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_si
 		.in_ptr = (uintptr_t)in,
 		.out_ptr = (uintptr_t)out,
 	};
-	int ret = ioctl(fd, MSHV_ROOT_HVCALL, &args);
+	int ret;
 
+	if (status)
+		*status = 0;
+	if (in_size > UINT16_MAX || out_size > UINT16_MAX)
+		return mshv_fail_because(EINVAL, "hypercall 0x%x: %zu bytes in, %zu out: 65535 at most", code, in_size, out_size);
+	ret = ioctl(fd, MSHV_ROOT_HVCALL, &args);
 	if (status)
 		*status = args.status;
 	if (reps)
