@@ -9,23 +9,37 @@
 
 #include "internal.h"
 
-static _Thread_local char text[256] = "no error";
+#define TEXT_SIZE	256
+
+static _Thread_local char text[TEXT_SIZE] = "no error";
 
 const char *mshv_error(void)
 {
 	return text;
 }
 
+/*
+ * The text is made beside the last one, which may be one of its arguments: "outer: %s", mshv_error(). @why (may be NULL)
+ * comes behind it if there is room.
+ */
+static void say(const char *why, const char *format, va_list args)
+{
+	char new[TEXT_SIZE] = "";
+	int n = vsnprintf(new, sizeof(new), format, args);
+
+	if (why && n >= 0 && (size_t)n < sizeof(new))
+		snprintf(new + n, sizeof(new) - (size_t)n, ": %s", why);
+	memcpy(text, new, sizeof(text));
+}
+
 int mshv_fail(const char *format, ...)
 {
-	int error = errno, n;
+	int error = errno;
 	va_list args;
 
 	va_start(args, format);
-	n = vsnprintf(text, sizeof(text), format, args);
+	say(strerror(error), format, args);
 	va_end(args);
-	if (n >= 0 && (size_t)n < sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(error));
 	errno = error;
 	return -1;
 }
@@ -35,7 +49,7 @@ int mshv_fail_because(int error, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	say(NULL, format, args);
 	va_end(args);
 	errno = error;
 	return -1;

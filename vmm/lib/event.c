@@ -87,11 +87,16 @@ int mshv_ioeventfd_remove(struct mshv_vm *vm, int event, uint64_t gpa, unsigned 
 static int vcpu_state(struct mshv_vcpu *vcpu, unsigned long request, unsigned int type, void *data,
 		      size_t *size)
 {
-	struct mshv_get_set_vp_state args = {
-		.type = (uint8_t)type, .buf_sz = (uint32_t)*size, .buf_ptr = (uintptr_t)data,
-	};
-	int ret = ioctl(vcpu->fd, request, &args);
+	struct mshv_get_set_vp_state args = { .buf_ptr = (uintptr_t)data };
+	int ret;
 
+	/* The fields are narrower than the arguments, and what is cut off may be the state of something else. */
+	if (type > UINT8_MAX || *size > UINT32_MAX)
+		return mshv_fail_because(EINVAL, "state %u of processor %u, %zu bytes: no such state, or too large",
+					 type, vcpu->index, *size);
+	args.type = (uint8_t)type;
+	args.buf_sz = (uint32_t)*size;
+	ret = ioctl(vcpu->fd, request, &args);
 	*size = args.buf_sz;
 	if (ret < 0)
 		return mshv_fail("state %u of processor %u", type, vcpu->index);

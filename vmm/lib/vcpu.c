@@ -188,6 +188,7 @@ static int run(struct mshv_vcpu *vcpu)
 
 int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 {
+	struct hvabi_message_header header;
 	int ret, error;
 
 	_Static_assert(sizeof(vcpu->run.msg_buf) == sizeof(*message), "RUN_VP returns one message");
@@ -199,10 +200,13 @@ int mshv_vcpu_run(struct mshv_vcpu *vcpu, struct hvabi_message *message)
 		atomic_store(&vcpu->running, false);
 		return mshv_fail_because(EINTR, "processor %u: kicked", vcpu->index);
 	}
+	/* Most errors come without a message, and what the last run left here is none of this one. */
+	memset(vcpu->run.msg_buf, 0, sizeof(message->header));
 	ret = run(vcpu);
 	error = errno;
 	atomic_store(&vcpu->running, false);
-	if (!ret || error != EINTR)
+	memcpy(&header, vcpu->run.msg_buf, sizeof(header));
+	if (!ret || header.message_type != HVABI_MSG_NONE)
 		memcpy(message, vcpu->run.msg_buf, sizeof(*message));
 	if (ret < 0) {
 		if (error == EINTR)

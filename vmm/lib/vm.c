@@ -13,6 +13,8 @@
 
 #include "internal.h"
 
+#define MEMORY_FLAGS	((unsigned int)(MSHV_MEMORY_PINNED | MSHV_MEMORY_READ_ONLY | MSHV_MEMORY_SMALL | MSHV_MEMORY_PREFAULT))
+
 static const char *device_path(void)
 {
 	const char *path = getenv("MSHV_DEVICE");
@@ -216,6 +218,14 @@ static int check_range(uint64_t gpa, uint64_t size)
 	return 0;
 }
 
+/* Before anything changes: flags of a newer header ask for what is not done here. */
+static int check_flags(const char *what, unsigned int flags, unsigned int known)
+{
+	if (flags & ~known)
+		return mshv_fail_because(EINVAL, "%s: unknown flags 0x%x", what, flags & ~known);
+	return 0;
+}
+
 /* MSHV_MEMORY_* as the driver's bits. */
 static uint8_t memory_bits(unsigned int flags)
 {
@@ -251,7 +261,8 @@ int mshv_prefault(struct mshv_vm *vm, uint64_t *gpa, uint64_t *size, unsigned in
 			 (flags & MSHV_PREFAULT_IF_THERE ? MSHV_PREFAULT_PRESENT : 0),
 	};
 
-	if (check_range(*gpa, *size))
+	if (check_flags("prefault guest memory", flags, MSHV_PREFAULT_FOR_WRITE | MSHV_PREFAULT_IF_THERE) ||
+	    check_range(*gpa, *size))
 		return -1;
 	args.gfn = *gpa / MSHV_PAGE_SIZE;
 	args.pages = *size / MSHV_PAGE_SIZE;
@@ -305,7 +316,7 @@ int mshv_region_add(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 {
 	struct region *r;
 
-	if (check_range(gpa, size))
+	if (check_flags("add guest memory", flags, MEMORY_FLAGS) || check_range(gpa, size))
 		return -1;
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -323,7 +334,7 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 	struct region *r;
 	uintptr_t host;
 
-	if (check_range(gpa, size))
+	if (check_flags("add guest memory", flags, MEMORY_FLAGS) || check_range(gpa, size))
 		return NULL;
 	if (size > UINT64_MAX - MSHV_BLOCK_SIZE) {
 		errno = ENOMEM;
@@ -365,8 +376,11 @@ void *mshv_memory_add(struct mshv_vm *vm, uint64_t gpa, uint64_t size, unsigned 
 int mshv_region_change(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t size,
 		       unsigned int flags)
 {
-	int ret = set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_CHANGE);
+	int ret;
 
+	if (check_flags("change guest memory", flags, MEMORY_FLAGS))
+		return -1;
+	ret = set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_CHANGE);
 	if (ret < 0 && no_extensions(vm))
 		return no_such_region("guest memory that changes its kind");
 	if (ret < 0)
@@ -382,7 +396,7 @@ int mshv_region_replace(struct mshv_vm *vm, uint64_t gpa, void *host, uint64_t s
 	struct region *r;
 	int ret;
 
-	if (check_range(gpa, size))
+	if (check_flags("replace guest memory", flags, MEMORY_FLAGS) || check_range(gpa, size))
 		return -1;
 	ret = set_memory(vm, gpa, host, size, memory_bits(flags) | MSHV_SET_MEM_REPLACE);
 	if (ret < 0 && no_extensions(vm))
@@ -475,8 +489,6 @@ int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_si
 	struct mshv_root_hvcall args = {
 		.code = code,
 		.reps = reps ? *reps : 0,
-		.in_sz = (uint16_t)in_size,
-		.out_sz = (uint16_t)out_size,
 		.in_ptr = (uintptr_t)in,
 		.out_ptr = (uintptr_t)out,
 	};
@@ -484,8 +496,14 @@ int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_si
 
 	if (status)
 		*status = 0;
-	if (in_size > UINT16_MAX || out_size > UINT16_MAX)
-		return mshv_fail_because(EINVAL, "hypercall 0x%x: %zu bytes in, %zu out: 65535 at most", code, in_size, out_size);
+	if (in_size > UINT16_MAX || out_size > UINT16_MAX) {
+		if (reps)
+			*reps = 0;
+		return mshv_fail_because(EINVAL, "hypercall 0x%x: %zu bytes in, %zu out: at most %u", code, in_size,
+					 out_size, UINT16_MAX);
+	}
+	args.in_sz = (uint16_t)in_size;
+	args.out_sz = (uint16_t)out_size;
 	ret = ioctl(fd, MSHV_ROOT_HVCALL, &args);
 	if (status)
 		*status = args.status;
