@@ -16,20 +16,30 @@ static struct {
 	bool out;
 	bool rep;
 	uint64_t rip, rcx, rsi, rdi;
+	uint16_t code;			/* attributes of CS beside those that all have; long mode if 64-bit */
+	uint64_t base;			/* of DS and ES */
+	const char *instruction;	/* NULL: the message has no bytes of it */
 } guest;
 static unsigned int runs, calls, leave_after;
+/* The first linear address that was asked for since the start. */
+static uint64_t first_page;
+/* Where in its page a string begins; all pages have the same bytes. */
+static unsigned int first_offset;
 
 /* ---- what the loop takes from the rest of libmshv ---- */
 
 int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_size, void *out,
 		   size_t out_size, uint16_t *status)
 {
+	const struct hvabi_input_translate_virtual_address *question = in;
 	struct hvabi_output_translate_virtual_address *answer = out;
 
-	(void)fd, (void)reps, (void)in, (void)in_size, (void)out_size, (void)status;
+	(void)fd, (void)reps, (void)in_size, (void)out_size, (void)status;
 	assert_int_equal(code, HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS);
 	answer->result_code = HVABI_TRANSLATE_SUCCESS;
 	answer->gpa_page = 1;
+	if (!first_page)
+		first_page = question->gva_page;
 	return 0;
 }
 
@@ -90,6 +100,14 @@ int mshv_vcpu_run(struct mshv_vcpu *v, struct hvabi_message *message)
 	m->header.length_cr8 = LENGTH;
 	m->port_number = PORT;
 	m->access_info = 1 | HVABI_IO_PORT_STRING_OP | (guest.rep ? HVABI_IO_PORT_REP_PREFIX : 0);
+	m->header.execution_state = HVABI_EXECUTION_STATE_CR0_PE |
+				    (guest.code & HVABI_SEGMENT_LONG ? HVABI_EXECUTION_STATE_EFER_LMA : 0);
+	m->header.cs_segment.attributes = HVABI_SEGMENT_PRESENT | HVABI_SEGMENT_NON_SYSTEM | guest.code;
+	m->ds_segment.base = m->es_segment.base = guest.base;
+	if (guest.instruction) {
+		m->instruction_byte_count = (uint8_t)strlen(guest.instruction);
+		memcpy(m->instruction_bytes, guest.instruction, m->instruction_byte_count);
+	}
 	m->rcx = guest.rcx;
 	m->rsi = guest.rsi;
 	m->rdi = guest.rdi;
@@ -104,7 +122,7 @@ static int on_port(struct mshv_vcpu *v, void *arg, uint16_t port, unsigned int s
 	assert_int_equal(size, 1);
 	assert_int_equal(write, guest.out);
 	if (write)
-		assert_int_equal(*value, (uint8_t)(calls % MSHV_PAGE_SIZE * 7));
+		assert_int_equal(*value, (uint8_t)((first_offset + calls) % MSHV_PAGE_SIZE * 7));
 	else
 		*value = calls & 0xff;
 	return ++calls == leave_after ? 42 : 0;
@@ -118,7 +136,11 @@ static int setup(void **state)
 	memset(&vcpu, 0, sizeof(vcpu));
 	memset(&guest, 0, sizeof(guest));
 	runs = calls = leave_after = 0;
+	first_page = 0;
+	first_offset = 0;
 	guest.rip = RIP;
+	guest.code = HVABI_SEGMENT_LONG;
+	guest.instruction = "\xf3\x6e";
 	guest.rep = true;
 	for (unsigned int i = 0; i < sizeof(memory); i++)
 		memory[i] = (uint8_t)(i * 7);
@@ -173,6 +195,85 @@ static void short_strings(void **state)
 	assert_int_equal(guest.rcx, 77);
 	assert_int_equal(guest.rsi, 1);
 	assert_int_equal(guest.rip, RIP + LENGTH);
+}
+
+/* One REP of two elements; what is above the address size counts for nothing, and stays or is cleared as the size says. */
+static void narrow(uint16_t code, uint64_t base, const char *instruction, unsigned int bits, bool out)
+{
+	const uint64_t keep = bits == 64 ? 0 : bits == 32 ? ~0ull << 32 : ~0ull << 16;
+	const uint64_t high = 0xa1b2c3d4e5f60000 & keep, after = bits == 32 ? 0 : high;
+	uint64_t linear = base + 0x7000;
+
+	setup(NULL);
+	guest.code = code;
+	guest.base = base;
+	guest.instruction = instruction;
+	guest.out = out;
+	guest.rcx = high | 2;
+	/* Not for hours, if it is wrong. */
+	leave_after = 3;
+	guest.rsi = high | 0x7000;
+	guest.rdi = high | 0x7000;
+	loops();
+	assert_int_equal(calls, 2);
+	assert_int_equal(guest.rip, RIP + LENGTH);
+	assert_true(guest.rcx == after);
+	assert_true((out ? guest.rsi : guest.rdi) == (after | 0x7002));
+	/* The other one is not the instruction's. */
+	assert_true((out ? guest.rdi : guest.rsi) == (high | 0x7000));
+	if (!(code & HVABI_SEGMENT_LONG))
+		linear = (uint32_t)linear;
+	assert_int_equal(first_page, linear / MSHV_PAGE_SIZE);
+}
+
+static void address_sizes(void **state)
+{
+	(void)state;
+	for (int out = 0; out < 2; out++) {
+		narrow(HVABI_SEGMENT_LONG, 0, "\xf3\x6e", 64, out);
+		narrow(HVABI_SEGMENT_LONG, 0, "\xf3\x67\x48\x6e", 32, out);
+		narrow(HVABI_SEGMENT_LONG, 1ull << 40, "\x67\xf3\x6e", 32, out);
+		narrow(HVABI_SEGMENT_DEFAULT_BIG, 0, "\xf3\x6e", 32, out);
+		narrow(HVABI_SEGMENT_DEFAULT_BIG, 0xfffff000, "\xf3\x6e", 32, out);
+		narrow(HVABI_SEGMENT_DEFAULT_BIG, 0, "\x67\xf3\x6e", 16, out);
+		narrow(0, 0x90000, "\xf3\x6e", 16, out);
+		narrow(0, 0, "\xf3\x67\x66\x6d", 32, out);
+	}
+	/* A 67h behind the opcode is another instruction's. */
+	narrow(HVABI_SEGMENT_LONG, 0, "\xf3\x6e\x67", 64, true);
+}
+
+/* A pointer that leaves its size goes on at the beginning. */
+static void pointers_wrap(void **state)
+{
+	(void)state;
+	guest.out = true;
+	guest.code = 0;
+	guest.rcx = 0x10003;
+	leave_after = 4;
+	guest.rsi = 0x1fffe;
+	first_offset = 0xffe;
+	loops();
+	assert_int_equal(calls, 3);
+	assert_int_equal(guest.rsi, 0x10001);
+	assert_int_equal(guest.rcx, 0x10000);
+}
+
+/* The message has no instruction: the guest's memory has it. */
+static void an_instruction_is_fetched(void **state)
+{
+	(void)state;
+	guest.instruction = NULL;
+	guest.rcx = 0xffff00000002;
+	leave_after = 3;
+	guest.rdi = 0x500007800;
+	memory[RIP % MSHV_PAGE_SIZE] = 0x67;
+	memory[RIP % MSHV_PAGE_SIZE + 1] = 0x6c;
+	loops();
+	assert_int_equal(calls, 2);
+	assert_int_equal(first_page, RIP / MSHV_PAGE_SIZE);
+	assert_int_equal(guest.rcx, 0);
+	assert_int_equal(guest.rdi, 0x7802);
 }
 
 static void *kick(void *arg)
@@ -245,6 +346,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(strings_are_whole),
 		TEST(short_strings),
+		TEST(address_sizes),
+		TEST(pointers_wrap),
+		TEST(an_instruction_is_fetched),
 		TEST(a_kick_ends_a_long_string),
 		TEST(a_handler_leaves_within_a_string),
 		TEST(kicks_are_heard),

@@ -133,6 +133,61 @@ static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigne
 	return mshv_copy_linear(vcpu, gva, data, size, write) == (int)size ? 0 : -1;
 }
 
+static bool is_64_bit(const struct hvabi_x64_intercept_message_header *h)
+{
+	return h->execution_state & HVABI_EXECUTION_STATE_EFER_LMA && h->cs_segment.attributes & HVABI_SEGMENT_LONG;
+}
+
+/*
+ * How many bits of RCX, RSI and RDI a string instruction has: the mode says so, and a prefix 67h says otherwise. A hypervisor
+ * that does not give the instruction leaves it to be fetched; what cannot be is taken to have no such prefix.
+ */
+static unsigned int address_bits(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m)
+{
+	const struct hvabi_x64_intercept_message_header *h = &m->header;
+	bool is_64 = is_64_bit(h), is_32 = h->cs_segment.attributes & HVABI_SEGMENT_DEFAULT_BIG;
+	uint8_t bytes[sizeof(m->instruction_bytes)];
+	unsigned int i, count = m->instruction_byte_count;
+	bool other = false;
+	int got;
+
+	memcpy(bytes, m->instruction_bytes, sizeof(bytes));
+	if (count > sizeof(bytes))
+		count = sizeof(bytes);
+	if (!count) {
+		got = mshv_copy_linear(vcpu, (is_64 ? 0 : h->cs_segment.base) + h->rip, bytes,
+				       h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK, false);
+		count = got > 0 ? (unsigned int)got : 0;
+	}
+	/* All in front of the opcode, INS and OUTS being 6Ch to 6Fh, is prefixes. */
+	for (i = 0; i < count && (bytes[i] & 0xfc) != 0x6c; i++)
+		other |= bytes[i] == 0x67;
+	if (is_64)
+		return other ? 32 : 64;
+	return is_32 != other ? 32 : 16;
+}
+
+/* A register of which an instruction has changed @bits: 32 clear the upper half, less leave the rest. */
+static uint64_t narrow(uint64_t before, uint64_t after, unsigned int bits)
+{
+	switch (bits) {
+	case 16:
+		return (before & ~0xffffull) | (after & 0xffff);
+	case 32:
+		return (uint32_t)after;
+	default:
+		return after;
+	}
+}
+
+static uint64_t string_address(const struct hvabi_x64_segment_register *segment, uint64_t offset, unsigned int bits,
+			       bool is_64)
+{
+	uint64_t address = segment->base + narrow(0, offset, bits);
+
+	return is_64 ? address : (uint32_t)address;
+}
+
 /*
  * Some of the elements. While there are more the instruction is not skipped, only RCX and the pointer
  * are: the guest executes the rest of it, as after an interrupt, and we hear of kicks in between.
@@ -142,29 +197,32 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 			struct changes *c)
 {
 	bool out = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
+	bool is_64 = is_64_bit(&m->header);
+	const struct hvabi_x64_segment_register *segment = out ? &m->ds_segment : &m->es_segment;
 	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
+	unsigned int bits = address_bits(vcpu, m);
 	bool rep = m->access_info & HVABI_IO_PORT_REP_PREFIX;
 	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
-	uint64_t count = rep ? m->rcx : 1, rsi = m->rsi, rdi = m->rdi;
+	uint64_t count = rep ? narrow(0, m->rcx, bits) : 1, pointer = out ? m->rsi : m->rdi;
 	unsigned int done;
 	uint32_t value;
 	int ret = 0;
 
 	for (done = 0; count && !ret && done < STRING_ELEMENTS; count--, done++) {
+		uint64_t address = string_address(segment, pointer, bits, is_64);
+
 		value = 0;
-		if (out && copy_linear(vcpu, m->ds_segment.base + rsi, &value, size, false))
+		if (out && copy_linear(vcpu, address, &value, size, false))
 			return -1;
 		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
-		if (!out && copy_linear(vcpu, m->es_segment.base + rdi, &value, size, true))
+		if (!out && copy_linear(vcpu, address, &value, size, true))
 			return -1;
-		if (out)
-			rsi += step;
-		else
-			rdi += step;
+		pointer += step;
 	}
-	if (rep)
-		change(c, HVABI_REG_RCX, count);
-	change(c, out ? HVABI_REG_RSI : HVABI_REG_RDI, out ? rsi : rdi);
+	if (rep && done)
+		change(c, HVABI_REG_RCX, narrow(m->rcx, count, bits));
+	if (done)
+		change(c, out ? HVABI_REG_RSI : HVABI_REG_RDI, narrow(out ? m->rsi : m->rdi, pointer, bits));
 	if (!count)
 		skip_instruction(c, &m->header);
 	return ret;
