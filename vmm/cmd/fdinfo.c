@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,29 @@ int stat_read(pid_t pid, struct stat_partition **partitions)
 	return count;
 }
 
+struct stat_memory stat_process_memory(pid_t pid)
+{
+	struct stat_memory memory = { 0 };
+	char name[64], line[256];
+	uint64_t kib;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	f = fopen(name, "re");
+	if (!f)
+		return memory;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "VmRSS: %" SCNu64, &kib) == 1) {
+			memory.resident = kib * 1024;
+			memory.known = true;
+		} else if (sscanf(line, "VmSwap: %" SCNu64, &kib) == 1) {
+			memory.swapped = kib * 1024;
+		}
+	}
+	fclose(f);
+	return memory;
+}
+
 /* @count -1: one that is no array of its own. */
 void stat_free(struct stat_partition *partitions, int count)
 {
@@ -192,12 +216,21 @@ void stat_free(struct stat_partition *partitions, int count)
 		free(partitions);
 }
 
-uint64_t stat_value(const struct stat_value *values, unsigned int count, const char *key)
+bool stat_find(const struct stat_value *values, unsigned int count, const char *key, uint64_t *value)
 {
 	for (unsigned int i = 0; i < count; i++)
-		if (!strcmp(values[i].key, key))
-			return values[i].value;
-	return 0;
+		if (!strcmp(values[i].key, key)) {
+			*value = values[i].value;
+			return true;
+		}
+	return false;
+}
+
+uint64_t stat_value(const struct stat_value *values, unsigned int count, const char *key)
+{
+	uint64_t value;
+
+	return stat_find(values, count, key, &value) ? value : 0;
 }
 
 uint64_t stat_sum(const struct stat_partition *p, const struct stat_column *column)
@@ -207,4 +240,15 @@ uint64_t stat_sum(const struct stat_partition *p, const struct stat_column *colu
 	for (size_t k = 0; k < sizeof(column->keys) / sizeof(column->keys[0]) && column->keys[k]; k++)
 		sum += stat_value(p->values, p->count, column->keys[k]);
 	return sum;
+}
+
+uint64_t stat_happened(const struct stat_partition *p, const struct stat_column *column,
+		       const struct stat_partition *before, int count)
+{
+	uint64_t now = stat_sum(p, column), then = 0;
+
+	for (int i = 0; i < count; i++)
+		if (before[i].id == p->id && before[i].pid == p->pid)
+			then = stat_sum(&before[i], column);
+	return now >= then ? now - then : now;
 }

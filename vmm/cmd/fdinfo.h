@@ -42,7 +42,18 @@ struct stat_partition {
 int stat_read(pid_t pid, struct stat_partition **partitions);
 void stat_free(struct stat_partition *partitions, int count);
 
-/* A value by its key, 0 if it is not there. */
+/* Bytes of a process that are in memory and in swap, as Linux counts them all along (no walk of its page tables, so nearly). */
+struct stat_memory {
+	bool known;		/* false: the process is gone */
+	uint64_t resident, swapped;
+};
+
+struct stat_memory stat_process_memory(pid_t pid);
+
+/* A value by its key; false if it is not there. */
+bool stat_find(const struct stat_value *values, unsigned int count, const char *key, uint64_t *value);
+
+/* The same, 0 if it is not there. */
 uint64_t stat_value(const struct stat_value *values, unsigned int count, const char *key);
 
 /* A column of a table: the sum of some counters of a partition. */
@@ -52,5 +63,12 @@ struct stat_column {
 };
 
 uint64_t stat_sum(const struct stat_partition *partition, const struct stat_column *column);
+
+/*
+ * By how much that has grown since a look before, which saw @count partitions; all of it if the partition was not among them, or
+ * counts from zero again under an id that was given anew. What a partition counted after the last look that saw it is known to nobody.
+ */
+uint64_t stat_happened(const struct stat_partition *partition, const struct stat_column *column,
+		       const struct stat_partition *before, int count);
 
 #endif

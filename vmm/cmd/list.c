@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mshv list: the Linux guests that have a control socket in the folder of all guests. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client.h"
 #include "cmd.h"
+#include "fdinfo.h"
 #include "json.h"
+#include "printable.h"
 
 #define MIB	(1024.0 * 1024)
 
@@ -23,24 +24,6 @@ struct list {
 	json_t *guests;
 	int ret;
 };
-
-/* Rss of the whole process, exactly; 0 if it may not be known. */
-static uint64_t resident(pid_t pid)
-{
-	char name[64], line[256];
-	uint64_t kib = 0;
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", (int)pid);
-	f = fopen(name, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Rss: %" SCNu64, &kib) == 1)
-			break;
-	fclose(f);
-	return kib * 1024;
-}
 
 static int add(void *arg, const char *name, const char *path)
 {
@@ -69,7 +52,7 @@ static int add(void *arg, const char *name, const char *path)
 	json_set_text(answer, "socket", path);
 	/* As it is seen from here. */
 	json_object_set_new(answer, "pid", json_integer(pid));
-	json_set_number(answer, "resident", resident(pid));
+	json_set_number(answer, "resident", stat_process_memory(pid).resident);
 	json_array_append_new(list->guests, answer);
 	return 0;
 }
@@ -95,12 +78,12 @@ static void print_text(json_t *guests)
 	printf("%-12s %7s %-8s %4s %8s %8s %8s  %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "BALLOON",
 	       "RESIDENT", "KERNEL");
 	json_array_foreach(guests, i, guest) {
-		printf("%-12s %7d %-8s %4d %8.0f %8.0f %8.0f  %s\n", text(guest, "name"),
+		printf("%-12s %7d %-8s %4d %8.0f %8.0f %8.0f  %s\n", printable(text(guest, "name")),
 		       (int)json_integer_value(json_object_get(guest, "pid")),
-		       text(guest, "state"),
+		       printable(text(guest, "state")),
 		       (int)json_integer_value(json_object_get(guest, "processors")),
 		       mib(guest, "memory"), mib(json_object_get(guest, "balloon"), "size"),
-		       mib(guest, "resident"), text(guest, "kernel"));
+		       mib(guest, "resident"), printable(text(guest, "kernel")));
 	}
 }
 

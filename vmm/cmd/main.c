@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "printable.h"
 
 static const struct verb {
 	const char *name;
@@ -41,12 +42,14 @@ static void help(FILE *to)
 	fprintf(to, "\n'mshv VERB --help' tells more.\n");
 }
 
+/* One line, and what others have to do with it (paths, answers of a VMM) only shows. */
 static void say(const char *format, va_list args)
 {
+	char text[2 * PRINTABLE_MAX] = "", shown[2 * PRINTABLE_MAX];
+
+	vsnprintf(text, sizeof(text), format, args);
 	fflush(stdout);
-	fprintf(stderr, "mshv: ");
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	fprintf(stderr, "mshv: %s\n", printable_copy(shown, sizeof(shown), text));
 }
 
 int cmd_error(const char *format, ...)

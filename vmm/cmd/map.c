@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "fdinfo.h"
 #include "json.h"
+#include "partitions.h"
 #include "picture.h"
 
 static const char usage[] =
@@ -94,8 +94,10 @@ static int print_text(const struct stat_partition *p, const struct stat_region *
 /* A process that ends meanwhile is passed over, unless it is the one that was asked for. */
 static int show(const struct stat_partition *p, unsigned int rows, json_t *all, bool wanted)
 {
-	if (!all)
-		printf("partition %" PRIu64 " (%s, pid %d, %s)\n", p->id, p->command, p->pid, p->state);
+	if (!all) {
+		partition_print_head(p);
+		printf(")\n");
+	}
 	for (unsigned int i = 0; i < p->region_count; i++)
 		if (all ? add_json(all, p, &p->regions[i]) : print_text(p, &p->regions[i], rows)) {
 			if (!wanted && (errno == ENOENT || errno == ESRCH))
@@ -107,7 +109,7 @@ static int show(const struct stat_partition *p, unsigned int rows, json_t *all, 
 
 int cmd_map(int argc, char **argv)
 {
-	struct stat_partition *partitions;
+	struct look look;
 	uint64_t pid = 0, rows = 16;
 	bool json = false;
 	const struct cmd_option options[] = {
@@ -116,7 +118,7 @@ int cmd_map(int argc, char **argv)
 		{ "json", 0, CMD_SET, &json, NULL, 0, 0 },
 		{ 0 },
 	};
-	int count, ret = cmd_options(argc, argv, usage, options);
+	int ret = cmd_options(argc, argv, usage, options);
 	json_t *all;
 
 	if (ret == CMD_GO_ON)
@@ -125,18 +127,17 @@ int cmd_map(int argc, char **argv)
 		return ret;
 	if (cmd_no_counters("map"))
 		return 1;
-	count = stat_read((pid_t)pid, &partitions);
-	if (count < 0)
-		return cmd_error("map: /proc/%" PRIu64 ": %s", pid, strerror(errno));
+	ret = look_read("map", pid, &look);
+	if (ret)
+		return ret;
 	all = json ? json_array() : NULL;
-	ret = 0;
-	for (int i = 0; i < count && !ret; i++)
-		ret = show(&partitions[i], (unsigned int)rows, all, pid);
+	for (int i = 0; i < look.count && !ret; i++)
+		ret = show(&look.partitions[i], (unsigned int)rows, all, pid);
 	if (!ret && all)
 		ret = json_print("map", json_incref(all), 0);
-	else if (!ret && !count)
+	else if (!ret && !look.count)
 		printf("no partitions\n");
 	json_decref(all);
-	stat_free(partitions, count);
+	look_free(&look);
 	return ret;
 }

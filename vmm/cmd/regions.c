@@ -3,16 +3,13 @@
  * mshv regions: the regions of every partition that the user may see, which kind each is, and how
  * much of it is mapped. In the manner of numastat.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cmd.h"
-#include "fdinfo.h"
 #include "json.h"
+#include "partitions.h"
 
 static const char usage[] =
 	"usage: mshv regions [options]\n"
@@ -25,7 +22,8 @@ static const char usage[] =
 
 static void print_text(const struct stat_partition *p)
 {
-	printf("partition %" PRIu64 " (%s, pid %d, %s)\n", p->id, p->command, p->pid, p->state);
+	partition_print_head(p);
+	printf(")\n");
 	printf("  %14s %12s %16s %-8s %-6s %7s %7s %10s %10s\n", "guest address", "KiB", "host address",
 	       "kind", "rights", "2M", "4K", "faults", "taken");
 	for (unsigned int i = 0; i < p->region_count; i++) {
@@ -61,7 +59,7 @@ static void add_json(json_t *all, const struct stat_partition *p)
 
 int cmd_regions(int argc, char **argv)
 {
-	struct stat_partition *partitions;
+	struct look look;
 	bool json = false;
 	uint64_t pid = 0;
 	const struct cmd_option options[] = {
@@ -69,7 +67,7 @@ int cmd_regions(int argc, char **argv)
 		{ "json", 0, CMD_SET, &json, NULL, 0, 0 },
 		{ 0 },
 	};
-	int count, ret = cmd_options(argc, argv, usage, options);
+	int ret = cmd_options(argc, argv, usage, options);
 
 	if (ret == CMD_GO_ON)
 		ret = cmd_no_operands(argc, argv);
@@ -77,22 +75,21 @@ int cmd_regions(int argc, char **argv)
 		return ret;
 	if (cmd_no_counters("regions"))
 		return 1;
-	count = stat_read((pid_t)pid, &partitions);
-	if (count < 0)
-		return cmd_error("regions: /proc/%" PRIu64 ": %s", pid, strerror(errno));
+	ret = look_read("regions", pid, &look);
+	if (ret)
+		return ret;
 	if (json) {
 		json_t *all = json_array();
 
-		for (int i = 0; i < count; i++)
-			add_json(all, &partitions[i]);
+		for (int i = 0; i < look.count; i++)
+			add_json(all, &look.partitions[i]);
 		ret = json_print("regions", all, 0);
 	} else {
-		for (int i = 0; i < count; i++)
-			print_text(&partitions[i]);
-		if (!count)
+		for (int i = 0; i < look.count; i++)
+			print_text(&look.partitions[i]);
+		if (!look.count)
 			printf("no partitions\n");
-		ret = 0;
 	}
-	stat_free(partitions, count);
+	look_free(&look);
 	return ret;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "printable.h"
 #include "samples.h"
 
 #define GUESTS_MAX	8u
@@ -41,10 +42,10 @@ static const char usage[] =
 static void print_quoted(FILE *to, const char *text)
 {
 	fputc('\'', to);
-	for (; *text; text++) {
+	for (text = printable(text); *text; text++) {
 		if (*text == '\'')
 			fputc('\'', to);
-		fputc((unsigned char)*text < 0x20 ? ' ' : *text, to);
+		fputc(*text, to);
 	}
 	fputc('\'', to);
 }
@@ -270,7 +271,7 @@ static void print_summary(const struct guest_samples *g)
 	for (int c = 0; c < CAUSES; c++)
 		causes += last->cause[c] - g->samples[0].cause[c];
 	printf("partition %" PRIu64 " (%s, pid %d, %s): %zu samples in %.0f s; of %.0f MiB at most %.0f resident, %.0f in swap; %"
-	       PRIu64 " invalidations\n", g->partition, g->command, g->pid, g->state, g->count,
+	       PRIu64 " invalidations\n", g->partition, printable(g->command), g->pid, printable(g->state), g->count,
 	       last->time - g->samples[0].time, (double)last->memory / MIB, (double)resident / MIB,
 	       (double)swapped / MIB, causes);
 }

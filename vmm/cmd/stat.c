@@ -3,18 +3,15 @@
  * mshv stat: what the driver counted, for every partition that the user may see; once, or line
  * after line with what happened in between. In the manner of kvm_stat.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "export.h"
-#include "fdinfo.h"
 #include "json.h"
+#include "partitions.h"
 
 static const char usage[] =
 	"usage: mshv stat [options]\n"
@@ -85,8 +82,8 @@ static int parse(int argc, char **argv, struct options *o)
 
 static void print_text(const struct stat_partition *p, const struct options *o)
 {
-	printf("partition %" PRIu64 " (%s, pid %d, %s, %u regions)\n", p->id, p->command, p->pid,
-	       p->state, p->region_count);
+	partition_print_head(p);
+	printf(", %u regions)\n", p->region_count);
 	for (unsigned int i = 0; i < p->count; i++)
 		if (p->values[i].value || !o->skip_zero)
 			printf("  %-28s %12" PRIu64 "\n", p->values[i].key, p->values[i].value);
@@ -107,50 +104,47 @@ static json_t *as_json(const struct stat_partition *p, const struct options *o)
 
 static int once(const struct options *o)
 {
-	struct stat_partition *partitions;
-	int count = stat_read((pid_t)o->pid, &partitions), ret = 0;
+	struct look look;
+	int ret = look_read("stat", o->pid, &look);
 
-	if (count < 0)
-		return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
+	if (ret)
+		return ret;
 	if (o->json) {
 		json_t *all = json_array();
 
-		for (int i = 0; i < count; i++)
-			json_array_append_new(all, as_json(&partitions[i], o));
+		for (int i = 0; i < look.count; i++)
+			json_array_append_new(all, as_json(&look.partitions[i], o));
 		ret = json_print("stat", all, 0);
 	} else {
-		for (int i = 0; i < count; i++)
-			print_text(&partitions[i], o);
-		if (!count)
+		for (int i = 0; i < look.count; i++)
+			print_text(&look.partitions[i], o);
+		if (!look.count)
 			printf("no partitions\n");
 	}
-	stat_free(partitions, count);
+	look_free(&look);
 	return ret;
 }
 
-/* Sums over all partitions. */
-static int sums(pid_t pid, uint64_t *sum)
+/* What happened to those that are there since @before. */
+static void print_line(const struct look *now, const struct look *before)
 {
-	struct stat_partition *partitions;
-	int count = stat_read(pid, &partitions);
+	printf("%6d", now->count);
+	for (size_t c = 0; c < COLUMNS; c++) {
+		uint64_t sum = 0;
 
-	memset(sum, 0, COLUMNS * sizeof(*sum));
-	for (int i = 0; i < count; i++)
-		for (size_t c = 0; c < COLUMNS; c++)
-			sum[c] += stat_sum(&partitions[i], &columns[c]);
-	stat_free(partitions, count < 0 ? 0 : count);
-	return count;
+		for (int i = 0; i < now->count; i++)
+			sum += stat_happened(&now->partitions[i], &columns[c], before->partitions, before->count);
+		printf(" %8" PRIu64, sum);
+	}
+	printf("\n");
 }
 
 static int log_lines(const struct options *o)
 {
-	uint64_t before[COLUMNS], now[COLUMNS];
+	struct look before, now;
+	int ret = look_read("stat", o->pid, &before);
 
-	if (sums((pid_t)o->pid, before) < 0)
-		return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
-	for (uint64_t line = 0; !o->count || line < o->count; line++) {
-		int guests;
-
+	for (uint64_t line = 0; !ret && (!o->count || line < o->count); line++) {
 		if (line % 20 == 0) {
 			printf("%6s", "guests");
 			for (size_t c = 0; c < COLUMNS; c++)
@@ -159,18 +153,15 @@ static int log_lines(const struct options *o)
 		}
 		fflush(stdout);
 		sleep((unsigned int)o->delay);
-		guests = sums((pid_t)o->pid, now);
-		if (guests < 0)
-			return cmd_error("stat: /proc/%" PRIu64 ": %s", o->pid, strerror(errno));
-		printf("%6d", guests);
-		for (size_t c = 0; c < COLUMNS; c++) {
-			/* A guest that ended takes its counters along. */
-			printf(" %8" PRIu64, now[c] > before[c] ? now[c] - before[c] : 0);
-			before[c] = now[c];
-		}
-		printf("\n");
+		ret = look_read("stat", o->pid, &now);
+		if (ret)
+			break;
+		print_line(&now, &before);
+		look_free(&before);
+		before = now;
 	}
-	return 0;
+	look_free(&before);
+	return ret;
 }
 
 int cmd_stat(int argc, char **argv)

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "fdinfo.h"
+#include "partitions.h"
+#include "printable.h"
 
 static const char usage[] =
 	"usage: mshv top [options]\n"
@@ -43,31 +44,12 @@ struct row {
 	uint64_t happened[COLUMNS];
 };
 
-struct look {
-	struct stat_partition *partitions;
-	int count;
-};
-
-/* The same partition at the last look, or NULL. */
-static const struct stat_partition *earlier(const struct look *before, const struct stat_partition *p)
-{
-	for (int i = 0; i < before->count; i++)
-		if (before->partitions[i].id == p->id && before->partitions[i].pid == p->pid)
-			return &before->partitions[i];
-	return NULL;
-}
-
 static struct row row_of(const struct stat_partition *p, const struct look *before)
 {
-	const struct stat_partition *old = earlier(before, p);
 	struct row row = { .partition = p };
 
-	for (size_t c = 0; c < COLUMNS; c++) {
-		uint64_t now = stat_sum(p, &columns[c]), then = old ? stat_sum(old, &columns[c]) : 0;
-
-		/* An id that was given anew starts from zero. */
-		row.happened[c] = now >= then ? now - then : now;
-	}
+	for (size_t c = 0; c < COLUMNS; c++)
+		row.happened[c] = stat_happened(p, &columns[c], before->partitions, before->count);
 	return row;
 }
 
@@ -91,7 +73,7 @@ static void print_row(const struct row *row)
 		if (!strcmp(p->regions[i].kind, "pinned"))
 			pinned += p->regions[i].pages;
 	}
-	printf("%7d %-15.15s %-7s %8" PRIu64 " %8" PRIu64 " %7" PRIu64, p->pid, p->command, p->state,
+	printf("%7d %-15.15s %-7s %8" PRIu64 " %8" PRIu64 " %7" PRIu64, p->pid, printable(p->command), printable(p->state),
 	       pages >> 8, pinned >> 8, stat_value(p->values, p->count, "deposited-pages") * 4);
 	for (size_t c = 0; c < COLUMNS; c++)
 		printf(" %8" PRIu64, row->happened[c]);
@@ -153,15 +135,13 @@ int cmd_top(int argc, char **argv)
 	for (uint64_t i = 0; !ret && (!o.count || i < o.count); i++) {
 		if (i)
 			sleep((unsigned int)o.delay);
-		now.count = stat_read((pid_t)o.pid, &now.partitions);
-		if (now.count < 0) {
-			ret = cmd_error("top: /proc/%" PRIu64 ": %s", o.pid, strerror(errno));
+		ret = look_read("top", o.pid, &now);
+		if (ret)
 			break;
-		}
 		ret = print(&now, &before);
-		stat_free(before.partitions, before.count);
+		look_free(&before);
 		before = now;
 	}
-	stat_free(before.partitions, before.count);
+	look_free(&before);
 	return ret;
 }
