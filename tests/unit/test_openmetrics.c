@@ -3,7 +3,7 @@
 #include "cmd/openmetrics.h"
 #include "vmm.h"
 
-static char *printed(const struct stat_partition *partitions, int count, const struct openmetrics_process *processes)
+static char *printed(const struct stat_partition *partitions, int count, const struct stat_memory *processes)
 {
 	char *text = NULL;
 	size_t size;
@@ -27,7 +27,7 @@ static void has(const char *text, const char *line)
 static void numbers(void **state)
 {
 	struct stat_value values[] = {
-		{ "faults-served", 12 }, { "faults-on-poison", 1 }, { "pages-mapped-small", 3 }, { "pages-mapped-large", 512 },
+		{ "faults-served", 12 }, { "faults-on-poison", 1 }, { "faults-without-memory", 0 }, { "pages-mapped-small", 3 }, { "pages-mapped-large", 512 },
 		{ "pages-taken-away", 5 }, { "invalidations-clear", 7 }, { "deposited-pages", 300 }, { "map-calls", 9 },
 		{ "of-tomorrow", 77 },
 	};
@@ -40,7 +40,7 @@ static void numbers(void **state)
 		.id = 5, .pid = 42, .command = "a\"b\\c\nd\xe4", .state = "dead", .values = values,
 		.count = sizeof(values) / sizeof(values[0]), .regions = regions, .region_count = 2,
 	};
-	struct openmetrics_process process = { .resident = 8192, .swapped = 4096, .known = true };
+	struct stat_memory process = { .resident = 8192, .swapped = 4096, .known = true };
 	char *text = printed(&p, 1, &process);
 
 	(void)state;
@@ -59,6 +59,9 @@ static void numbers(void **state)
 	has(text, "mshv_mapped_large_bytes{partition=\"5\",pid=\"42\"} 12582912\n");
 	has(text, "mshv_blocks{partition=\"5\",pid=\"42\",map=\"small\"} 4\n");
 	has(text, "mshv_taken_bytes_total{partition=\"5\",pid=\"42\"} 20480\n");
+	/* What this driver counts not is no zero. */
+	assert_null(strstr(text, "result=\"no_page\""));
+	assert_null(strstr(text, "mshv_age_young_total{"));
 	/* What a later driver counts, and nothing that has a name. */
 	has(text, "mshv_other{partition=\"5\",pid=\"42\",key=\"of-tomorrow\"} 77\n");
 	assert_null(strstr(strstr(text, "mshv_other{") + 1, "mshv_other{"));
@@ -81,7 +84,7 @@ static void requests(void **state)
 		{ "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n", 200 }, { "GET /metrics HTTP/1.0\n\n", 200 },
 		{ "GET /metrics?x=1 HTTP/1.1\r\n\r\n", 200 }, { "GET / HTTP/1.1\r\n\r\n", 404 },
 		{ "GET /metrics/ HTTP/1.1\r\n\r\n", 404 }, { "POST /metrics HTTP/1.1\r\n\r\n", 405 },
-		{ "HEAD /metrics HTTP/1.1\r\n\r\n", 405 }, { "get /metrics HTTP/1.1\r\n\r\n", 400 },
+		{ "HEAD /metrics HTTP/1.1\r\n\r\n", 200 }, { "HEAD / HTTP/1.1\r\n\r\n", 404 }, { "PUT /metrics HTTP/1.1\r\n\r\n", 405 }, { "get /metrics HTTP/1.1\r\n\r\n", 400 },
 		{ "GET /metrics\r\n\r\n", 400 }, { "GET /metrics HTTP/2\r\n\r\n", 400 }, { "", 400 }, { "\r\n\r\n", 400 },
 		{ "GET /metrics HTTP/1.1 x\r\n\r\n", 400 }, { "GET  HTTP/1.1\r\n\r\n", 400 },
 	};
@@ -94,10 +97,13 @@ static void requests(void **state)
 		assert_int_equal(openmetrics_request(cases[i].head, strlen(cases[i].head), &reason), cases[i].status);
 		assert_non_null(reason);
 	}
+	/* A question that is long is one all the same. */
+	snprintf(head, sizeof(head), "GET /metrics?x=%03000d HTTP/1.1\r\n\r\n", 0);
+	assert_int_equal(openmetrics_request(head, strlen(head), &reason), 200);
 	/* A first line without an end, or that is longer than any of ours; a zero within. */
 	memset(head, 'A', sizeof(head));
 	assert_int_equal(openmetrics_request(head, sizeof(head), &reason), 400);
-	head[4000] = '\n';
+	head[5000] = '\n';
 	assert_int_equal(openmetrics_request(head, sizeof(head), &reason), 400);
 	assert_int_equal(openmetrics_request("GET /metrics\0 HTTP/1.1\r\n\r\n", 26, &reason), 400);
 }

@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..70"
+echo "1..73"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -99,6 +99,10 @@ check "HTTP of something else" 2 "stat: --http: only with --openmetrics" mshv st
 check "a request that never ends" 0 "HTTP/1.1 400 Bad Request" sh -c 'printf "GET /metrics HTTP/1.1\r\n" | mshv stat --openmetrics --http'
 check "statistics by HTTP without a driver" 0 "HTTP/1.1 503 Service Unavailable" \
 	sh -c 'printf "GET /metrics HTTP/1.1\r\n\r\n" | MSHV_DEVICE=/dev/nowhere mshv stat --openmetrics --http'
+check "an answer to HEAD" 0 "HTTP/1.1 200 OK" sh -c 'printf "HEAD /metrics HTTP/1.1\r\n\r\n" | mshv stat --openmetrics --http'
+check "it ends with the head" 0 "nothing of it" \
+	sh -c 'printf "HEAD /metrics HTTP/1.1\r\n\r\n" | mshv stat --openmetrics --http | grep EOF || echo nothing of it'
+check "a name that is an escape sequence" 1 "stop: ?[2Jx: no such guest" sh -c 'mshv stop "$(printf "\033[2Jx")"'
 check "a map of no guest" 0 "no partitions" mshv map
 check "a map of no lines" 2 "map: --rows: not 1..100000: 0" mshv map --rows 0
 check "a map of a process that is none" 1 "map: /proc/999999: No such file or directory" mshv map --pid 999999

@@ -5,7 +5,6 @@
  * that is not there in some seconds has come to its end.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,34 +18,19 @@
 #define HEAD_MAX	8192u
 #define HEAD_SECONDS	5
 
-/* Unknown, if it may not be known. */
-static struct openmetrics_process read_process(pid_t pid)
+/* A process that has several partitions is looked at once. */
+static struct stat_memory process_of(const struct stat_partition *partitions, const struct stat_memory *memory, int i)
 {
-	struct openmetrics_process process = { 0 };
-	char name[64], line[256];
-	uint64_t kib;
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", (int)pid);
-	f = fopen(name, "re");
-	if (!f)
-		return process;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Rss: %" SCNu64, &kib) == 1) {
-			process.resident = kib * 1024;
-			process.known = true;
-		} else if (sscanf(line, "Swap: %" SCNu64, &kib) == 1) {
-			process.swapped = kib * 1024;
-		}
-	}
-	fclose(f);
-	return process;
+	for (int before = 0; before < i; before++)
+		if (partitions[before].pid == partitions[i].pid)
+			return memory[before];
+	return stat_process_memory(partitions[i].pid);
 }
 
 /* The text; NULL with errno. */
 static char *make_text(pid_t pid, size_t *size)
 {
-	struct openmetrics_process *processes;
+	struct stat_memory *processes;
 	struct stat_partition *partitions;
 	int count = stat_read(pid, &partitions);
 	char *text = NULL;
@@ -58,7 +42,7 @@ static char *make_text(pid_t pid, size_t *size)
 	to = processes ? open_memstream(&text, size) : NULL;
 	if (to) {
 		for (int i = 0; i < count; i++)
-			processes[i] = read_process(partitions[i].pid);
+			processes[i] = process_of(partitions, processes, i);
 		openmetrics_print(to, partitions, count, processes);
 		if (fclose(to)) {
 			free(text);
@@ -113,6 +97,7 @@ int export_http(pid_t pid, bool there)
 	char *text = NULL, head[HEAD_MAX];
 	size_t got = read_head(head), size = 0;
 	const char *reason;
+	bool head_only;
 	int status = is_whole(head, got) ? openmetrics_request(head, got, &reason) :
 					   (reason = "Bad Request", 400);
 
@@ -126,10 +111,13 @@ int export_http(pid_t pid, bool there)
 			reason = "Internal Server Error";
 		}
 	}
+	head_only = got >= 5 && !memcmp(head, "HEAD ", 5);
 	printf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n", status, reason,
 	       text ? OPENMETRICS_TYPE : "text/plain", text ? size : strlen(reason) + 1,
-	       status == 405 ? "Allow: GET\r\n" : "");
-	if (text)
+	       status == 405 ? "Allow: GET, HEAD\r\n" : "");
+	if (head_only)
+		;
+	else if (text)
 		fwrite(text, 1, size, stdout);
 	else
 		printf("%s\n", reason);

@@ -118,15 +118,24 @@ static void print_sample(FILE *to, const char *name, const char *suffix, const s
 	fputs("} ", to);
 }
 
-static uint64_t number_of(const struct family *f, const struct series *s, const struct stat_partition *p)
+/* False: the driver does not count that, which is no zero. */
+static bool number_of(const struct family *f, const struct series *s, const struct stat_partition *p, uint64_t *number)
 {
-	uint64_t sum = 0;
+	uint64_t value;
 
-	if (!f->of_regions)
-		return stat_value(p->values, p->count, s->key) * f->scale;
-	for (unsigned int i = 0; i < p->region_count; i++)
-		sum += stat_value(p->regions[i].values, p->regions[i].count, s->key) * f->scale;
-	return sum;
+	if (!f->of_regions) {
+		if (!stat_find(p->values, p->count, s->key, &value))
+			return false;
+		*number = value * f->scale;
+		return true;
+	}
+	*number = 0;
+	for (unsigned int i = 0; i < p->region_count; i++) {
+		if (!stat_find(p->regions[i].values, p->regions[i].count, s->key, &value))
+			return false;
+		*number += value * f->scale;
+	}
+	return true;
 }
 
 static void print_family(FILE *to, const struct family *f, const struct stat_partition *partitions, int count)
@@ -136,8 +145,12 @@ static void print_family(FILE *to, const struct family *f, const struct stat_par
 	print_head(to, f->name, f->type, f->unit, f->help);
 	for (int i = 0; i < count; i++)
 		for (const struct series *s = f->series; s < f->series + SERIES_MAX && s->key; s++) {
+			uint64_t number;
+
+			if (!number_of(f, s, &partitions[i], &number))
+				continue;
 			print_sample(to, f->name, suffix, &partitions[i], f->label, s->value);
-			fprintf(to, "%" PRIu64 "\n", number_of(f, s, &partitions[i]));
+			fprintf(to, "%" PRIu64 "\n", number);
 		}
 }
 
@@ -164,7 +177,7 @@ static void print_partitions(FILE *to, const struct stat_partition *partitions, 
 }
 
 static void print_memory(FILE *to, const struct stat_partition *partitions, int count,
-			 const struct openmetrics_process *processes)
+			 const struct stat_memory *processes)
 {
 	static const char *const kinds[] = { "movable", "pinned" };
 
@@ -215,7 +228,7 @@ static void print_other(FILE *to, const struct stat_partition *partitions, int c
 }
 
 void openmetrics_print(FILE *to, const struct stat_partition *partitions, int count,
-		       const struct openmetrics_process *processes)
+		       const struct stat_memory *processes)
 {
 	print_partitions(to, partitions, count);
 	print_memory(to, partitions, count, processes);
@@ -229,7 +242,7 @@ void openmetrics_print(FILE *to, const struct stat_partition *partitions, int co
 
 int openmetrics_request(const char *head, size_t size, const char **reason)
 {
-	char line[256], method[16], path[128];
+	char line[4096], method[16], path[4096];
 	const char *end = memchr(head, '\n', size);
 	size_t length = end ? (size_t)(end - head) : size;
 	int used = 0;
@@ -239,11 +252,11 @@ int openmetrics_request(const char *head, size_t size, const char **reason)
 		return 400;
 	memcpy(line, head, length);
 	line[length] = '\0';
-	if (sscanf(line, "%15[A-Z] %127[^ \r] HTTP/1.%*1[01]%n", method, path, &used) != 2 || !used ||
+	if (sscanf(line, "%15[A-Z] %4095[^ \r] HTTP/1.%*1[01]%n", method, path, &used) != 2 || !used ||
 	    line[used + strspn(line + used, "\r")])
 		return 400;
 	path[strcspn(path, "?")] = '\0';
-	if (strcmp(method, "GET")) {
+	if (strcmp(method, "GET") && strcmp(method, "HEAD")) {
 		*reason = "Method Not Allowed";
 		return 405;
 	}

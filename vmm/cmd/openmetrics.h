@@ -16,15 +16,9 @@
 
 #define OPENMETRICS_TYPE	"application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* What is known of a VMM's process besides; bytes. */
-struct openmetrics_process {
-	uint64_t resident, swapped;
-	bool known;
-};
-
 /* One of @processes for each of @partitions. */
 void openmetrics_print(FILE *to, const struct stat_partition *partitions, int count,
-		       const struct openmetrics_process *processes);
+		       const struct stat_memory *processes);
 
 /*
  * The answer to the head of an HTTP request, of which @size bytes came: 200 if it asks for /metrics, otherwise the status that
