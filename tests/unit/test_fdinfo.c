@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Statistics of partitions: what happened between two looks, and what a process has. Reading a driver's is tests/vm's. */
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/fdinfo.h"
@@ -64,10 +65,28 @@ static void memory_of_a_process(void **state)
 	assert_false(stat_process_memory(0x3fffffff).known);
 }
 
+static void a_process_ends(void **state)
+{
+	pid_t child = fork();
+	siginfo_t info;
+
+	(void)state;
+	assert_return_code(child, 0);
+	if (!child)
+		_exit(0);
+	/* A zombie until it is collected; then nobody. */
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	assert_true(stat_process_ended(child));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_true(stat_process_ended(child));
+	assert_false(stat_process_ended(getpid()));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_happened), cmocka_unit_test(what_is_not_there), cmocka_unit_test(memory_of_a_process),
+		cmocka_unit_test(a_process_ends),
 	};
 
 	return cmocka_run_group_tests_name("fdinfo", tests, NULL, NULL);

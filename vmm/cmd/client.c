@@ -3,25 +3,27 @@
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "cmd.h"
 #include "linux/control.h"
 
-#define ANSWER_SECONDS	20
 #define ANSWER_MAX	65536u
 #define SUFFIX		".sock"
 
-static int connect_to(const char *path, pid_t *pid)
+/* @seconds 0: at once or not at all. */
+static int connect_to(const char *path, unsigned int seconds, pid_t *pid)
 {
-	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	const struct timeval patience = { .tv_sec = seconds };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
@@ -32,10 +34,9 @@ static int connect_to(const char *path, pid_t *pid)
 		return -1;
 	}
 	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (seconds ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) {
@@ -51,7 +52,7 @@ static int connect_to(const char *path, pid_t *pid)
 
 int client_peer(const char *path, pid_t *pid)
 {
-	int fd = connect_to(path, pid);
+	int fd = connect_to(path, 0, pid);
 
 	if (fd < 0)
 		return -1;
@@ -59,9 +60,18 @@ int client_peer(const char *path, pid_t *pid)
 	return 0;
 }
 
-/* One line. */
-static json_t *hear(int fd)
+static int64_t milliseconds(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One line, until @end. */
+static json_t *hear(int fd, int64_t end)
+{
+	struct pollfd in = { .fd = fd, .events = POLLIN };
 	char *line = malloc(ANSWER_MAX);
 	json_t *answer = NULL;
 	size_t count = 0;
@@ -69,11 +79,16 @@ static json_t *hear(int fd)
 	int error = EPROTO;
 
 	while (line && count < ANSWER_MAX) {
-		got = recv(fd, line + count, ANSWER_MAX - count, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
+		int64_t left = end - milliseconds();
+		int ready = poll(&in, 1, left > 0 ? (int)left : 0);
+
+		if (ready <= 0) {
+			error = ready ? errno : ETIMEDOUT;
+			break;
+		}
+		got = recv(fd, line + count, ANSWER_MAX - count, MSG_DONTWAIT);
 		if (got <= 0) {
-			error = got == 0 ? ECONNRESET : errno == EAGAIN ? ETIMEDOUT : errno;
+			error = got ? errno : ECONNRESET;
 			break;
 		}
 		count += (size_t)got;
@@ -91,23 +106,27 @@ static json_t *hear(int fd)
 	return answer;
 }
 
-json_t *client_ask(const char *path, json_t *request, pid_t *pid)
+json_t *client_ask(const char *path, json_t *request, unsigned int seconds, pid_t *pid)
 {
+	const int64_t end = milliseconds() + 1000 * (int64_t)seconds;
 	char *text = json_dumps(request, JSON_COMPACT);
 	json_t *answer = NULL;
 	int fd, error;
 
-	fd = text ? connect_to(path, pid) : -1;
+	fd = text ? connect_to(path, seconds, pid) : -1;
 	if (fd >= 0) {
 		/* A line of ours fits into any socket. */
 		if (send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text) &&
 		    send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
-			answer = hear(fd);
+			answer = hear(fd, end);
 		error = errno;
 		close(fd);
 		errno = error;
 	}
 	free(text);
+	/* Of connect() and send(), when their time is over. */
+	if (!answer && errno == EAGAIN)
+		errno = ETIMEDOUT;
 	return answer;
 }
 
@@ -177,7 +196,7 @@ int client_do(const char *verb, const char *target, json_t *request, json_t **an
 	int ret = 0;
 
 	find_socket(target, path, sizeof(path));
-	*answer = client_ask(path, request, NULL);
+	*answer = client_ask(path, request, CLIENT_PATIENT, NULL);
 	json_decref(request);
 	if (!*answer)
 		return cmd_error("%s: %s: %s", verb, target, errno == ENOENT || errno == ECONNREFUSED ?

@@ -7,14 +7,19 @@
 
 #include <jansson.h>
 
-/* Which process listens at the socket @path. -1 with errno. */
+/* Which process listens at the socket @path. -1 with errno; waits for nobody (EAGAIN: it takes no more connections). */
 int client_peer(const char *path, pid_t *pid);
+
+/* How long a person's own request may take, and one of many that others wait behind. */
+#define CLIENT_PATIENT	20u
+#define CLIENT_BRIEF	2u
 
 /*
  * Asks the guest at the socket @path; *@pid (may be NULL) is the process that listens. Returns its
- * answer; NULL with errno: ECONNREFUSED and ENOENT if there is no guest.
+ * answer; NULL with errno: ECONNREFUSED and ENOENT if there is no guest, ETIMEDOUT if the answer is not there in @seconds,
+ * however it trickles, EINTR after a signal.
  */
-json_t *client_ask(const char *path, json_t *request, pid_t *pid);
+json_t *client_ask(const char *path, json_t *request, unsigned int seconds, pid_t *pid);
 
 /*
  * Asks @target (NAME, PID or SOCKET) for the verb @verb, and says what goes wrong; takes @request.

@@ -201,6 +201,22 @@ struct stat_memory stat_process_memory(pid_t pid)
 	return memory;
 }
 
+bool stat_process_ended(pid_t pid)
+{
+	char name[64], line[256], state = 'X';
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	f = fopen(name, "re");
+	if (!f)
+		return true;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "State: %c", &state) == 1)
+			break;
+	fclose(f);
+	return state == 'Z' || state == 'X';
+}
+
 /* @count -1: one that is no array of its own. */
 void stat_free(struct stat_partition *partitions, int count)
 {

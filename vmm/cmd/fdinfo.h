@@ -50,6 +50,9 @@ struct stat_memory {
 
 struct stat_memory stat_process_memory(pid_t pid);
 
+/* Whether a process has ended, be it that its parent has not heard of it yet (a zombie). */
+bool stat_process_ended(pid_t pid);
+
 /* A value by its key; false if it is not there. */
 bool stat_find(const struct stat_value *values, unsigned int count, const char *key, uint64_t *value);
 

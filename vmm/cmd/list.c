@@ -32,11 +32,13 @@ static int add(void *arg, const char *name, const char *path)
 	const char *state;
 	pid_t pid = 0;
 
-	answer = client_ask(path, request, &pid);
+	answer = client_ask(path, request, CLIENT_BRIEF, &pid);
 	json_decref(request);
 	if (!answer) {
 		/* Left behind, or somebody else's. */
-		if (errno != ECONNREFUSED && errno != ENOENT && errno != EACCES)
+		if (errno == ETIMEDOUT)
+			list->ret = cmd_error("list: %s: no answer within %u seconds", path, CLIENT_BRIEF);
+		else if (errno != ECONNREFUSED && errno != ENOENT && errno != EACCES)
 			list->ret = cmd_error("list: %s: %s", path, strerror(errno));
 		return 0;
 	}

@@ -8,7 +8,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +24,8 @@
 #include "pages.h"
 
 #define PARTS_MAX	256u
+#define SILENT_MAX	64u
+#define SILENT_LOOKS	10u
 
 static const char usage[] =
 	"usage: mshv record [options] [FILE]\n"
@@ -93,7 +97,43 @@ struct heat {
 	pid_t pid;
 	uint64_t parts;
 	json_t *accessed;
+	bool silent;
 };
+
+/*
+ * VMMs that did not answer in time: the others' samples are not to wait for them again and again. Some looks later they are
+ * asked once more; of more than fit the oldest is forgotten.
+ */
+static struct silent {
+	pid_t pid;
+	unsigned int looks;	/* to be left out */
+} silents[SILENT_MAX];
+static unsigned int silent_next;
+
+/* Whether to ask @pid this time. */
+static bool may_ask(pid_t pid)
+{
+	for (unsigned int i = 0; i < SILENT_MAX; i++)
+		if (silents[i].pid == pid && silents[i].looks) {
+			silents[i].looks--;
+			return false;
+		}
+	return true;
+}
+
+/* Said when it begins, not each time. */
+static void leave_out(pid_t pid)
+{
+	for (unsigned int i = 0; i < SILENT_MAX; i++)
+		if (silents[i].pid == pid) {
+			silents[i].looks = SILENT_LOOKS;
+			return;
+		}
+	silents[silent_next] = (struct silent){ .pid = pid, .looks = SILENT_LOOKS };
+	silent_next = (silent_next + 1) % SILENT_MAX;
+	cmd_error("record: process %d: no answer within %u seconds: which pages its guest uses is left out", pid,
+		  CLIENT_BRIEF);
+}
 
 /* The socket of the process, if there is one that this user may ask. */
 static int ask_heat(void *arg, const char *name, const char *path)
@@ -107,7 +147,8 @@ static int ask_heat(void *arg, const char *name, const char *path)
 	if (client_peer(path, &pid) || pid != heat->pid)
 		return 0;
 	request = json_pack("{sssI}", "do", "accessed", "parts", (json_int_t)heat->parts);
-	answer = client_ask(path, request, NULL);
+	answer = client_ask(path, request, CLIENT_BRIEF, NULL);
+	heat->silent = !answer && errno == ETIMEDOUT;
 	json_decref(request);
 	heat->accessed = json_incref(json_object_get(answer, "accessed"));
 	json_decref(answer);
@@ -131,8 +172,10 @@ static json_t *make_sample(const struct stat_partition *p, const struct options 
 		json_decref(sample);
 		return NULL;
 	}
-	if (!o->no_heat)
+	if (!o->no_heat && may_ask(p->pid))
 		client_for_each(ask_heat, &heat);
+	if (heat.silent)
+		leave_out(p->pid);
 	if (heat.accessed)
 		json_object_set_new(sample, "accessed", heat.accessed);
 	return sample;
@@ -141,8 +184,16 @@ static json_t *make_sample(const struct stat_partition *p, const struct options 
 static int write_line(FILE *to, json_t *line, const char *file)
 {
 	int bad = json_dumpf(line, to, JSON_COMPACT | JSON_REAL_PRECISION(12)) || fputc('\n', to) == EOF || fflush(to);
+	int error = errno;
 
 	json_decref(line);
+	/* Ctrl-C while whoever reads a pipe does not: the end, and what the pipe did not take is not tried again. */
+	if (bad && error == EINTR && over) {
+		__fpurge(to);
+		clearerr(to);
+		return 0;
+	}
+	errno = error;
 	return bad ? cmd_error("record: %s: %s", file, strerror(errno)) : 0;
 }
 
@@ -168,7 +219,7 @@ static int write_samples(FILE *to, const struct options *o, double time, int *co
 	*count = stat_read((pid_t)o->pid, &partitions);
 	if (*count < 0)
 		return 0;
-	for (int i = 0; i < *count && !ret; i++) {
+	for (int i = 0; i < *count && !ret && !over; i++) {
 		json_t *sample = make_sample(&partitions[i], o, time);
 
 		if (sample)
@@ -178,14 +229,23 @@ static int write_samples(FILE *to, const struct options *o, double time, int *co
 	return ret;
 }
 
-/* Sleeps until @time of the monotonic clock, or a signal. */
+/* Sleeps until @time of the monotonic clock, or a signal: which is let in only where it ends the sleep. */
 static void sleep_until(double time)
 {
-	struct timespec at = { .tv_sec = (time_t)time };
+	sigset_t ends, before;
+	double left;
 
-	at.tv_nsec = (long)((time - (double)at.tv_sec) * 1e9);
-	while (!over && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
-		;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &before);
+	while (!over && (left = time - seconds(CLOCK_MONOTONIC)) > 0) {
+		struct timespec rest = { .tv_sec = (time_t)left };
+
+		rest.tv_nsec = (long)((left - (double)rest.tv_sec) * 1e9);
+		ppoll(NULL, 0, &rest, &before);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int record(FILE *to, const struct options *o)
@@ -200,7 +260,11 @@ static int record(FILE *to, const struct options *o)
 			break;
 		now = seconds(CLOCK_MONOTONIC);
 		ret = write_samples(to, o, now - start, &count);
-		/* The process that was asked for. */
+		/* The process that was asked for: gone, or nobody's but its parent's to collect. */
+		if (!count && o->pid && stat_process_ended((pid_t)o->pid)) {
+			errno = ESRCH;
+			count = -1;
+		}
 		if (count < 0 && i)
 			break;
 		if (count < 0)
