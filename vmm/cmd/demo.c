@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -25,8 +26,9 @@ static const char usage[] =
 	"usage: mshv demo [--memory SIZE] [--touch SIZE] [ROW]...\n"
 	"\n"
 	"Runs the demonstration of movable guest memory, all rows or the ones named (create,\n"
-	"touch, migrate, compact, swap, thp, ksm, overcommit, kill, pinned, passthrough), and\n"
-	"prints a table.\n"
+	"touch, migrate, compact, swap, thp, ksm, overcommit, kill, pinned, passthrough,\n"
+	"linux), and prints a table. Meanwhile switches of this machine (balancing of NUMA,\n"
+	"free lists, KSM) have other values; they come back, also after Ctrl-C.\n"
 	"\n"
 	"  -m, --memory SIZE  memory of the guest (default 1G)\n"
 	"  -t, --touch SIZE   what the guest works on (default 256M)\n";
@@ -36,7 +38,7 @@ static const char check_usage[] =
 	"\n"
 	"Runs the rows of the demonstration (see mshv demo --help) on this host, under whatever\n"
 	"hypervisor it has, and says what holds, what could not run, and what only the bundled\n"
-	"hypervisor could have shown. Exit code 0 unless a row fails.\n"
+	"hypervisor could have shown. Exit code 0 if at least one row holds and none fails.\n"
 	"\n"
 	"  -r, --report FILE  write kernel, hypervisor, capabilities, counts and results there;\n"
 	"                     nothing about persons, names or addresses\n"
@@ -261,37 +263,86 @@ static int write_report(FILE *f, const struct result *result, int argc, char **a
 	return fflush(f) || ferror(f);
 }
 
+/* The verdicts to a file: under another name until it is whole, so one of before stays till then. Only a file can be renamed to. */
+struct report_file {
+	const char *path;
+	char part[4096];	/* empty: @path is no file, and is written to as it is */
+};
+
+/* Before minutes of work, not after. Says what is wrong; leaves nothing behind. */
+static int find_place(struct report_file *file)
+{
+	struct stat now;
+	int fd;
+
+	if (!lstat(file->path, &now) && !S_ISREG(now.st_mode)) {
+		fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	} else {
+		if ((size_t)snprintf(file->part, sizeof(file->part), "%s.part", file->path) >= sizeof(file->part)) {
+			errno = ENAMETOOLONG;
+			return cmd_error("check: %s: %s", file->path, strerror(errno));
+		}
+		/* Nothing of somebody else's under that name, nor through a link. */
+		fd = open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0)
+			unlink(file->part);
+	}
+	if (fd < 0)
+		return cmd_error("check: %s: %s", *file->part ? file->part : file->path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static int save_report(const struct report_file *file, const struct result *result, int argc, char **argv)
+{
+	const char *name = *file->part ? file->part : file->path;
+	FILE *f = fopen(name, *file->part ? "wxe" : "we");
+	int ret;
+
+	if (!f)
+		return cmd_error("check: %s: %s", name, strerror(errno));
+	ret = write_report(f, result, argc, argv);
+	if (!ret && *file->part)
+		ret = fsync(fileno(f));
+	if (fclose(f) || ret || (*file->part && rename(name, file->path))) {
+		ret = cmd_error("check: %s: %s", file->path, strerror(errno));
+		if (*file->part)
+			unlink(name);
+		return ret;
+	}
+	return 0;
+}
+
 int cmd_check(int argc, char **argv)
 {
 	struct demo demo = { .memory_size = 512ull << 20, .touch_size = 128ull << 20,
 			     .progress = stdout };
-	const char *path = NULL;
+	struct report_file file = { 0 };
 	const struct cmd_option options[] = {
-		{ "report", 'r', CMD_TEXT, &path, NULL, 0, 0 },
+		{ "report", 'r', CMD_TEXT, &file.path, NULL, 0, 0 },
 		{ "memory", 'm', CMD_SIZE, &demo.memory_size, "a size", 1, 0 },
 		{ "touch", 't', CMD_SIZE, &demo.touch_size, "a multiple of 8M", 8 << 20, 0 },
 		{ 0 },
 	};
 	static struct result result;
 	int ret = cmd_options(argc, argv, check_usage, options);
-	FILE *f = NULL;
 
 	if (ret == CMD_GO_ON)
 		ret = check_args(&demo, argc, argv);
 	if (ret != CMD_GO_ON)
 		return ret;
-	/* Before minutes of work, not after. */
-	if (path && !(f = fopen(path, "we")))
-		return cmd_error("check: %s: %s", path, strerror(errno));
+	if (file.path && find_place(&file))
+		return 1;
 	run(&demo, argc, argv, &result);
 	if (!demo_hypervisor_tells())
 		printf("\nThis hypervisor, or this driver, does not tell who reaches which page: stamps are the only\n"
 		       "witness that a page which Linux took away was out of the guest's reach.\n");
-	if (f) {
-		ret = write_report(f, &result, argc, argv);
-		if (fclose(f) || ret)
-			return cmd_error("check: %s: %s", path, strerror(errno));
-		printf("\nreport: %s\n", path);
+	if (file.path) {
+		if (save_report(&file, &result, argc, argv))
+			return 1;
+		printf("\nreport: %s\n", file.path);
 	}
+	if (!result.hold && result.skipped == result.rows)
+		return cmd_error("check: no row could run here, so nothing is shown");
 	return result.hold + result.skipped == result.rows ? 0 : 1;
 }

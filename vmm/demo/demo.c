@@ -8,6 +8,7 @@
 
 #include "demo.h"
 #include "host.h"
+#include "undo.h"
 
 /* Emulated machines are slow, and this one may be busy. */
 #define PATIENCE	300
@@ -121,7 +122,7 @@ bool demo_holds(const struct demo_report *report)
 }
 
 /* Switches of this machine that would blur the counts, and their values meanwhile. */
-static const char *const switches[DEMO_SWITCHES][2] = {
+static const char *const switches[][2] = {
 	/* Balancing moves pages on its own while they are counted. */
 	{ "/proc/sys/kernel/numa_balancing", "0" },
 	/*
@@ -136,21 +137,18 @@ void demo_begin(struct demo *demo)
 	unsigned int i;
 
 	demo->started = host_seconds();
-	for (i = 0; i < DEMO_SWITCHES; i++)
-		if (host_read(switches[i][0], demo->saved[i], sizeof(demo->saved[i])) == 0)
-			host_write(switches[i][0], switches[i][1]);
+	undo_on_signals();
+	/* A kernel that has no such switch has not what it is for either. */
+	for (i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		undo_write(switches[i][0], switches[i][1]);
 	/* Without it, swapped pages may come back from the swap cache instead of the disk. */
-	host_enter_cgroup(DEMO_CGROUP);
+	undo_cgroup(DEMO_CGROUP);
 }
 
 void demo_finish(struct demo *demo)
 {
-	unsigned int i;
-
 	demo_end(demo);
-	for (i = 0; i < DEMO_SWITCHES; i++)
-		if (*demo->saved[i])
-			host_write(switches[i][0], demo->saved[i]);
+	undo_to(0);
 }
 
 void demo_end(struct demo *demo)

@@ -15,7 +15,6 @@
 
 #define DEMO_VPS		2u
 #define DEMO_CHECKS_MAX		24
-#define DEMO_SWITCHES		2
 #define DEMO_CGROUP		"mshv-demo"
 
 struct demo {
@@ -27,7 +26,6 @@ struct demo {
 	bool booted;
 	bool stamped;
 	uint64_t version[DEMO_VPS];	/* of the stamps each processor keeps */
-	char saved[DEMO_SWITCHES][32];	/* the machine's settings before */
 };
 
 struct demo_check {
@@ -52,7 +50,7 @@ struct demo_row {
 #define DEMO_ROWS	12
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
-/* To be called before the first row and after the last; they set and restore switches. */
+/* To be called before the first row and after the last; they set and restore switches (undo.h). */
 void demo_begin(struct demo *demo);
 void demo_finish(struct demo *demo);
 

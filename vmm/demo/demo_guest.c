@@ -17,6 +17,7 @@
 
 #include "demo.h"
 #include "host.h"
+#include "undo.h"
 
 #define LINUX		"/usr/lib/mshv/linux"
 #define GROUP_NAME	DEMO_CGROUP "-linux"
@@ -115,7 +116,7 @@ static void run(struct demo *demo, struct demo_report *report)
 {
 	uint64_t out = host_stat("/proc/vmstat", "pswpout"), in = host_stat("/proc/vmstat", "pswpin");
 	uint64_t moved = host_stat("/proc/vmstat", "pgmigrate_success");
-	unsigned int nodes = host_nodes();
+	const unsigned int nodes = host_nodes(), mark = undo_mark();
 	struct console console = { .fd = -1 };
 	char pid_text[16];
 	int status = 0;
@@ -127,6 +128,8 @@ static void run(struct demo *demo, struct demo_report *report)
 		return;
 	}
 	mkdir(GROUP, 0755);
+	undo_folder(GROUP);
+	undo_child(pid);
 	snprintf(pid_text, sizeof(pid_text), "%d", (int)pid);
 	host_write(GROUP "/cgroup.procs", pid_text);
 	while (listen_to(demo, &console, 300))
@@ -134,7 +137,8 @@ static void run(struct demo *demo, struct demo_report *report)
 			disturb(pid, nodes);
 	close(console.fd);
 	waitpid(pid, &status, 0);
-	rmdir(GROUP);
+	undo_child_ended(pid);
+	undo_to(mark);
 
 	out = host_stat("/proc/vmstat", "pswpout") - out;
 	in = host_stat("/proc/vmstat", "pswpin") - in;

@@ -11,6 +11,7 @@
 
 #include "demo.h"
 #include "host.h"
+#include "undo.h"
 
 #define MIB		(1ull << 20)
 #define BLOCK		MSHV_BLOCK_SIZE
@@ -175,7 +176,7 @@ static void merge_two(struct demo *a, struct demo *b, struct demo_report *report
 
 	if (madvise(demo_range(a), a->touch_size, MADV_MERGEABLE) ||
 	    madvise(demo_range(b), b->touch_size, MADV_MERGEABLE) ||
-	    host_write(KSM "run", "1")) {
+	    undo_write(KSM "run", "1")) {
 		demo_check(report, false, "start KSM: %s", strerror(errno));
 		return;
 	}
@@ -202,27 +203,22 @@ static void merge_two(struct demo *a, struct demo *b, struct demo_report *report
 
 void demo_row_ksm(struct demo *demo, struct demo_report *report)
 {
-	static const char *const names[] = { KSM "run", KSM "pages_to_scan", KSM "sleep_millisecs" };
 	struct demo a = small_demo(demo, 8 * MIB), b = a;
-	char saved[3][32];
-	unsigned int i;
+	const unsigned int mark = undo_mark();
 
-	for (i = 0; i < 3; i++) {
-		if (host_read(names[i], saved[i], sizeof(saved[i]))) {
-			demo_skip(report, "this kernel has no KSM");
-			return;
-		}
+	if (access(KSM "run", F_OK)) {
+		demo_skip(report, "this kernel has no KSM");
+		return;
 	}
-	host_write(KSM "pages_to_scan", "20000");
-	host_write(KSM "sleep_millisecs", "5");
+	undo_write(KSM "pages_to_scan", "20000");
+	undo_write(KSM "sleep_millisecs", "5");
 	demo_progress(demo, "two guests with the same content; Linux merges their pages");
 	if (demo_need_guest(&a, report, MSHV_MEMORY_SMALL) && demo_need_stamps(&a, report) &&
 	    demo_need_guest(&b, report, MSHV_MEMORY_SMALL) && demo_need_stamps(&b, report))
 		merge_two(&a, &b, report);
 	demo_end(&a);
 	demo_end(&b);
-	for (i = 3; i-- > 0; )
-		host_write(names[i], saved[i]);
+	undo_to(mark);
 }
 
 /* ---- overcommit ---- */
@@ -234,7 +230,7 @@ static bool limit_to(uint64_t bytes)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%llu", (ull)bytes);
-	return host_write(GROUP "memory.max", text) == 0;
+	return undo_write(GROUP "memory.max", text) == 0;
 }
 
 void demo_row_overcommit(struct demo *demo, struct demo_report *report)
@@ -242,6 +238,7 @@ void demo_row_overcommit(struct demo *demo, struct demo_report *report)
 	struct demo guest[GUESTS];
 	uint64_t total = 0, used, out = host_stat("/proc/vmstat", "pswpout");
 	uint64_t in = host_stat("/proc/vmstat", "pswpin");
+	const unsigned int mark = undo_mark();
 	char line[32];
 	unsigned int i;
 	bool good = true;
@@ -279,7 +276,7 @@ void demo_row_overcommit(struct demo *demo, struct demo_report *report)
 		    (ull)(total / 2 / MIB));
 	demo_counts(report, "%llu pages to disk, %llu back", (ull)out, (ull)in);
 out:
-	host_write(GROUP "memory.max", "max");
+	undo_to(mark);
 	for (i = 0; i < GUESTS; i++)
 		demo_end(&guest[i]);
 }

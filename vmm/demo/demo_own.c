@@ -10,6 +10,7 @@
 
 #include "demo.h"
 #include "host.h"
+#include "undo.h"
 
 #define MIB		(1ull << 20)
 #define PAGE_KIB	(GUEST_PAGE_SIZE / 1024)	/* KiB of a page */
@@ -107,6 +108,7 @@ void demo_row_kill(struct demo *demo, struct demo_report *report)
 	uint64_t lent_before, free_before, free_after = 0, deleted, resident;
 	char byte, first[100] = "";
 	int ready[2], status, log;
+	const unsigned int mark = undo_mark();
 	unsigned int i, complaints;
 	pid_t pid;
 
@@ -132,16 +134,21 @@ void demo_row_kill(struct demo *demo, struct demo_report *report)
 		victim(demo, ready[1]);
 	}
 	close(ready[1]);
+	if (pid > 0)
+		undo_child(pid);
 	if (pid < 0 || read(ready[0], &byte, 1) != 1) {
 		demo_check(report, false, "the guest to be killed does not run");
-		if (pid > 0)
+		if (pid > 0) {
 			waitpid(pid, NULL, 0);
+			undo_child_ended(pid);
+		}
 		goto out;
 	}
 	resident = free_before - free_kib();
 	demo_progress(demo, "two processors run; the VMM is killed");
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
+	undo_child_ended(pid);
 	demo_check(report, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 		   "it died of SIGKILL");
 	demo_check(report, resident * 1024 >= demo->touch_size / 2,
@@ -170,6 +177,7 @@ void demo_row_kill(struct demo *demo, struct demo_report *report)
 	demo_counts(report, "%llu MiB and %s back", (ull)(resident / 1024),
 		    lent() == lent_before ? "all lent pages" : "NOT all lent pages");
 out:
+	undo_to(mark);
 	close(ready[0]);
 	close(log);
 }
