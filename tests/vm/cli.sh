@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..73"
+echo "1..79"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -112,6 +112,33 @@ check "a record of a process that is none" 1 "record: /proc/999999: No such file
 check "a record in too many parts" 2 "record: --parts: not 1..256: 257" mshv record --parts 257
 check "a report of nothing" 1 "report: /tmp/empty: empty" mshv report /tmp/empty
 check "a report of something else" 1 "report: /tmp/other:1: not a file of mshv record" sh -c 'echo "{}" >/tmp/other; mshv report /tmp/other'
+# A gnuplot that is only a script: what it draws is whole, cut off as on a full disk, or nothing.
+mkdir -p /tmp/plot /tmp/folder.svg/x
+printf '#!/bin/sh\ncat >/dev/null\nprintf "%%b" "$DRAWS"\nexit ${CODE:-0}\n' >/tmp/plot/gnuplot
+chmod +x /tmp/plot/gnuplot
+zeros='"invalidations-clear":0,"invalidations-unmap":0,"invalidations-protect":0,"invalidations-migrate":0'
+zeros="$zeros"',"invalidations-release":0,"invalidations-other":0,"deposited-pages":0'
+{
+	echo '{"mshv-record":1,"start":1700000000,"interval":1,"parts":1}'
+	echo '{"time":0,"partition":1,"pid":1,"command":"a\u001b[2Jb","state":"active","counters":{'"$zeros"'},' \
+		'"memory":0,"absent":0,"small":0,"large":0,"swapped":0,"shared":0}'
+} >/tmp/one.record
+draw() { # OUTPUT
+	PATH=/tmp/plot:$PATH mshv report -o "$1" /tmp/one.record
+}
+export DRAWS='<svg>\n</svg>\n' CODE=0
+check "a report of one sample, its name made harmless" 0 "partition 1 (a?[2Jb, pid 1, active): 1 samples" draw /tmp/one.svg
+cp /tmp/one.svg /tmp/one.before
+DRAWS='<svg>\n<path d="M 1'
+check "a picture that is cut off" 1 "report: /tmp/one.svg.part: the picture is not whole" draw /tmp/one.svg
+check "the one before is there, and no part" 0 "as before" \
+	sh -c 'cmp /tmp/one.svg /tmp/one.before && [ ! -e /tmp/one.svg.part ] && echo as before'
+DRAWS='<svg></svg>'
+check "where a picture cannot be" 1 "report: /tmp/folder.svg: Is a directory" draw /tmp/folder.svg
+CODE=3
+check "a gnuplot that fails" 1 "report: /tmp/one.svg: gnuplot has failed" draw /tmp/one.svg
+check "and nothing of it is left" 0 "none" sh -c 'ls /tmp/*.part 2>/dev/null || echo none'
+unset DRAWS CODE
 check "a report of an idle minute" 1 "report: -: no guest ran" sh -c 'mshv record --count 1 - | mshv report -'
 check "counters" 0 "call.create_partition" mshv hv
 check "counters as JSON" 0 '"exit.cpuid": ' mshv hv --json

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -177,6 +178,7 @@ static void plot_causes(FILE *to, const struct guest_samples *g, size_t n)
 /* The program, for the first @columns guests. */
 static void print_script(FILE *to, const struct record *record, size_t columns)
 {
+	/* From 1970 to 9999 (samples.c): gmtime() knows them all. */
 	time_t start = (time_t)record->start;
 	bool heat[GUESTS_MAX];
 	double end = 0;
@@ -215,43 +217,100 @@ static void become_gnuplot(int in, int out)
 	_exit(127);
 }
 
+/* gnuplot does not notice a full disk: what it wrote has to end as a picture does, and to be on the disk. */
+static int check_picture(int fd)
+{
+	static const char end[] = "</svg>";
+	struct stat now;
+	char tail[64];
+	ssize_t got;
+
+	if (fsync(fd) || fstat(fd, &now))
+		return -1;
+	got = pread(fd, tail, sizeof(tail), now.st_size > (off_t)sizeof(tail) ? now.st_size - (off_t)sizeof(tail) : 0);
+	if (got < 0)
+		return -1;
+	while (got && (tail[got - 1] == '\n' || tail[got - 1] == '\r' || tail[got - 1] == ' '))
+		got--;
+	if (got >= (ssize_t)strlen(end) && !memcmp(tail + got - strlen(end), end, strlen(end)))
+		return 0;
+	errno = ENODATA;
+	return -1;
+}
+
+/* Waits for gnuplot. Returns the exit code, after saying what went wrong. */
+static int await_gnuplot(pid_t pid, const char *output)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return cmd_error("report: wait for gnuplot: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		return cmd_error("report: %s: gnuplot was ended by signal %d", output, WTERMSIG(status));
+	/* It has said so itself if it was not there. */
+	if (WEXITSTATUS(status) == 127)
+		return 1;
+	if (WEXITSTATUS(status))
+		return cmd_error("report: %s: gnuplot has failed", output);
+	return 0;
+}
+
+/* Draws into @fd. Returns the exit code. */
+static int run_gnuplot(const struct record *record, size_t guests, const char *output, int fd)
+{
+	int pipes[2], ret;
+	FILE *to;
+	pid_t pid;
+
+	fflush(stdout);
+	if (pipe2(pipes, O_CLOEXEC))
+		return cmd_error("report: a pipe to gnuplot: %s", strerror(errno));
+	to = fdopen(pipes[1], "w");
+	pid = to ? fork() : -1;
+	if (pid < 0) {
+		ret = cmd_error("report: start gnuplot: %s", strerror(errno));
+		close(pipes[0]);
+		if (!to)
+			close(pipes[1]);
+		else
+			fclose(to);
+		return ret;
+	}
+	if (!pid)
+		become_gnuplot(pipes[0], fd);
+	/* Ctrl-C is gnuplot's; what it leaves has to be removed. If it ends early, so does the pipe. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	close(pipes[0]);
+	print_script(to, record, guests);
+	fclose(to);
+	return await_gnuplot(pid, output);
+}
+
 /* The picture appears under its name only if it is whole. */
 static int draw(const struct record *record, size_t guests, const char *output)
 {
 	char part[4096];
-	int fd, pipes[2], status = 0;
-	FILE *to;
-	pid_t pid;
+	int fd, ret;
 
-	snprintf(part, sizeof(part), "%s.part", output);
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if ((size_t)snprintf(part, sizeof(part), "%s.part", output) >= sizeof(part))
+		return cmd_error("report: %s: %s", output, strerror(ENAMETOOLONG));
+	fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return cmd_error("report: %s: %s", part, strerror(errno));
-	signal(SIGPIPE, SIG_IGN);
-	fflush(stdout);
-	if (pipe2(pipes, O_CLOEXEC))
-		return cmd_error("report: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		return cmd_error("report: %s", strerror(errno));
-	if (!pid)
-		become_gnuplot(pipes[0], fd);
-	close(pipes[0]);
-	close(fd);
-	to = fdopen(pipes[1], "w");
-	if (to) {
-		print_script(to, record, guests);
-		fclose(to);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (to && WIFEXITED(status) && WEXITSTATUS(status) == 0 && !rename(part, output))
-		return 0;
-	unlink(part);
-	/* It has said so itself if it was not there. */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return 1;
-	return cmd_error("report: %s: gnuplot has failed", output);
+	ret = run_gnuplot(record, guests, output, fd);
+	if (!ret && check_picture(fd))
+		ret = cmd_error("report: %s: %s", part, errno == ENODATA ? "the picture is not whole (is the disk full?)" :
+				strerror(errno));
+	if (close(fd) && !ret)
+		ret = cmd_error("report: %s: %s", part, strerror(errno));
+	if (!ret && rename(part, output))
+		ret = cmd_error("report: %s: %s", output, strerror(errno));
+	if (ret)
+		unlink(part);
+	return ret;
 }
 
 /* ---- the verb ---- */

@@ -11,6 +11,8 @@
 #include "samples.h"
 
 #define PAGE	4096ull
+/* Seconds: the first of year 10000, from the epoch or the record's start on. What is beyond no recorder has seen. */
+#define TIME_MAX	253402300800.0
 
 const char *const cause_names[CAUSES] = {
 	[CAUSE_CLEAR] = "clear", [CAUSE_UNMAP] = "unmap", [CAUSE_PROTECT] = "protect",
@@ -26,6 +28,15 @@ static bool number(const json_t *of, const char *key, uint64_t *value)
 		return false;
 	*value = (uint64_t)json_integer_value(n);
 	return true;
+}
+
+/* The same for seconds, whole or not. */
+static bool seconds(const json_t *of, const char *key, double *value)
+{
+	const json_t *n = json_object_get(of, key);
+
+	*value = json_number_value(n);
+	return json_is_number(n) && *value >= 0 && *value < TIME_MAX;
 }
 
 static const char *text(const json_t *of, const char *key)
@@ -80,10 +91,14 @@ static const char *read_parts(const json_t *pieces, struct sample *s)
 
 			if (!p)
 				return "no memory";
-			if (!json_is_integer(count) || json_integer_value(count) < 0 || k * part >= size)
-				return "\"pages\" of \"accessed\" are no counts, or too many";
+			/* No product here is more than @size, and none of the numbers more than half of what fits. */
+			if (k >= (size + part - 1) / part)
+				return "\"pages\" of \"accessed\" are more than there are parts";
 			p->address = address + k * part;
 			p->size = size - k * part < part ? size - k * part : part;
+			if (!json_is_integer(count) || json_integer_value(count) < 0 ||
+			    (uint64_t)json_integer_value(count) > p->size / PAGE)
+				return "\"pages\" of \"accessed\" are no counts, or more than a part has";
 			p->used = (uint64_t)json_integer_value(count) * PAGE;
 		}
 	}
@@ -94,13 +109,14 @@ static const char *read_parts(const json_t *pieces, struct sample *s)
 static const char *read_sample(struct record *record, const json_t *line)
 {
 	const json_t *counters = json_object_get(line, "counters"), *accessed = json_object_get(line, "accessed");
-	uint64_t partition, pid, deposited;
+	uint64_t partition, pid, deposited, rest;
+	double time;
 	struct guest_samples *g;
 	struct sample *s;
 	char key[40];
 
-	if (!json_is_number(json_object_get(line, "time")) || !number(line, "partition", &partition) ||
-	    !number(line, "pid", &pid) || !json_is_object(counters))
+	if (!seconds(line, "time", &time) || !number(line, "partition", &partition) ||
+	    !number(line, "pid", &pid) || pid > INT32_MAX || !json_is_object(counters))
 		return "a sample without time, partition, pid or counters";
 	g = find_guest(record, partition, (pid_t)pid);
 	s = g ? append((void **)&g->samples, &g->count, sizeof(*s)) : NULL;
@@ -108,20 +124,27 @@ static const char *read_sample(struct record *record, const json_t *line)
 		return "no memory";
 	snprintf(g->command, sizeof(g->command), "%s", text(line, "command"));
 	snprintf(g->state, sizeof(g->state), "%s", text(line, "state"));
-	s->time = json_number_value(json_object_get(line, "time"));
+	s->time = time;
 	if (g->count > 1 && s->time < s[-1].time)
 		return "a sample that is older than the one before";
 	if (!number(line, "memory", &s->memory))
 		return "a sample without its memory";
-	for (int state = 0; state < PAGE_STATES; state++)
+	rest = s->memory;
+	for (int state = 0; state < PAGE_STATES; state++) {
 		if (!number(line, page_state_names[state], &s->pages[state]))
 			return "a sample without its absent, small, large, swapped or shared pages";
+		if (s->pages[state] > rest)
+			return "a sample with more pages than memory";
+		rest -= s->pages[state];
+	}
 	for (int cause = 0; cause < CAUSES; cause++) {
 		snprintf(key, sizeof(key), "invalidations-%s", cause_names[cause]);
 		if (!number(counters, key, &s->cause[cause]))
 			return "a sample without its invalidations";
+		if (g->count > 1 && s->cause[cause] < s[-1].cause[cause])
+			return "a sample with fewer invalidations than the one before";
 	}
-	if (!number(counters, "deposited-pages", &deposited))
+	if (!number(counters, "deposited-pages", &deposited) || deposited > INT64_MAX / PAGE)
 		return "a sample without its deposited-pages";
 	s->deposited = deposited * PAGE;
 	return accessed ? read_parts(accessed, s) : NULL;
@@ -135,9 +158,11 @@ static const char *read_head(struct record *record, const json_t *line)
 		return "not a file of mshv record";
 	if (version != 1)
 		return "a record of a newer mshv";
-	record->start = json_number_value(json_object_get(line, "start"));
-	record->interval = json_number_value(json_object_get(line, "interval"));
-	return record->interval > 0 ? NULL : "a head without its interval";
+	if (!seconds(line, "start", &record->start))
+		return "a head without its start, or one that is no time";
+	if (!seconds(line, "interval", &record->interval) || record->interval <= 0)
+		return "a head without its interval";
+	return NULL;
 }
 
 static const char *read_line(struct record *record, const char *text, size_t size, unsigned int line)
