@@ -18,6 +18,8 @@
 
 /* How often a folder's lock is tried, a millisecond apart. */
 #define LOCK_TRIES	1000u
+/* How long nobody is let in when there is no descriptor for him. */
+#define FULL_MS		250
 
 /* ---- requests ---- */
 
@@ -220,39 +222,44 @@ static struct control_client *make_place(struct control *c)
 	return place;
 }
 
-static void welcome(struct control *c)
+/* False: there is no descriptor or memory for another client, and the next try would be as vain. */
+static bool welcome(struct control *c)
 {
 	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
 	struct control_client *client;
 
 	if (fd < 0)
-		return;
+		return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
 	client = make_place(c);
 	client->fd = fd;
 	client->count = 0;
 	client->heard = ++c->heard;
+	return true;
 }
 
 static void *control_thread(void *arg)
 {
 	struct control *c = arg;
 	struct pollfd fds[2 + CONTROL_CLIENTS];
+	bool full = false;
 	unsigned int i;
 
 	for (;;) {
 		for (i = 0; i < CONTROL_CLIENTS; i++)
 			fds[2 + i] = (struct pollfd){ .fd = c->client[i].fd, .events = POLLIN };
 		fds[0] = (struct pollfd){ .fd = c->end, .events = POLLIN };
-		fds[1] = (struct pollfd){ .fd = c->listener, .events = POLLIN };
-		if (poll(fds, 2 + CONTROL_CLIENTS, -1) < 0)
+		/* Who cannot be let in is waiting all the time: he is not looked at for a while. */
+		fds[1] = (struct pollfd){ .fd = full ? -1 : c->listener, .events = POLLIN };
+		if (poll(fds, 2 + CONTROL_CLIENTS, full ? FULL_MS : -1) < 0)
 			continue;
+		full = false;
 		if (fds[0].revents)
 			return NULL;
 		for (i = 0; i < CONTROL_CLIENTS; i++)
 			if (fds[2 + i].fd >= 0 && fds[2 + i].revents)
 				serve(c, &c->client[i]);
 		if (fds[1].revents)
-			welcome(c);
+			full = !welcome(c);
 	}
 }
 
