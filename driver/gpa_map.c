@@ -39,7 +39,7 @@ static u16 map_batch(struct mshv_partition *partition, u64 gfn, u32 flags, const
 	mshv_hypercall_end();
 	mshv_count_partition(partition, pages ? MSHV_STAT_MAP_CALLS : MSHV_STAT_BLANK_CALLS, 1);
 	mshv_count_partition(partition, pages ? MSHV_STAT_MAP_REPS : MSHV_STAT_BLANK_REPS, *done);
-	trace_map(partition->id, gfn, flags, reps, *done, status);
+	trace_map_gpa(partition->id, gfn, flags, reps, *done, status);
 	return status;
 }
 
@@ -131,8 +131,8 @@ u16 mshv_gpa_unmap(struct mshv_partition *partition, u64 gfn, bool large, unsign
 		mshv_hypercall_end();
 		mshv_count_partition(partition, MSHV_STAT_UNMAP_CALLS, 1);
 		mshv_count_partition(partition, MSHV_STAT_UNMAP_REPS, batch_done);
-		trace_unmap(partition->id, gfn + ((u64)*done << shift), large, batch,
-				 batch_done, status);
+		trace_unmap_gpa(partition->id, gfn + ((u64)*done << shift), large, batch,
+				batch_done, status);
 		*done += batch_done;
 	}
 	return status;

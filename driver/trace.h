@@ -3,6 +3,9 @@
  * Tracepoints of the system "mshv". Names and fields are stable: tools may rely on them. Units are
  * pages of 4 KiB; statuses are those of the hypervisor (hvabi/status.h), results are 0 or a
  * negative errno.
+ *
+ * A name is a symbol of the kernel where the driver is built in: no other tracepoint may have it,
+ * whatever its system ("map" is the IOMMUs').
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM mshv
@@ -71,7 +74,7 @@ TRACE_EVENT(prefault,
 		  __entry->result)
 );
 
-TRACE_EVENT(map,
+TRACE_EVENT(map_gpa,
 	TP_PROTO(u64 partition, u64 gfn, u32 flags, u32 reps, u32 done, u16 status),
 	TP_ARGS(partition, gfn, flags, reps, done, status),
 	TP_STRUCT__entry(
@@ -95,7 +98,7 @@ TRACE_EVENT(map,
 		  __entry->status)
 );
 
-TRACE_EVENT(unmap,
+TRACE_EVENT(unmap_gpa,
 	TP_PROTO(u64 partition, u64 gfn, bool large, u32 reps, u32 done, u16 status),
 	TP_ARGS(partition, gfn, large, reps, done, status),
 	TP_STRUCT__entry(
