@@ -4,8 +4,8 @@
  *
  * Laws:
  *	- A query changes nothing. Clearing or setting one bit leaves the other as it is.
- *	- An answer is what the hypervisor's map says or what the log says (log.c): the map's bits go
- *	  with the map.
+ *	- An answer is what the hypervisor's map says or what the log says (log.c): the map's bits
+ *	  go with the map.
  *	- No lock is held, and no page of the hypercall's while user memory is written.
  */
 #include <linux/bitmap.h>

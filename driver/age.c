@@ -1,39 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does the guest use this page? Linux asks when it looks for pages to take away (rmap walks of reclaim,
- * the multi-generation LRU), and so does DAMON; the hypervisor knows, by the accessed bits of its leaves.
+ * Does the guest use this page? Linux asks when it looks for pages to take away (rmap walks of
+ * reclaim, the multi-generation LRU), and so does DAMON; the hypervisor knows, by the accessed bits
+ * of its leaves.
  *
- * A question is about one page, a hypercall answers for 4095 of them. So an answer is a *harvest*: it
- * fetches and clears the bits of a whole run, and keeps them in the tables of the run's blocks (struct
- * mshv_table) until Linux asks for them:
+ * A question is about one page, a hypercall answers for 4095 of them. So an answer is a *harvest*:
+ * it fetches and clears the bits of a whole run, and keeps them in the tables of the run's blocks
+ * (struct mshv_table) until Linux asks for them:
  *
  *	young	the guest has used the page, and Linux has not been told yet
  *	fresh	what "young" says of the page is of the last harvest, and Linux has not asked since
  *
- * Whoever asks for a page that is fresh is answered from the table, and the page is fresh no more. So a
- * pass over a guest costs one call a run, in whatever order it goes; and who asks for one page twice has
- * the hypervisor asked twice, because the guest may have used it in between. But a run rests for a moment
- * after a harvest: who looks for pages to take, and comes back before that, finds the page old.
+ * Whoever asks for a page that is fresh is answered from the table, and the page is fresh no more.
+ * So a pass over a guest costs one call a run, in whatever order it goes; and who asks for one page
+ * twice has the hypervisor asked twice, because the guest may have used it in between. But a run
+ * rests for a moment after a harvest: who looks for pages to take, and comes back before that,
+ * finds the page old.
  *
- * Runs are cut at fixed places, 4095 pages each: 65 calls for 1 GiB. Changing the bit of a large leaf for
- * a part of its pages may split it, so a leaf is always asked for as a whole: large ones go seven in a call.
+ * Runs are cut at fixed places, 4095 pages each: 65 calls for 1 GiB. Changing the bit of a large
+ * leaf for a part of its pages may split it, so a leaf is always asked for as a whole: large ones
+ * go seven in a call.
  *
  * Laws:
- *	- The callbacks come under page-table locks. All locks here spin and are held for one hypercall;
- *	  nothing sleeps, allocates, deposits, or waits for somebody who does.
- *	- A bit is not lost between hypervisor and Linux: what is cleared there is set here, under one lock.
- *	  Where a VMM tracks accessed bits, it is set in its log as well (log.c); and what the VMM clears
- *	  Linux still gets. Dirty bits are never touched.
- *	- A harvest is believed for harvest_ms, then it is old news: what the guest has used since would
- *	  look unused.
- *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits cannot
- *	  be cleared, would make every page young for ever, and nothing could be reclaimed: then, and with
- *	  ageing=off, Linux is told "old" and has its own page tables to judge by, as if there were no
- *	  question. fdinfo says so.
- *	- Linux can always take something. A guest that uses all it has, faster than Linux looks, would be
- *	  young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM for want of a
- *	  page. Bits in page tables never get so bad: a processor sets them again only after its TLB has
- *	  forgotten the page. That is why runs rest, and why some answers are withheld (withhold()).
+ *	- The callbacks come under page-table locks. All locks here spin and are held for one
+ *	  hypercall; nothing sleeps, allocates, deposits, or waits for somebody who does.
+ *	- A bit is not lost between hypervisor and Linux: what is cleared there is set here, under
+ *	  one lock. Where a VMM tracks accessed bits, it is set in its log as well (log.c); and what
+ *	  the VMM clears Linux still gets. Dirty bits are never touched.
+ *	- A harvest is believed for harvest_ms, then it is old news: what the guest has used since
+ *	  would look unused.
+ *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits
+ *	  cannot be cleared, would make every page young for ever, and nothing could be reclaimed:
+ *	  then, and with ageing=off, Linux is told "old" and has its own page tables to judge by, as
+ *	  if there were no question. fdinfo says so.
+ *	- Linux can always take something. A guest that uses all it has, faster than Linux looks,
+ *	  would be young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM
+ *	  for want of a page. Bits in page tables never get so bad: a processor sets them again only
+ *	  after its TLB has forgotten the page. That is why runs rest, and why some answers are
+ *	  withheld (withhold()).
  *	- Of memory that the guest has never had nothing is kept, and nobody is asked.
  */
 #include <linux/bitmap.h>
@@ -53,8 +57,8 @@
 /* Refusals in a row, a tenth of a second apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
 /*
- * Small leaves that a guest does not touch between two calls in a row; and how often it happens before
- * the hypervisor is taken for one that does not clear bits.
+ * Small leaves that a guest does not touch between two calls in a row; and how often it happens
+ * before the hypervisor is taken for one that does not clear bits.
  */
 #define MSHV_AGE_PROOF		2048
 #define MSHV_AGE_DOUBTS		16
@@ -121,7 +125,8 @@ static struct part part_of(struct mshv_region *region, u64 gfn, u64 end)
 		.table = mshv_table(region->partition, gfn),
 		.block = mshv_region_block(region, gfn),
 		.first = mshv_block_index(gfn),
-		.end = mshv_block_index(gfn) + min_t(u64, end - gfn, MSHV_BLOCK_PAGES - mshv_block_index(gfn)),
+		.end = mshv_block_index(gfn) +
+		       min_t(u64, end - gfn, MSHV_BLOCK_PAGES - mshv_block_index(gfn)),
 	};
 }
 
@@ -139,8 +144,8 @@ static bool recent(const struct mshv_region *region, const struct mshv_table *ta
 }
 
 /*
- * One part of a harvest goes to its table. @whole: it is all that the run has of the block. Returns the
- * pages that were accessed.
+ * One part of a harvest goes to its table. @whole: it is all that the run has of the block. Returns
+ * the pages that were accessed.
  */
 static unsigned int collect(struct mshv_region *region, u64 gfn, const struct part *part,
 			    const u8 *states, bool whole)
@@ -188,8 +193,8 @@ static void note_status(struct mshv_partition *partition, u16 status)
 }
 
 /*
- * A range of at most 4095 pages, once. @whole: of each block it has what the run has. Returns how many pages
- * there is an answer for.
+ * A range of at most 4095 pages, once. @whole: of each block it has what the run has. Returns how
+ * many pages there is an answer for.
  */
 static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool whole,
 			    unsigned int *young)
@@ -207,11 +212,12 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 	input->flags = HVABI_GPA_ACCESS_CLEAR_ACCESSED;
 	input->hv_gpa_page_number = gfn;
 	memset(states, 0, end - gfn);
-	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, end - gfn, &done, input,
-				     states);
+	status = mshv_hypercall_reps(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, end - gfn, &done,
+				     input, states);
 	for (at = gfn; at < gfn + done; at += part.end - part.first) {
 		part = part_of(region, at, gfn + done);
-		*young += collect(region, at, &part, states + (at - gfn), whole && done == end - gfn);
+		*young += collect(region, at, &part, states + (at - gfn),
+				  whole && done == end - gfn);
 	}
 	mshv_hypercall_end();
 
@@ -239,8 +245,8 @@ static unsigned int count_small(struct mshv_region *region, u64 gfn, u64 end)
 }
 
 /*
- * All that the child has was accessed: is that so, or can the bits not be cleared? Then they are still
- * all set if the same is asked again at once.
+ * All that the child has was accessed: is that so, or can the bits not be cleared? Then they are
+ * still all set if the same is asked again at once.
  */
 static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int young)
 {
@@ -275,12 +281,16 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
 	if (test_bit(block, region->large)) {
 		block -= block % MSHV_AGE_BLOCKS;
 		*first = max(mshv_block_gfn(region, block), region->gfn);
-		*end = min(mshv_block_gfn(region, block + MSHV_AGE_BLOCKS), mshv_region_end(region));
+		*end = min(mshv_block_gfn(region, block + MSHV_AGE_BLOCKS),
+			   mshv_region_end(region));
 		return;
 	}
 	*first = gfn - (gfn - region->gfn) % MSHV_AGE_RUN;
 	*end = min(*first + MSHV_AGE_RUN, mshv_region_end(region));
-	/* No part of a large leaf. That of the page was none; it may be one by now, and is asked for in part. */
+	/*
+	 * No part of a large leaf. That of the page was none; it may be one by now, and is asked
+	 * for in part.
+	 */
 	if (is_large(region, *first, block))
 		*first = round_up(*first, MSHV_BLOCK_PAGES);
 	if (is_large(region, *end - 1, block))
@@ -301,10 +311,11 @@ static bool harvest_around(struct mshv_region *region, u64 gfn)
 }
 
 /*
- * First page of a part that the child has and of which the hypervisor has to be asked. @resting: only where
- * the last harvest is some time ago.
+ * First page of a part that the child has and of which the hypervisor has to be asked. @resting:
+ * only where the last harvest is some time ago.
  */
-static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const struct part *part, bool resting)
+static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const struct part *part,
+				 bool resting)
 {
 	const struct mshv_table *table = part->table;
 	bool large = test_bit(part->block, region->large);
@@ -325,9 +336,9 @@ static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const stru
 }
 
 /*
- * Linux goes round, everything is young, and nothing was taken: has it been round twice? Then a page came
- * twice again. Which one that will be is not known before, so the page that is looked for moves on, ever
- * later (Brent's way to find a cycle). Returns whether this one has to be old.
+ * Linux goes round, everything is young, and nothing was taken: has it been round twice? Then a
+ * page came twice again. Which one that will be is not known before, so the page that is looked for
+ * moves on, ever later (Brent's way to find a cycle). Returns whether this one has to be old.
  */
 static bool withhold(struct mshv_age *age, u64 gfn, unsigned int pages)
 {
@@ -380,7 +391,8 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 }
 
 /* map_lock is held. */
-static bool ask_region(struct mshv_region *region, unsigned long start, unsigned long end, bool clear)
+static bool ask_region(struct mshv_region *region, unsigned long start, unsigned long end,
+		       bool clear)
 {
 	unsigned long hva_end = region->hva + (region->pages << PAGE_SHIFT);
 	u64 gfn = region->gfn, gfn_end = mshv_region_end(region);
@@ -401,7 +413,8 @@ static bool ask_region(struct mshv_region *region, unsigned long start, unsigned
 }
 
 /* A range of addresses may be memory of several regions. */
-static bool ask(struct mshv_partition *partition, unsigned long start, unsigned long end, bool clear)
+static bool ask(struct mshv_partition *partition, unsigned long start, unsigned long end,
+		bool clear)
 {
 	struct interval_tree_node *node;
 	bool young = false;
@@ -411,7 +424,8 @@ static bool ask(struct mshv_partition *partition, unsigned long start, unsigned 
 	read_lock(&partition->map_lock);
 	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1);
 	     node && (clear || !young); node = interval_tree_iter_next(node, start, end - 1))
-		young |= ask_region(container_of(node, struct mshv_region, hvas), start, end, clear);
+		young |= ask_region(container_of(node, struct mshv_region, hvas), start, end,
+				    clear);
 	read_unlock(&partition->map_lock);
 	return young;
 }
@@ -435,7 +449,8 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 	/* One entry is asked about: the neighbour's bit is another's. */
 	if (is_power_of_2(size))
 		start &= ~(size - 1);
-	return ask(container_of(notifier, struct mshv_partition, notifier), start, start + size, true);
+	return ask(container_of(notifier, struct mshv_partition, notifier), start, start + size,
+		   true);
 }
 
 /**
@@ -507,8 +522,8 @@ void mshv_age_cleared(struct mshv_table *table, unsigned int index)
 /**
  * mshv_age_taken() - Linux has got pages of the guest: what it is told does not keep it from that
  * @age: of the partition
- * @pages: how many. A page that was moved or discarded counts as well, so a few do not make up for all
- *	that were young
+ * @pages: how many. A page that was moved or discarded counts as well, so a few do not make up for
+ *	all that were young
  *
  * Context: map_lock is held for writing, or the lock of @age.
  */

@@ -188,8 +188,8 @@ static inline void mshv_compat_wrmsr(u32 msr, u64 value)
 }
 
 /*
- * Who is called when the synthetic interrupt controller interrupts. Since 6.15 a parent's driver has
- * a place of its own; before, it takes that of VMBus, if VMBus does not use it.
+ * Who is called when the synthetic interrupt controller interrupts. Since 6.15 a parent's driver
+ * has a place of its own; before, it takes that of VMBus, if VMBus does not use it.
  */
 static inline int mshv_compat_setup_synic_handler(void (*handler)(void))
 {

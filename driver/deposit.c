@@ -6,9 +6,9 @@
  *	- A deposited page belongs to the hypervisor: it is neither read nor written nor freed until
  *	  withdrawn. Its struct page carries the borrower (page->private), so that a page which the
  *	  hypervisor invents is not freed either.
- *	  It is PageOffline from before the deposit until after the withdrawal: readers that go through
- *	  memory by page (/proc/kcore, makedumpfile on the dump of a crash, hibernation) leave it out, and
- *	  memory offlining gives up on it at once.
+ *	  It is PageOffline from before the deposit until after the withdrawal: readers that go
+ *	  through memory by page (/proc/kcore, makedumpfile on the dump of a crash, hibernation)
+ *	  leave it out, and memory offlining gives up on it at once.
  *	- On a failed deposit only the pages that the hypervisor did not take come back.
  *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
  *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps
@@ -67,8 +67,8 @@ static u16 deposit_list(struct mshv_partition *partition, struct list_head *list
 	input = mshv_hypercall_begin(NULL);
 	input->partition_id = borrower_id(partition);
 	/*
-	 * Off the list, marked and counted before the call: somebody may withdraw a page as soon as the
-	 * hypervisor has it.
+	 * Off the list, marked and counted before the call: somebody may withdraw a page as soon as
+	 * the hypervisor has it.
 	 */
 	while (reps < HVABI_DEPOSIT_MAX && !list_empty(list)) {
 		page = list_first_entry(list, struct page, lru);
@@ -90,7 +90,10 @@ static u16 deposit_list(struct mshv_partition *partition, struct list_head *list
 	return status;
 }
 
-/* Pages that may be lent from now on. Sleeps: readers that are at work now may still be on one of them. */
+/*
+ * Pages that may be lent from now on. Sleeps: readers that are at work now may still be on one of
+ * them.
+ */
 static void set_offline(struct list_head *list)
 {
 	struct page *page;
@@ -149,7 +152,10 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
 		return -EINTR;
 	/* Counted as lent from here on. */
 	atomic64_add(pages, &mshv_all_lent);
-	/* Pairs with the one in power_event(): it sees the count, or we see that Linux goes to sleep. */
+	/*
+	 * Pairs with the one in power_event(): it sees the count, or we see that Linux goes to
+	 * sleep.
+	 */
 	smp_mb__after_atomic();
 	ret = READ_ONCE(mshv_going_to_sleep) ? -EBUSY : alloc_list(&list, pages, order);
 	while (!ret && !list_empty(&list)) {
@@ -168,8 +174,8 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
  *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
- * Return: 0, -EINTR on a fatal signal, -ENOMEM, -EBUSY while Linux goes to sleep, or the errno of the
- * status.
+ * Return: 0, -EINTR on a fatal signal, -ENOMEM, -EBUSY while Linux goes to sleep, or the errno of
+ * the status.
  */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
 {
@@ -285,8 +291,8 @@ static struct page *withdrawn_page(struct mshv_partition *partition, u64 pfn)
 }
 
 /*
- * One call. Returns how many pages came back that were lent; *status and *done are the hypervisor's.
- * They are freed when preemption is on again: the allocator may sleep (PREEMPT_RT).
+ * One call. Returns how many pages came back that were lent; *status and *done are the
+ * hypervisor's. They are freed when preemption is on again: the allocator may sleep (PREEMPT_RT).
  */
 static unsigned int withdraw_batch(struct mshv_partition *partition, u16 *status, u16 *done)
 {

@@ -3,15 +3,16 @@
  * Device memory of the VMM (a BAR that VFIO maps for it) as memory of the guest.
  *
  * Laws:
- *	- It is movable like any other: looked up when the guest touches it, taken away by the notifier.
- *	  VFIO zaps its mappings before it resets, disables or releases a device, so a guest never
- *	  reaches a device that its VMM does not.
+ *	- It is movable like any other: looked up when the guest touches it, taken away by the
+ *	  notifier. VFIO zaps its mappings before it resets, disables or releases a device, so a
+ *	  guest never reaches a device that its VMM does not.
  *	- A page number comes from Linux's page table, under a valid notifier sequence, and from
- *	  nowhere else. A VMA's offset says what somebody asked to map; the entry says what is mapped.
- *	- Only what is not RAM. A mapping without struct pages may hold RAM as well (a graphics buffer,
- *	  the kernel's clock page), which would be uncached here, and wrong.
- *	- Nothing is marked dirty, nothing can be pinned, and all maps are 4 KiB: the ABI has no large
- *	  uncached ones.
+ *	  nowhere else. A VMA's offset says what somebody asked to map; the entry says what is
+ *	  mapped.
+ *	- Only what is not RAM. A mapping without struct pages may hold RAM as well (a graphics
+ *	  buffer, the kernel's clock page), which would be uncached here, and wrong.
+ *	- Nothing is marked dirty, nothing can be pinned, and all maps are 4 KiB: the ABI has no
+ *	  large uncached ones.
  */
 #include <linux/errno.h>
 #include <linux/ioport.h>
@@ -34,13 +35,17 @@ struct resource_look {
 	bool device;
 };
 
-/* The outermost resource: a device, or the window of a bus, has no descriptor; what firmware or memmap= reserve has. */
+/*
+ * The outermost resource: a device, or the window of a bus, has no descriptor; what firmware or
+ * memmap= reserve has.
+ */
 static int look_at_resource(struct resource *resource, void *arg)
 {
 	struct resource_look *look = arg;
 
-	look->device = resource->desc == IORES_DESC_NONE && !(resource->flags & IORESOURCE_SYSRAM) &&
-		       resource->start <= look->start && resource->end >= look->end;
+	look->device = resource->desc == IORES_DESC_NONE &&
+		       !(resource->flags & IORESOURCE_SYSRAM) && resource->start <= look->start &&
+		       resource->end >= look->end;
 	return 1;
 }
 
@@ -48,16 +53,18 @@ static int look_at_resource(struct resource *resource, void *arg)
  * mshv_pfn_is_ram() - a page number is one of RAM, also of RAM that Linux was told to leave alone
  * @pfn: page number
  *
- * RAM is what is not known as a device: of RAM that is left alone (memmap=, mem= on the command line)
- * Linux's resources say that it is reserved, or nothing. (The firmware's own map is for no module
- * but KVM in newer kernels.) A device in a range that firmware has reserved is taken for RAM.
+ * RAM is what is not known as a device: of RAM that is left alone (memmap=, mem= on the command
+ * line) Linux's resources say that it is reserved, or nothing. (The firmware's own map is for no
+ * module but KVM in newer kernels.) A device in a range that firmware has reserved is taken for
+ * RAM.
  */
 bool mshv_pfn_is_ram(unsigned long pfn)
 {
 	u64 start = (u64)pfn << PAGE_SHIFT;
 	struct resource_look look = { .start = start, .end = start + PAGE_SIZE - 1 };
 
-	walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_MEM, look.start, look.end, &look, look_at_resource);
+	walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_MEM, look.start, look.end, &look,
+			    look_at_resource);
 	return !look.device;
 }
 

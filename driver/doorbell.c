@@ -4,15 +4,15 @@
  *
  * Laws:
  *	- A port's id names one doorbell for as long as the hypervisor may put it into a ring, and a
- *	  while longer: ids go round, and one whose port could not be deleted is never used again. So an
- *	  entry that is read late signals nobody, never somebody else.
- *	- Rings are drained in a hard interrupt (synic.c): no lock, nothing allocated, doorbells looked
- *	  up under RCU. Guests can ring without end, so one go is bounded, and the rest is another
- *	  interrupt's.
- *	- Nothing is left in a ring of which the hypervisor believes that somebody will look: signals are
- *	  let in again before the last look, not after.
- *	- Where the hypervisor writes next it alone knows, and this module forgets where it read when it is
- *	  loaded anew. So a look goes round the whole ring.
+ *	  while longer: ids go round, and one whose port could not be deleted is never used again.
+ *	  So an entry that is read late signals nobody, never somebody else.
+ *	- Rings are drained in a hard interrupt (synic.c): no lock, nothing allocated, doorbells
+ *	  looked up under RCU. Guests can ring without end, so one go is bounded, and the rest is
+ *	  another interrupt's.
+ *	- Nothing is left in a ring of which the hypervisor believes that somebody will look:
+ *	  signals are let in again before the last look, not after.
+ *	- Where the hypervisor writes next it alone knows, and this module forgets where it read
+ *	  when it is loaded anew. So a look goes round the whole ring.
  */
 #include <linux/errno.h>
 #include <linux/eventfd.h>
@@ -58,7 +58,10 @@ struct mshv_doorbell {
 	struct rcu_head rcu;
 };
 
-/* By port id; changes under the lock, read under RCU. NULL: the hypervisor did not give up the port. */
+/*
+ * By port id; changes under the lock, read under RCU. NULL: the hypervisor did not give up the
+ * port.
+ */
 static DEFINE_IDR(doorbells);
 static DEFINE_SPINLOCK(doorbells_lock);
 
@@ -112,13 +115,16 @@ bool mshv_doorbell_drain(struct hvabi_event_ring *events, unsigned int *tail)
 			continue;
 		if (READ_ONCE(events->ring_full)) {
 			WRITE_ONCE(events->ring_full, 0);
-			hv_do_fast_hypercall8(HVABI_CALL_NOTIFY_PORT_RING_EMPTY, MSHV_DOORBELL_SINT);
+			hv_do_fast_hypercall8(HVABI_CALL_NOTIFY_PORT_RING_EMPTY,
+					      MSHV_DOORBELL_SINT);
 			/* It counts as an entry: there is an end to this, too. */
 			taken++;
 			continue;
 		}
 		WRITE_ONCE(events->signal_masked, 0);
-		/* The hypervisor stores an entry, then looks at the mask: one of us sees the other. */
+		/*
+		 * The hypervisor stores an entry, then looks at the mask: one of us sees the other.
+		 */
 		mb();
 		found = take(events, tail);
 		if (!found)
@@ -178,7 +184,8 @@ static int create_port(struct mshv_partition *partition, const struct mshv_doorb
 		.port_type = HVABI_PORT_TYPE_DOORBELL,
 		.gpa = doorbell->address,
 		.trigger_value = doorbell->value,
-		.flags = size_flag(doorbell->length) | (doorbell->any ? HVABI_DOORBELL_ANY_VALUE : 0),
+		.flags = size_flag(doorbell->length) |
+			 (doorbell->any ? HVABI_DOORBELL_ANY_VALUE : 0),
 	};
 	int ret;
 

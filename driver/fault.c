@@ -4,19 +4,20 @@
  * map what is there.
  *
  * How one fault goes:
- *	1. Begin a look at the block (invalidate.c): what has Linux around that page, with which rights
- *	   and map order (fault_look.c)?
+ *	1. Begin a look at the block (invalidate.c): what has Linux around that page, with which
+ *	   rights and map order (fault_look.c)?
  *	2. If the page itself is missing or lacks the right, let Linux fault it in, and with it the
  *	   window of a guest in sequence (window.c). Go to 1.
- *	3. Take map_lock. If the look is stale, go to 1, and look at less. Mark dirty what the child will be
- *	   able to write, and map what it does not have, in one call (fault_map.c): up to 509 pages, which
- *	   may lie in two blocks, or as many blocks that Linux maps by one entry each.
+ *	3. Take map_lock. If the look is stale, go to 1, and look at less. Mark dirty what the child
+ *	   will be able to write, and map what it does not have, in one call (fault_map.c): up to
+ *	   509 pages, which may lie in two blocks, or as many blocks that Linux maps by one entry
+ *	   each.
  *	4. If the hypervisor wants memory: drop the lock, deposit, go to 1.
  *	5. The rest of the window of a guest in sequence goes the same way, a call at a time.
  *
  * Laws:
- *	- It ends: a retry was caused by a change at the page asked for itself, or looks at less, and any
- *	  signal ends it.
+ *	- It ends: a retry was caused by a change at the page asked for itself, or looks at less,
+ *	  and any signal ends it.
  *	- Whatever goes wrong ahead of the guest it has not asked for, and does not hear of.
  */
 #include <linux/errno.h>
@@ -107,9 +108,9 @@ static int serve_span(struct fault *fault)
 }
 
 /*
- * What the fault has seen says that behind what the child has now nothing can be mapped. At the border of a block
- * it does not say: what another processor has mapped there was struck out. Where device memory and RAM meet the guest
- * comes back.
+ * What the fault has seen says that behind what the child has now nothing can be mapped. At the
+ * border of a block it does not say: what another processor has mapped there was struck out. Where
+ * device memory and RAM meet the guest comes back.
  */
 static bool nothing_behind(const struct fault *fault, const struct mshv_span *span)
 {
@@ -125,8 +126,8 @@ static bool nothing_behind(const struct fault *fault, const struct mshv_span *sp
 }
 
 /*
- * The window of a guest in sequence goes on behind what one look and one call are of. Whatever goes wrong
- * there the guest has not asked for.
+ * The window of a guest in sequence goes on behind what one look and one call are of. Whatever goes
+ * wrong there the guest has not asked for.
  */
 static void serve_more(const struct fault *served, const struct mshv_span *span)
 {
@@ -169,10 +170,11 @@ void mshv_fault_forget(struct mshv_vp *vp)
 }
 
 /*
- * The same fault as the last one. It is watched from the second on whether Linux takes the page away
- * in between: only if not, the guest has made no progress and it counts.
+ * The same fault as the last one. It is watched from the second on whether Linux takes the page
+ * away in between: only if not, the guest has made no progress and it counts.
  */
-static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gfn, u32 access, u64 rip)
+static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gfn, u32 access,
+		    u64 rip)
 {
 	struct mshv_repeat *repeat = &vp->repeat;
 	bool same = repeat->gfn == gfn && repeat->rip == rip && repeat->access == access;
@@ -209,8 +211,8 @@ static u64 find_mapped_end(struct mshv_region *region, u64 gfn, u64 end)
 }
 
 /*
- * A processor is in sequence, too, if others have got all the pages between where it was expected and
- * where it faults: two that take turns would otherwise have a fault a page for ever.
+ * A processor is in sequence, too, if others have got all the pages between where it was expected
+ * and where it faults: two that take turns would otherwise have a fault a page for ever.
  */
 static void catch_up(const struct fault *fault)
 {
@@ -218,13 +220,16 @@ static void catch_up(const struct fault *fault)
 	unsigned int i;
 
 	for (i = 0; i < MSHV_WINDOW_STREAMS; i++, stream++) {
-		if (!stream->ahead || stream->next < fault->region->gfn || stream->next >= fault->gfn ||
+		if (!stream->ahead || stream->next < fault->region->gfn ||
+		    stream->next >= fault->gfn ||
 		    fault->gfn - stream->next > 2 * MSHV_WINDOW_AHEAD_MAX)
 			continue;
 		/* One look tells of most that nobody was there. */
 		if (find_mapped_end(fault->region, fault->gfn - 1, fault->gfn) != fault->gfn)
 			return;
-		/* Beyond it: the child has the page itself, and wants no more than another right. */
+		/*
+		 * Beyond it: the child has the page itself, and wants no more than another right.
+		 */
 		if (find_mapped_end(fault->region, stream->next, fault->gfn) == fault->gfn)
 			stream->next = fault->gfn;
 	}
@@ -246,8 +251,8 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 
 	fault.again = repeats(vp, region, gfn, access, rip);
 	/*
-	 * The message may call a write a read (accesses of the page-table walker, for example). Then
-	 * mapping read-only would fault for ever.
+	 * The message may call a write a read (accesses of the page-table walker, for example).
+	 * Then mapping read-only would fault for ever.
 	 */
 	hidden_write = access == HVABI_INTERCEPT_ACCESS_READ && region->writable &&
 		       vp->repeat.count >= MSHV_REPEAT_MAX;
@@ -352,7 +357,9 @@ out:
 	return ret;
 }
 
-/* Of a look that found nothing to map at the page asked for: the next page that may be something. */
+/*
+ * Of a look that found nothing to map at the page asked for: the next page that may be something.
+ */
 static u64 next_present(const struct fault *fault)
 {
 	u64 gfn = fault->gfn + 1;

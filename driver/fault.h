@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One fault on its way, between those who serve it: fault.c (how often, how far), fault_look.c (what Linux has,
- * and what it shall get) and fault_map.c (what the child gets of it). Nobody else includes this.
+ * One fault on its way, between those who serve it: fault.c (how often, how far), fault_look.c
+ * (what Linux has, and what it shall get) and fault_map.c (what the child gets of it). Nobody else
+ * includes this.
  */
 #ifndef MSHV_FAULT_H
 #define MSHV_FAULT_H
@@ -36,12 +37,12 @@ enum extent {
  *
  * What was seen, of each page of the span:
  * @scratch: kinds and page numbers; and what HMM says, of memory with pages
- * @look: tells whether that still holds. Of the whole block at least, so that it can be mapped as one;
- *	when that was disturbed, of @gfn only
+ * @look: tells whether that still holds. Of the whole block at least, so that it can be mapped as
+ *	one; when that was disturbed, of @gfn only
  * @extent: how much the look is of
  * @device: it is device memory
- * @blocks: how many blocks from that of @gfn on Linux maps by one entry each; their page numbers are
- *	in @scratch
+ * @blocks: how many blocks from that of @gfn on Linux maps by one entry each; their page numbers
+ *	are in @scratch
  * @seen_end: page after the last one of the span that is to be mapped in small pages
  *
  * What came of it:

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A fault looks: what does Linux have around the page, with which rights, in which size? And where it has
- * nothing, or not the right that is needed, it shall fault it in.
+ * A fault looks: what does Linux have around the page, with which rights, in which size? And where
+ * it has nothing, or not the right that is needed, it shall fault it in.
  *
  * Laws:
  *	- Looking never faults anything in, and what was seen holds only while the look is not stale
  *	  (invalidate.c).
- *	- A look that is disturbed becomes smaller, in the end the page asked for and nothing else: no change
- *	  elsewhere can keep the guest from it.
- *	- Linux is asked for what the guest asked for, and for what a guest in sequence has earned (window.h);
- *	  a neighbour that is present and read-only stays shared.
+ *	- A look that is disturbed becomes smaller, in the end the page asked for and nothing else:
+ *	  no change elsewhere can keep the guest from it.
+ *	- Linux is asked for what the guest asked for, and for what a guest in sequence has earned
+ *	  (window.h); a neighbour that is present and read-only stays shared.
  *
  * Why Linux is asked to fault by GUP (without taking the pages) and not by HMM: hmm_range_fault()
  * that has to fault one page of a hole faults all pages of the hole that lie in the range; and it
@@ -57,8 +57,8 @@ static void look_at_device(struct fault *fault, struct vm_area_struct *vma)
 }
 
 /*
- * Page number of the first page of the block of a page if Linux maps all of the block by one entry and
- * so can we, else 0. @pfn is what HMM says of the page.
+ * Page number of the first page of the block of a page if Linux maps all of the block by one entry
+ * and so can we, else 0. @pfn is what HMM says of the page.
  */
 static u64 large_source(const struct fault *fault, u64 gfn, unsigned long pfn)
 {
@@ -173,9 +173,9 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 }
 
 /*
- * Begin a look: at all that the fault may be about, or, when something there is changing or was while
- * we looked, at less, and in the end at the page alone. Ahead of the guest nobody waits for it.
- * Returns 0, -EINTR, or -EBUSY.
+ * Begin a look: at all that the fault may be about, or, when something there is changing or was
+ * while we looked, at less, and in the end at the page alone. Ahead of the guest nobody waits for
+ * it. Returns 0, -EINTR, or -EBUSY.
  */
 static int begin_look(struct fault *fault)
 {
@@ -185,7 +185,8 @@ static int begin_look(struct fault *fault)
 	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 
 	for (; fault->extent < EXTENT_PAGE; fault->extent++) {
-		u64 to = max(end, fault->extent == EXTENT_LIST ? fault->span.reach : fault->span.end);
+		u64 to = max(end,
+			     fault->extent == EXTENT_LIST ? fault->span.reach : fault->span.end);
 
 		/* The last block of a list is one that all of has to be looked at. */
 		if (fault->extent == EXTENT_LIST)
@@ -205,8 +206,8 @@ static int begin_look(struct fault *fault)
 }
 
 /*
- * HMM does not know the page, or not with the right: it is device memory, or Linux shall fault it in, up to
- * *end, or cannot. mmap_lock is held. Returns 0 or an errno.
+ * HMM does not know the page, or not with the right: it is device memory, or Linux shall fault it
+ * in, up to *end, or cannot. mmap_lock is held. Returns 0 or an errno.
  */
 static int look_at_vma(struct fault *fault, u64 *end)
 {
@@ -245,13 +246,15 @@ static int look_up(struct fault *fault, u64 *end)
 /**
  * mshv_fault_look() - see what Linux has at a fault
  * @fault: the fault
- * @end: where to store 0, if the page asked for is there; or up to where mshv_fault_supply() shall fault in
+ * @end: where to store 0, if the page asked for is there; or up to where mshv_fault_supply() shall
+ *	fault in
  *
  * Context: process context, may sleep; no lock but those of the caller of mshv_fault().
  *
- * Return: 0: the look goes on, until mshv_look_end(). Otherwise it has ended, or never began: -EAGAIN: look
- * again; -EBUSY: something changes ahead of the guest, where nobody waits for it; -EINTR; -ENOENT: nothing may
- * be allocated; or why Linux cannot have the page: -EFAULT, -EACCES, -EOPNOTSUPP.
+ * Return: 0: the look goes on, until mshv_look_end(). Otherwise it has ended, or never began:
+ * -EAGAIN: look again; -EBUSY: something changes ahead of the guest, where nobody waits for it;
+ * -EINTR; -ENOENT: nothing may be allocated; or why Linux cannot have the page: -EFAULT, -EACCES,
+ * -EOPNOTSUPP.
  */
 int mshv_fault_look(struct fault *fault, u64 *end)
 {
@@ -281,7 +284,10 @@ static int fault_in_device(struct fault *fault)
 	return ret;
 }
 
-/* A page behind the one asked for that shall be faulted in with it. Who asks for all to write means it. */
+/*
+ * A page behind the one asked for that shall be faulted in with it. Who asks for all to write means
+ * it.
+ */
 static bool missing(const struct fault *fault, u64 gfn)
 {
 	u8 kind = *kind_of(fault, gfn);
@@ -290,9 +296,9 @@ static bool missing(const struct fault *fault, u64 gfn)
 }
 
 /*
- * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, and the page
- * asked for. Nobody else's page is touched: a neighbour that is present and read-only stays shared.
- * Returns 1; 0 to stop there; or why the page asked for cannot be had.
+ * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, and the
+ * page asked for. Nobody else's page is touched: a neighbour that is present and read-only stays
+ * shared. Returns 1; 0 to stop there; or why the page asked for cannot be had.
  */
 static int fault_in_seen(struct fault *fault, u64 gfn, u64 end)
 {
@@ -320,8 +326,8 @@ static int fault_in_seen(struct fault *fault, u64 gfn, u64 end)
 }
 
 /*
- * The window of a guest in sequence, up to @end, goes beyond the span: a block at a time, and a signal
- * ends it. What is seen here is good for nothing but to leave alone what is there.
+ * The window of a guest in sequence, up to @end, goes beyond the span: a block at a time, and a
+ * signal ends it. What is seen here is good for nothing but to leave alone what is there.
  */
 static int fault_in(struct fault *fault, u64 end)
 {
@@ -351,7 +357,8 @@ static int fault_in(struct fault *fault, u64 end)
  * @fault: the fault; its look has ended
  * @end: what mshv_fault_look() said
  *
- * Context: process context, may sleep; no lock but those of the caller of mshv_fault(). A signal ends it.
+ * Context: process context, may sleep; no lock but those of the caller of mshv_fault(). A signal
+ * ends it.
  *
  * Return: 0: look again; or an errno: the page asked for cannot be had.
  */

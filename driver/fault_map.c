@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A fault maps what it has seen: as many pages as one call carries that the child does not have and gets with
- * the same right, or as many blocks.
+ * A fault maps what it has seen: as many pages as one call carries that the child does not have and
+ * gets with the same right, or as many blocks.
  *
  * Laws:
  *	- What is mapped was seen by a look that is not stale, checked under map_lock.
@@ -24,7 +24,8 @@
  *
  * The price is kept small: a page that the guest only reads is mapped writable only where dirtying
  * costs nothing (dirty already, or anonymous without a copy on swap). Otherwise reading would make
- * Linux write. While the VMM tracks dirty pages, only what the guest writes is mapped writable (log.c).
+ * Linux write. While the VMM tracks dirty pages, only what the guest writes is mapped writable
+ * (log.c).
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
@@ -39,7 +40,10 @@ static bool dirtying_is_free(struct folio *folio)
 		!folio_test_swapcache(folio));
 }
 
-/* The child will be able to write to it. Most folios are dirty already, and whoever cleans one calls the notifier. */
+/*
+ * The child will be able to write to it. Most folios are dirty already, and whoever cleans one
+ * calls the notifier.
+ */
 static void make_dirty(struct folio *folio)
 {
 	if (!folio_test_dirty(folio))
@@ -66,22 +70,28 @@ static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
 	return dirtying_is_free(pfn_folio(source)) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
 }
 
-/* How many blocks may be mapped large. A large leaf has one pair of bits: while they are tracked none is made. */
+/*
+ * How many blocks may be mapped large. A large leaf has one pair of bits: while they are tracked
+ * none is made.
+ */
 static unsigned int large_leaves(const struct fault *fault)
 {
 	if (!READ_ONCE(fault->partition->tracking))
 		return fault->blocks;
-	return fault->blocks && test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large);
+	return fault->blocks &&
+	       test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large);
 }
 
 /*
- * Map the whole block, and those behind it that the child does not have and gets with the same right.
- * map_lock is held, for writing if it may be several; or the block's lock. The look is not stale.
+ * Map the whole block, and those behind it that the child does not have and gets with the same
+ * right. map_lock is held, for writing if it may be several; or the block's lock. The look is not
+ * stale.
  */
 static u16 map_blocks(struct fault *fault, unsigned int limit)
 {
 	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	u8 kind = *kind_of(fault, fault->gfn), right = right_for(fault, fault->gfn, kind, sources[0]);
+	u8 kind = *kind_of(fault, fault->gfn);
+	u8 right = right_for(fault, fault->gfn, kind, sources[0]);
 	unsigned int blocks;
 
 	for (blocks = 1; blocks < limit; blocks++) {
@@ -101,20 +111,24 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 }
 
 /*
- * The page asked for, and those around it that the child does not have and gets with the same right.
- * Returns the index of the first one in the span.
+ * The page asked for, and those around it that the child does not have and gets with the same
+ * right. Returns the index of the first one in the span.
  */
 static u32 choose_run(struct fault *fault)
 {
-	u32 i, run, count = fault->seen_end - fault->span.first, asked = fault->gfn - fault->span.first;
+	u32 count = fault->seen_end - fault->span.first;
+	u32 asked = fault->gfn - fault->span.first;
 	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
+	u32 i, run;
 	u8 *kinds = fault->scratch->kinds, kind;
 
 	for (i = 0; i < count; i++)
-		kinds[i] = right_for(fault, fault->span.first + i, kinds[i], fault->scratch->sources[i]);
+		kinds[i] = right_for(fault, fault->span.first + i, kinds[i],
+				     fault->scratch->sources[i]);
 	/* The page asked for is mapped whatever the record says. */
 	kind = kinds[asked];
-	mshv_leave_mapped(fault->region, fault->span.first, kinds, count, fault->all && fault->write);
+	mshv_leave_mapped(fault->region, fault->span.first, kinds, count,
+			  fault->all && fault->write);
 	kinds[asked] = kind;
 	run = mshv_run_around(kinds, count, asked, limit, &fault->pages);
 	fault->first = fault->span.first + run;
@@ -183,7 +197,10 @@ static bool have_tables(const struct fault *fault)
 	return true;
 }
 
-/* Whether what was seen may be mapped: 0; 1: there is nothing to do any more; -EAGAIN. map_lock is held. */
+/*
+ * Whether what was seen may be mapped: 0; 1: there is nothing to do any more; -EAGAIN. map_lock is
+ * held.
+ */
 static int check_seen(struct fault *fault)
 {
 	if (fault->region->state == MSHV_REGION_REMOVED || READ_ONCE(fault->partition->dead)) {
@@ -199,8 +216,9 @@ static int check_seen(struct fault *fault)
 }
 
 /*
- * The first page from the one asked for on that the child does not have, behind what was mapped. A VMM
- * that asks for all has to be told of the right, too; and of what was done, where there is no more.
+ * The first page from the one asked for on that the child does not have, behind what was mapped. A
+ * VMM that asks for all has to be told of the right, too; and of what was done, where there is no
+ * more.
  */
 static u64 mapped_end(const struct fault *fault)
 {
@@ -224,7 +242,8 @@ static int prepare_tables(struct fault *fault)
 	int ret;
 
 	fault->seen_end = fault->span.end;
-	if (fault->span.end > border && (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
+	if (fault->span.end > border &&
+	    (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
 		fault->seen_end = border;
 	ret = mshv_table_prepare(fault->region, gfn);
 	while (!ret && (gfn += MSHV_BLOCK_PAGES) < blocks_end(fault)) {
@@ -243,8 +262,8 @@ static bool in_two_blocks(const struct fault *fault)
 }
 
 /*
- * Become the only one to map what may be mapped. The locks of many blocks are too many to take: then nobody
- * else maps at all, for one hypercall.
+ * Become the only one to map what may be mapped. The locks of many blocks are too many to take:
+ * then nobody else maps at all, for one hypercall.
  */
 static void lock_map(struct fault *fault)
 	__acquires(&fault->partition->map_lock)

@@ -5,10 +5,11 @@
  * Laws:
  *	- All regions of an isolated partition are pinned (region.c): a page that Linux cannot even
  *	  read cannot be moved, swapped or merged.
- *	- Linux reads a process's pages for many reasons that the process need not know of: core dumps,
- *	  debuggers, direct I/O, KSM. One that it cannot read would be its end. So the pages leave the
- *	  VMM's page tables first (hide), and nobody finds them any more: the pin is all that is left.
- *	  Only private anonymous memory can be hidden so; of a file there are other ways to its pages.
+ *	- Linux reads a process's pages for many reasons that the process need not know of: core
+ *	  dumps, debuggers, direct I/O, KSM. One that it cannot read would be its end. So the pages
+ *	  leave the VMM's page tables first (hide), and nobody finds them any more: the pin is all
+ *	  that is left. Only private anonymous memory can be hidden so; of a file there are other
+ *	  ways to its pages.
  *	- Access is given up after the pages are pinned and hidden and before they are mapped; it is
  *	  taken back after they are unmapped and before they are unpinned.
  *	- A page that the hypervisor does not give back stays pinned for ever: Linux would die of
@@ -26,7 +27,8 @@
 #include "mshv.h"
 
 #define MSHV_HOST_ACCESS_MAX \
-	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_modify_sparse_spa_page_host_access)) / sizeof(u64))
+	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_modify_sparse_spa_page_host_access)) / \
+	 sizeof(u64))
 
 static u16 batch(u16 code, struct page **pages, u16 reps, u32 access, u32 flags, u64 partition_id,
 		 u16 *done)

@@ -7,8 +7,9 @@
  *	  its own calls from any context, and an output page exists only for kernels that know they
  *	  are a parent.
  *	- The pair belongs to whoever has preemption disabled: between mshv_hypercall_begin() and
- *	  mshv_hypercall_end(). No caller is an interrupt handler: for these there is a third page, which
- *	  belongs to whoever has interrupts disabled. Nothing is allocated, so an invalidation can call.
+ *	  mshv_hypercall_end(). No caller is an interrupt handler: for these there is a third page,
+ *	  which belongs to whoever has interrupts disabled. Nothing is allocated, so an invalidation
+ *	  can call.
  *	- A rep call that succeeds in part is continued here. One that reports success without
  *	  progress for long is a failure: nothing may spin for ever on a misbehaving hypervisor.
  *	- "Insufficient memory" is a value. Who gets it drops his locks, deposits and starts again.
@@ -212,7 +213,10 @@ int mshv_status_errno(u16 status)
 	case HVABI_STATUS_OPERATION_DENIED:
 		return -EACCES;
 	case HVABI_STATUS_PROCESSOR_FEATURE_NOT_SUPPORTED:
-	/* It would be completed later, by a message that nobody waits for; passthrough.c waits for its own. */
+	/*
+	 * It would be completed later, by a message that nobody waits for; passthrough.c waits for
+	 * its own.
+	 */
 	case HVABI_STATUS_CALL_PENDING:
 		return -EOPNOTSUPP;
 	}

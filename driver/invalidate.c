@@ -4,8 +4,9 @@
  * returns. And the other side of it: how somebody who looks at a page table learns that what he saw
  * does not hold.
  *
- * One notifier a partition hears of all changes in its address space. An invalidation is in progress
- * from start to end; in between Linux changes the entries. Who wants to map looks like this:
+ * One notifier a partition hears of all changes in its address space. An invalidation is in
+ * progress from start to end; in between Linux changes the entries. Who wants to map looks like
+ * this:
  *
  *	mshv_look_begin()	waits while something in the range is in progress
  *	look at the page table	sleeps as it likes
@@ -21,13 +22,13 @@
  *	zap			what is mapped
  *
  * If the mapper has map_lock first, the zap finds his map. If the invalidation was noted first, he
- * finds himself stale. map_lock may be dropped between the steps of a zap, because the range stays in
- * progress: nothing that was taken away comes back before Linux is done.
+ * finds himself stale. map_lock may be dropped between the steps of a zap, because the range stays
+ * in progress: nothing that was taken away comes back before Linux is done.
  *
  * Laws:
  *	- Never fails, never allocates, never waits: neither for memory nor for anybody who sleeps.
- *	  All locks here spin and are held for one hypercall, so the callback keeps its promise for the
- *	  OOM reaper too (non-blockable).
+ *	  All locks here spin and are held for one hypercall, so the callback keeps its promise for
+ *	  the OOM reaper too (non-blockable).
  *	- Nobody waits for an invalidation of pages that he does not look at, and nobody looks again
  *	  because of one. The first MSHV_INVALIDATIONS at a time are known one by one; those beyond
  *	  count as one range. A signal ends waiting.
@@ -161,16 +162,19 @@ static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_r
 }
 
 /*
- * What the guest has used stays known where the pages may stay what they are (protected, split, collapsed).
- * One page alone goes to swap or to another place, and Linux has asked before: a call more for each
- * would buy nothing.
+ * What the guest has used stays known where the pages may stay what they are (protected, split,
+ * collapsed). One page alone goes to swap or to another place, and Linux has asked before: a call
+ * more for each would buy nothing.
  */
 static void keep_age(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event,
 		     bool may_sleep)
 {
 	if (event == MMU_NOTIFY_UNMAP || event == MMU_NOTIFY_RELEASE || end - gfn == 1)
 		return;
-	/* What splits or collapses is one block; more of it is a VMM that discards, with nothing to remember. */
+	/*
+	 * What splits or collapses is one block; more of it is a VMM that discards, with nothing to
+	 * remember.
+	 */
 	if (event == MMU_NOTIFY_CLEAR && end - gfn > MSHV_BLOCK_PAGES)
 		return;
 	while (gfn < end) {
@@ -263,8 +267,9 @@ static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notif
 }
 
 /*
- * The address space ends, or the partition leaves it. Nobody maps any more: whoever runs a processor
- * or pins is a thread of the address space, and the partition does not leave before they have.
+ * The address space ends, or the partition leaves it. Nobody maps any more: whoever runs a
+ * processor or pins is a thread of the address space, and the partition does not leave before they
+ * have.
  */
 static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
@@ -321,7 +326,9 @@ int mshv_invalidate_register(struct mshv_partition *partition)
 	return ret;
 }
 
-/* No processor of the partition is left, and nobody pins. What the child still has it loses here. */
+/*
+ * No processor of the partition is left, and nobody pins. What the child still has it loses here.
+ */
 void mshv_invalidate_unregister(struct mshv_partition *partition)
 {
 	mmu_notifier_unregister(&partition->notifier, partition->mm);

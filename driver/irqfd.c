@@ -3,17 +3,21 @@
  * Interrupts for a child from event file descriptors: MSHV_SET_MSI_ROUTING, MSHV_IRQFD.
  *
  * Laws:
- *	- An event is delivered where it is signalled, be it a hard interrupt: under the event's own lock
- *	  with interrupts off, no lock of ours, nothing allocated, nothing of the VMM's memory touched. So
- *	  neither reclaim nor userfaultfd nor a memory limit of the VMM can delay, lose or double one.
- *	- The count of an event is taken when its interrupt is asserted, under one lock: as many signals
- *	  as came before are one interrupt, one that comes after is another.
- *	- The table of routes is replaced as a whole, under RCU: a delivery finds the old or the new.
- *	- Assigning and deassigning exclude each other: what is on the list is in its event's queue as well.
- *	- What is deassigned delivers nothing once the ioctl has returned. An event that is closed takes
- *	  its irqfd with it, in a worker: closing holds the event's lock.
- *	- A level-triggered interrupt is asserted at each event and ends when the guest says so: then its
- *	  resample events are signalled, and a device that still wants service signals again.
+ *	- An event is delivered where it is signalled, be it a hard interrupt: under the event's own
+ *	  lock with interrupts off, no lock of ours, nothing allocated, nothing of the VMM's memory
+ *	  touched. So neither reclaim nor userfaultfd nor a memory limit of the VMM can delay, lose
+ *	  or double one.
+ *	- The count of an event is taken when its interrupt is asserted, under one lock: as many
+ *	  signals as came before are one interrupt, one that comes after is another.
+ *	- The table of routes is replaced as a whole, under RCU: a delivery finds the old or the
+ *	  new.
+ *	- Assigning and deassigning exclude each other: what is on the list is in its event's queue
+ *	  as well.
+ *	- What is deassigned delivers nothing once the ioctl has returned. An event that is closed
+ *	  takes its irqfd with it, in a worker: closing holds the event's lock.
+ *	- A level-triggered interrupt is asserted at each event and ends when the guest says so:
+ *	  then its resample events are signalled, and a device that still wants service signals
+ *	  again.
  */
 #include <linux/errno.h>
 #include <linux/eventfd.h>
@@ -143,7 +147,8 @@ static void assert_interrupt(struct mshv_irqfd *irqfd)
 		status = mshv_hypercall_from_interrupt(HVABI_CALL_ASSERT_VIRTUAL_INTERRUPT, &input,
 						       sizeof(input));
 	}
-	trace_irqfd(irqfd->partition->id, irqfd->gsi, route.vector, route.dest, route.flags, status);
+	trace_irqfd(irqfd->partition->id, irqfd->gsi, route.vector, route.dest, route.flags,
+		    status);
 }
 
 /* Off the list for good. partition->irqfds_lock is held. Return: whether it was on it. */
@@ -317,7 +322,10 @@ out_free:
 	return ret;
 }
 
-/* All with @event and @gsi, or all that there are if @event is NULL. partition->irqfds_mutex is held. */
+/*
+ * All with @event and @gsi, or all that there are if @event is NULL. partition->irqfds_mutex is
+ * held.
+ */
 static void deassign(struct mshv_partition *partition, struct eventfd_ctx *event, u32 gsi)
 {
 	struct mshv_irqfd *irqfd, *next;
@@ -380,7 +388,8 @@ static void decode(struct mshv_msi_route *route, const struct mshv_user_irq_entr
 		       (entry->address_lo & MSI_ADDRESS_LOGICAL ? HVABI_INTERRUPT_LOGICAL_DEST : 0);
 }
 
-static int make_table(struct mshv_msi_table **made, const struct mshv_user_irq_entry *entries, u32 nr)
+static int make_table(struct mshv_msi_table **made, const struct mshv_user_irq_entry *entries,
+		      u32 nr)
 {
 	struct mshv_msi_table *table;
 	u32 count = 0, i;
@@ -412,10 +421,11 @@ static int make_table(struct mshv_msi_table **made, const struct mshv_user_irq_e
  *
  * Context: process context; takes no lock for long.
  *
- * Return: 0, and the table is replaced as a whole. -EINVAL: more than MSHV_GSI_MAX entries, a GSI out
- * of range or named twice, a reserved field that is not 0; -ENOMEM; -EFAULT.
+ * Return: 0, and the table is replaced as a whole. -EINVAL: more than MSHV_GSI_MAX entries, a GSI
+ * out of range or named twice, a reserved field that is not 0; -ENOMEM; -EFAULT.
  */
-long mshv_ioctl_msi_routing(struct mshv_partition *partition, struct mshv_user_irq_table __user *arg)
+long mshv_ioctl_msi_routing(struct mshv_partition *partition,
+			    struct mshv_user_irq_table __user *arg)
 {
 	struct mshv_msi_table *table = NULL;
 	struct mshv_user_irq_entry *entries;

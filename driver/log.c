@@ -9,15 +9,15 @@
  * or what the table says.
  *
  * Laws:
- *	- A bit that was set stays until somebody clears it: with CLEAR, by removing the region, or by
- *	  switching tracking off. SET is remembered of a page that is not mapped, too.
- *	- What is reported too much is a page that Linux took away after the guest's last CLEAR of it
- *	  although it was not written since: it was writable, and nobody can say.
+ *	- A bit that was set stays until somebody clears it: with CLEAR, by removing the region, or
+ *	  by switching tracking off. SET is remembered of a page that is not mapped, too.
+ *	- What is reported too much is a page that Linux took away after the guest's last CLEAR of
+ *	  it although it was not written since: it was writable, and nobody can say.
  *	- So while bits are tracked, faults map one page at a time, small, and writable only what is
- *	  written (fault_map.c). What was mapped before stays as it is; a large leaf stands for all of its
- *	  pages until the hypervisor splits it.
- *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both, and
- *	  reported once: the VMM reads the page after the answer.
+ *	  written (fault_map.c). What was mapped before stays as it is; a large leaf stands for all
+ *	  of its pages until the hypervisor splits it.
+ *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both,
+ *	  and reported once: the VMM reads the page after the answer.
  *	- Tables cost memory where the guest has pages, 204 KiB for 1 GiB, charged to the VMM.
  */
 #include <linux/bitmap.h>
@@ -165,7 +165,10 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 		if (ret)
 			return ret;
 		read_lock(&partition->map_lock);
-		/* A harvest that has cleared a bit in the hypervisor has not put it here yet: wait for it. */
+		/*
+		 * A harvest that has cleared a bit in the hypervisor has not put it here yet: wait
+		 * for it.
+		 */
 		spin_lock(&partition->age.lock);
 		table = mshv_table(partition, gfn);
 		if (table)

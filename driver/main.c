@@ -6,8 +6,8 @@
  *	- Loads only where the Microsoft Hypervisor (or one that speaks like it) lets this partition
  *	  create children, and says in the kernel log why it does not. A stock kernel that takes
  *	  itself for an ordinary guest is enough.
- *	- Processors are dispatched by Linux (root scheduler), or scheduled by the hypervisor (vp_scheduled.c): which
- *	  of the two is asked once, and told in the kernel log.
+ *	- Processors are dispatched by Linux (root scheduler), or scheduled by the hypervisor
+ *	  (vp_scheduled.c): which of the two is asked once, and told in the kernel log.
  *	- One driver owns /dev/mshv. The kernel's own, if it is there, was first.
  *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing
  *	  behind.
@@ -166,7 +166,8 @@ static int check_scheduler(u64 capabilities)
 	if (ret == -EINVAL || ret == -EACCES || ret == -EOPNOTSUPP)
 		return 0;
 	if (ret) {
-		pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its scheduler (%d)\n", ret);
+		pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its scheduler (%d)\n",
+		       ret);
 		return ret;
 	}
 	mshv_hypervisor_schedules = !dispatches;
@@ -196,7 +197,9 @@ static int read_capabilities(void)
 	case -EINVAL:
 	case -EACCES:
 	case -EOPNOTSUPP:
-		return ms_hyperv.priv_high & HVABI_PRIV_HIGH_CPU_MANAGEMENT ? check_scheduler(0) : 0;
+		if (ms_hyperv.priv_high & HVABI_PRIV_HIGH_CPU_MANAGEMENT)
+			return check_scheduler(0);
+		return 0;
 	}
 	pr_err(pr_fmt_mshv "not loaded: the hypervisor does not tell its capabilities (%d)\n", ret);
 	return ret;

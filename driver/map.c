@@ -12,17 +12,17 @@
  *	- Mapping takes map_lock for reading and the lock of the block; zapping takes map_lock for
  *	  writing. Nothing here sleeps, allocates (but for mshv_table_prepare()), or waits for
  *	  somebody who does.
- *	- A zap never fails. Blocks with nothing mapped cost no hypercall. A block that is mapped large,
- *	  or of which nothing would be left, goes as a whole: no table has to be split, so no memory is
- *	  needed. Neighbouring blocks go in one hypercall.
+ *	- A zap never fails. Blocks with nothing mapped cost no hypercall. A block that is mapped
+ *	  large, or of which nothing would be left, goes as a whole: no table has to be split, so no
+ *	  memory is needed. Neighbouring blocks go in one hypercall.
  *	- If the hypervisor wants memory all the same (it may have joined maps), it gets first the
  *	  whole block, then the partition's reserve. If it refuses still, the partition is killed:
  *	  its processors have stopped for good when the zap returns. Losing one guest is the floor.
- *	- No accessed or dirty bit is lost while they are tracked: what goes, or is mapped over, leaves
- *	  its bits in the table. The hypervisor is not asked: the guest could write between its answer
- *	  and the zap, and what a zap does to the bits is nowhere promised. So a page counts as
- *	  accessed if it was mapped, and as dirty if it was writable (log.c sees to it that only written
- *	  pages are).
+ *	- No accessed or dirty bit is lost while they are tracked: what goes, or is mapped over,
+ *	  leaves its bits in the table. The hypervisor is not asked: the guest could write between
+ *	  its answer and the zap, and what a zap does to the bits is nowhere promised. So a page
+ *	  counts as accessed if it was mapped, and as dirty if it was writable (log.c sees to it
+ *	  that only written pages are).
  */
 #include <linux/bitmap.h>
 #include <linux/lockdep.h>
@@ -36,7 +36,8 @@ static struct kmem_cache *table_cache;
 
 int mshv_tables_init(void)
 {
-	table_cache = kmem_cache_create("mshv_table", sizeof(struct mshv_table), 0, SLAB_ACCOUNT, NULL);
+	table_cache = kmem_cache_create("mshv_table", sizeof(struct mshv_table), 0, SLAB_ACCOUNT,
+					NULL);
 	return table_cache ? 0 : -ENOMEM;
 }
 
@@ -225,22 +226,26 @@ u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write)
 	if (test_bit(block, region->large))
 		return mshv_mapped(region, gfn, write) ? end : gfn;
 	table = mshv_table(region->partition, gfn);
-	return base + find_next_zero_bit(write ? table->writable : table->mapped, end - base, gfn - base);
+	return base +
+	       find_next_zero_bit(write ? table->writable : table->mapped, end - base, gfn - base);
 }
 
 /**
  * mshv_leave_mapped() - of pages that could be mapped, strike out those that the child has
  * @region: region
  * @gfn: first page, in the region
- * @kinds: kind of each page (enum mshv_kind); of those that stay as they are it becomes MSHV_KIND_NONE
+ * @kinds: kind of each page (enum mshv_kind); of those that stay as they are it becomes
+ *	MSHV_KIND_NONE
  * @count: how many pages
- * @upgrade: a page that the child cannot write to, and that could be written, does not stay as it is
+ * @upgrade: a page that the child cannot write to, and that could be written, does not stay as it
+ *	is
  *
  * A large leaf stays whole: nothing is mapped over a part of it.
  *
  * Context: as mshv_mapped(), of all blocks of the pages.
  */
-void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count, bool upgrade)
+void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count,
+		       bool upgrade)
 {
 	u64 end = gfn + count, next;
 	struct mshv_table *table;
@@ -310,7 +315,10 @@ static void forget_block(struct mshv_region *region, unsigned long block)
 	if (!test_bit(block, region->large)) {
 		forget_pages(region->partition, gfn, MSHV_BLOCK_PAGES);
 	} else if (READ_ONCE(region->partition->tracking)) {
-		/* There is a table from mshv_log_start() on: nobody relies on bits before it is done. */
+		/*
+		 * There is a table from mshv_log_start() on: nobody relies on bits before it is
+		 * done.
+		 */
 		table = mshv_table(region->partition, gfn);
 		if (table)
 			bitmap_fill(table->accessed, MSHV_BLOCK_PAGES);
@@ -352,8 +360,8 @@ static void note_pages(struct mshv_region *region, u64 gfn, u64 end, bool writab
  * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
  *   HVABI_MAP_GPA_NOT_CACHED: device memory
  *
- * Context: map_lock is held for reading, and the locks of the blocks; the blocks have tables and are
- * not mapped large.
+ * Context: map_lock is held for reading, and the locks of the blocks; the blocks have tables and
+ * are not mapped large.
  *
  * Return: status. Some pages may be mapped also when it is not success.
  */
@@ -383,10 +391,11 @@ u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsi
  * @blocks: how many, at most HVABI_MAP_GPA_MAX
  * @flags: as for mshv_map_pages(), but no device memory
  *
- * Context: map_lock is held for writing; or, for one block, for reading with the lock of the block. The
- * blocks may be in any state. Bits are not tracked, or they are mapped large already.
+ * Context: map_lock is held for writing; or, for one block, for reading with the lock of the block.
+ * The blocks may be in any state. Bits are not tracked, or they are mapped large already.
  *
- * Return: status. Some blocks may be mapped also when it is not success; of the others nothing changed.
+ * Return: status. Some blocks may be mapped also when it is not success; of the others nothing
+ * changed.
  */
 u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
 		    u32 flags)
@@ -440,7 +449,10 @@ u16 mshv_break_block(struct mshv_region *region, u64 gfn)
 	return status;
 }
 
-/* Blank pages or blocks; the last resorts included. Returns false if the partition had to be killed. */
+/*
+ * Blank pages or blocks; the last resorts included. Returns false if the partition had to be
+ * killed.
+ */
 static bool take_away(struct mshv_region *region, u64 gfn, bool large, unsigned int reps,
 		      struct mshv_zapped *zapped)
 {
@@ -535,8 +547,8 @@ static void zap_pages(struct mshv_region *region, unsigned long block, u64 gfn, 
 }
 
 /*
- * Of a block that is mapped the range has something, and the block can go as a whole: it lies in the
- * region, and it is one leaf or nothing would be left of it.
+ * Of a block that is mapped the range has something, and the block can go as a whole: it lies in
+ * the region, and it is one leaf or nothing would be left of it.
  */
 static bool goes_whole(struct mshv_region *region, unsigned long block, u64 gfn, u64 end)
 {

@@ -13,12 +13,12 @@
  *	region.c	GFN range bound to HVA range: create, look up, replace, remove
  *	map.c		what the child has of a region: map, zap, and the record of it
  *	invalidate.c	Linux takes a page away: the child loses it first
- *	fault.c		a guest touched a page that is not mapped: serve it, and what it will want next
+ *	fault.c a guest touched a page that is not mapped: serve it, and what it will want next
  *	fault_look.c	what Linux has there, and what it shall fault in
  *	fault_map.c	what the child gets of it
  *	prefault.c	the VMM asks for memory before its guest does
  *	device.c	device memory of the VMM as memory of the guest
- *	window.c	how many pages one fault serves (no kernel dependencies: unit tests compile it)
+ *	window.c how many pages one fault serves (no kernel dependencies: unit tests compile it)
  *	pin.c		pinned regions: from movable to pinned and back
  *	log.c		the dirty log: bits that outlive the maps they were set in
  *	age.c		Linux asks which pages the guest uses
@@ -32,13 +32,14 @@
  *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
- * fault.c, pin.c and region.c stand on map.c and invalidate.c, and those on gpa_map.c and deposit.c.
+ * fault.c, pin.c and region.c stand on map.c and invalidate.c, and those on gpa_map.c and
+ * deposit.c.
  *
  * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then
- * partition->map_lock, then the lock of a block, then partition->reserve_lock or the lock of ageing;
- * the lock of the invalidations under none of the spinning ones. From map_lock on all are spinning: the MMU
- * notifier takes them, also where it may not sleep. No allocation, user access, page fault or
- * deposit of new memory happens under a spinning lock.
+ * partition->map_lock, then the lock of a block, then partition->reserve_lock or the lock of
+ * ageing; the lock of the invalidations under none of the spinning ones. From map_lock on all are
+ * spinning: the MMU notifier takes them, also where it may not sleep. No allocation, user access,
+ * page fault or deposit of new memory happens under a spinning lock.
  *
  * Words: gfn, guest page number (4 KiB). block, 2 MiB-aligned GFN range. leaf, the map of one page
  * or of a block. zap, to take leaves away from the child. blank, mapped NO_ACCESS: how a zap is
@@ -152,11 +153,11 @@ struct mshv_invalidations {
  * @large_writable: of a block that is mapped large: and writable
  *
  * A block has one as soon as the guest has faulted there, or while bits are tracked.
- * @mapped and @writable are exact for blocks in state "small", and clear for others; @large_writable is
- * for blocks in state "large". They change
+ * @mapped and @writable are exact for blocks in state "small", and clear for others;
+ * @large_writable is for blocks in state "large". They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
- * change atomically under map_lock held for reading. @young, @fresh and @harvested change under map_lock and the
- * lock of the partition's struct mshv_age, or under map_lock held for writing.
+ * change atomically under map_lock held for reading. @young, @fresh and @harvested change under
+ * map_lock and the lock of the partition's struct mshv_age, or under map_lock held for writing.
  */
 struct mshv_table {
 	DECLARE_BITMAP(mapped, MSHV_BLOCK_PAGES);
@@ -176,7 +177,8 @@ struct mshv_table {
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
- * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he got
+ * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
+ *	got
  * @landmark: GFN of one of them; no page: U64_MAX
  * @rounds: how often @landmark came again
  * @move_on: value of @spared when another page becomes the landmark
@@ -210,15 +212,16 @@ struct mshv_age {
  * @initialized: INITIALIZE succeeded; changes under @lock
  * @dead: the partition was killed: no processor is dispatched any more, and no mapping is made. Set
  *   once
- * @calls: hypercalls of a VMM in progress that may touch the child's memory. Whoever makes one counts
- *	before it tests @dead, the killing side stores @dead before it looks (full barriers between)
+ * @calls: hypercalls of a VMM in progress that may touch the child's memory. Whoever makes one
+ *	counts before it tests @dead, the killing side stores @dead before it looks (full barriers
+ *	between)
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
  * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): log.c. Changes under @lock
  *	and @map_lock held for writing
  * @doubt: some region has work for mshv_pinned_verify()
  * @notifier: tells of every change in the page tables of @mm
- * @hmm: for hmm_range_fault(), which wants an interval notifier to read the mm from and to compare a
- *	number in it. Never inserted: what is looked at is checked by struct mshv_look
+ * @hmm: for hmm_range_fault(), which wants an interval notifier to read the mm from and to compare
+ *	a number in it. Never inserted: what is looked at is checked by struct mshv_look
  * @invalidations: what @notifier said, and who has to hear it
  * @map_lock: taken for reading to map (with the lock of the block), for writing to take away
  * @block_locks: one mapper at a time changes a block
@@ -227,8 +230,8 @@ struct mshv_age {
  * @hvas_removed: how many have left @hvas
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
- * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes empty
- *	at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
+ * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes
+ *	empty at that moment makes mas_next_slot() follow a NULL pointer (Linux 6.12)
  * @call_pending: the hypervisor has not said how a call ended, or it is being made; under @lock
  * @call_done: it has said so
  * @call_status: what it said; valid with @call_done
@@ -239,8 +242,8 @@ struct mshv_age {
  * @doorbells: struct mshv_doorbell; under @lock
  * @vps: by index; changes under @lock, read under RCU
  * @vps_lent: for how many processors pages are lent that none has; under @lock
- * @strays: pages that the hypervisor was offered for state and may write to, although it named others, or
- *	that it kept when their processor went; under @lock
+ * @strays: pages that the hypervisor was offered for state and may write to, although it named
+ *	others, or that it kept when their processor went; under @lock
  * @deposited: pages that belong to the hypervisor
  * @next_deposit: pages of the next deposit on demand
  * @stats: counters, of all its regions that ever were
@@ -339,8 +342,8 @@ struct mshv_repeat {
  * @cpu: the processor that dispatches it, or -1. The running side stores it before it tests
  *	partition->dead, the killing side stores dead before it reads it (full barriers between)
  * @wait: its thread, while it is blocked
- * @signalled: since the last dispatch began the hypervisor said that it could run; or, where the hypervisor
- *	schedules, that it stands in an intercept, which was not looked at yet
+ * @signalled: since the last dispatch began the hypervisor said that it could run; or, where the
+ *	hypervisor schedules, that it stands in an intercept, which was not looked at yet
  * @try_irqs_on: the next dispatch is tried with interrupts on (vp.c)
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @unsure: whether it runs is not known, or a message is on its way (vp_scheduled.c). Under @lock
@@ -375,8 +378,8 @@ struct mshv_vp {
  * @MSHV_REGION_MOVABLE: faults map what Linux has, and the notifier takes it away
  * @MSHV_REGION_CHANGING: from one kind to the other: nothing is mapped, faults wait; what is mapped
  *   still goes, and the notifier takes away
- * @MSHV_REGION_PINNED: faults map what is pinned, and the notifier takes away what the VMM has given
- *   up
+ * @MSHV_REGION_PINNED: faults map what is pinned, and the notifier takes away what the VMM has
+ *   given up
  * @MSHV_REGION_REMOVED: nothing is mapped any more, for ever
  */
 enum mshv_region_state {
@@ -423,7 +426,7 @@ struct mshv_pins {
  *	known mapped large	state	every page of the block that lies in the region is
  *	  0     0      0	none	unmapped
  *	  1     0      0	blank	mapped NO_ACCESS
- *	  1     1      0	small	mapped if its bit in the block's struct mshv_table says so, else
+ *	  1 1 0 small mapped if its bit in the block's struct mshv_table says so, else
  *					unmapped or NO_ACCESS
  *	  1     1      1	large	part of one 2 MiB leaf
  *
@@ -590,7 +593,8 @@ struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
 bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
 u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write);
-void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count, bool upgrade);
+void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned int count,
+		       bool upgrade);
 void mshv_block_lock(struct mshv_region *region, u64 gfn);
 void mshv_block_unlock(struct mshv_region *region, u64 gfn);
 void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn);

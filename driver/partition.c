@@ -7,14 +7,14 @@
  *	  space that created it; a process that got the descriptor from there can close it and
  *	  little else.
  *	- Destroy never fails. In this order, each step safe after any failure before: it is tied
- *	  to no event any more; no processor runs (each descriptor holds a reference) and processors are deleted; finalized, which drops
- *	  all maps at once; the notifier removed; regions zapped and unmapped if the hypervisor did not
- *	  finalize, host access taken back, unpinned; finalized, in that case; deposits withdrawn;
- *	  deleted.
+ *	  to no event any more; no processor runs (each descriptor holds a reference) and processors
+ *	  are deleted; finalized, which drops all maps at once; the notifier removed; regions zapped
+ *	  and unmapped if the hypervisor did not finalize, host access taken back, unpinned;
+ *	  finalized, in that case; deposits withdrawn; deleted.
  *	- Kill is for the one case in which the hypervisor does not give a page back: no processor
  *	  of the partition runs any more when it returns, and none ever will, so nothing reaches the
- *	  page whatever the hypervisor still maps. This needs no help of the hypervisor, but where that
- *	  schedules the processors itself (vp_scheduled.c). Then
+ *	  page whatever the hypervisor still maps. This needs no help of the hypervisor, but where
+ *	  that schedules the processors itself (vp_scheduled.c). Then
  *	  everything is dropped by FINALIZE.
  */
 #include <linux/anon_inodes.h>
@@ -86,7 +86,9 @@ bool mshv_partition_enter(struct mshv_partition *partition)
 	if (!partition)
 		return true;
 	atomic_inc(&partition->calls);
-	/* Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees the call. */
+	/*
+	 * Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees the call.
+	 */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(partition->dead))
 		return true;
@@ -144,8 +146,8 @@ static bool call_at_last(u16 code, u64 id)
 }
 
 /*
- * Each try under map_lock, so that a zap either comes before or finds that there is nothing left: one
- * that is refused would kill.
+ * Each try under map_lock, so that a zap either comes before or finds that there is nothing left:
+ * one that is refused would kill.
  */
 static void finalize(struct mshv_partition *partition)
 {
@@ -187,7 +189,9 @@ static void partition_destroy(struct kref *kref)
 	mshv_withdraw(partition);
 	mshv_synic_remove(partition);
 	call_at_last(HVABI_CALL_DELETE_PARTITION, partition->id);
-	/* Creating it may have taken memory lent to this partition; what is not in use comes back. */
+	/*
+	 * Creating it may have taken memory lent to this partition; what is not in use comes back.
+	 */
 	mshv_withdraw_self();
 
 	for (i = 0; i < MSHV_VP_MAX; i++)
@@ -299,7 +303,10 @@ static long partition_ioctl(struct file *file, unsigned int cmd, unsigned long a
 	struct mshv_partition *partition = file->private_data;
 	long ret;
 
-	/* These may take long and change nothing that the lock protects, or must not wait for who does. */
+	/*
+	 * These may take long and change nothing that the lock protects, or must not wait for who
+	 * does.
+	 */
 	switch (cmd) {
 	case MSHV_ROOT_HVCALL:
 		return mshv_ioctl_hvcall(partition, false, (void __user *)arg);

@@ -8,10 +8,10 @@
  *	- The partition id in the input is the driver's; a VMM cannot name another partition.
  *	- Both pages are cleared first: no stale kernel memory goes either way.
  *	- Status and completed reps go back whatever happens; output on success only.
- *	- A killed partition is not called any more, and who kills waits for calls that have begun: the
- *	  hypervisor may have refused to finalize it, and would write to its memory.
- *	- The debug calls of the bundled hypervisor reach into everything. They are there for tests, if
- *	  the module was loaded so.
+ *	- A killed partition is not called any more, and who kills waits for calls that have begun:
+ *	  the hypervisor may have refused to finalize it, and would write to its memory.
+ *	- The debug calls of the bundled hypervisor reach into everything. They are there for tests,
+ *	  if the module was loaded so.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -110,10 +110,11 @@ static int call(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 }
 
 /*
- * A call that the hypervisor may answer before it is done: then the end comes as a message (synic.c).
- * Who is killed while he waits leaves the wait to the next one. partition->lock is held.
+ * A call that the hypervisor may answer before it is done: then the end comes as a message
+ * (synic.c). Who is killed while he waits leaves the wait to the next one. partition->lock is held.
  */
-static int call_to_its_end(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input)
+static int call_to_its_end(struct mshv_root_hvcall *args, struct mshv_partition *partition,
+			   void *input)
 {
 	int ret;
 
@@ -170,8 +171,8 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 }
 
 /* A translation for which Linux has taken a table of the guest's. */
-static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *partition, void *input,
-			  void *output)
+static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *partition,
+			  void *input, void *output)
 {
 	unsigned int tries = 0;
 	int ret;

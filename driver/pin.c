@@ -5,16 +5,16 @@
  *
  * Laws:
  *	- Counted against RLIMIT_MEMLOCK of the VMM before anything is allocated or pinned.
- *	- All or nothing: a short pin or a failed map is undone, the region is movable again, and the
- *	  errno says why.
- *	- Nothing is mapped at the moment when the kind changes. A page that Linux had put in another's
- *	  place before the pin would else stay mapped with nobody to take it away. The guest faults
- *	  what it touches meanwhile, and waits as long as the region is CHANGING.
- *	- What a guest misses of a pinned region it gets from the list of pages, so it does not matter
- *	  who is faster, the guest or map_all().
- *	- Guest and VMM see the same pages. What Linux takes away from the VMM's addresses (discarded,
- *	  unmapped, replaced, poisoned) the guest loses too, although it is pinned; at its next touch
- *	  the page that is there then is pinned in the old one's place.
+ *	- All or nothing: a short pin or a failed map is undone, the region is movable again, and
+ *	  the errno says why.
+ *	- Nothing is mapped at the moment when the kind changes. A page that Linux had put in
+ *	  another's place before the pin would else stay mapped with nobody to take it away. The
+ *	  guest faults what it touches meanwhile, and waits as long as the region is CHANGING.
+ *	- What a guest misses of a pinned region it gets from the list of pages, so it does not
+ *	  matter who is faster, the guest or map_all().
+ *	- Guest and VMM see the same pages. What Linux takes away from the VMM's addresses
+ *	  (discarded, unmapped, replaced, poisoned) the guest loses too, although it is pinned; at
+ *	  its next touch the page that is there then is pinned in the old one's place.
  *	- A device may be at work, so nothing else is taken away: not for changes of rights, and not
  *	  while Linux tries to move or reclaim a page, which it cannot because of the pin. It unmaps
  *	  the page for that all the same, with the folio locked, and maps it again. Whether that is
@@ -23,8 +23,8 @@
  *	- Pages that the child could write are marked dirty when they are unpinned; the child does
  *	  not reach them any more then. If the hypervisor keeps a map all the same, the partition
  *	  has been killed: its processors do not run.
- *	- Pages of an isolated partition are given to it in between (host_access.c). Its regions stay
- *	  pinned, and what the VMM does with the addresses does not concern them.
+ *	- Pages of an isolated partition are given to it in between (host_access.c). Its regions
+ *	  stay pinned, and what the VMM does with the addresses does not concern them.
  *	- The per-page memory (8 bytes) is the price of pinning, in pieces of a page each; movable
  *	  regions have none.
  */
@@ -96,10 +96,10 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 /*
  * Pin some pages. Returns how many, or an errno; the list holds those and nothing else.
  *
- * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks for
- * a place to put them, and may have to compact for that. Compaction waits while a sixteenth of a
- * node's pages is off the lists, so some VMMs that pin huge pages at once would wait for each other
- * for ever. It lets those pass that must not enter a file system (too_many_isolated() in
+ * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks
+ * for a place to put them, and may have to compact for that. Compaction waits while a sixteenth of
+ * a node's pages is off the lists, so some VMMs that pin huge pages at once would wait for each
+ * other for ever. It lets those pass that must not enter a file system (too_many_isolated() in
  * mm/compaction.c). They do not call the OOM killer either, so what has to be found in memory is
  * found before, by a pin like any other.
  */
@@ -217,7 +217,10 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 	return ret;
 }
 
-/* The page can be mapped, and is not: or it is the one that was asked for, whatever the record says. */
+/*
+ * The page can be mapped, and is not: or it is the one that was asked for, whatever the record
+ * says.
+ */
 static bool wants_map(struct mshv_region *region, const struct mshv_pins *pins, u64 gfn, u64 asked)
 {
 	unsigned int i = mshv_block_index(gfn);
@@ -301,7 +304,9 @@ int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *st
 	return ret ? ret : -EAGAIN;
 }
 
-/* Linux has unmapped one folio that it holds locked and that is not poisoned: it will map it again. */
+/*
+ * Linux has unmapped one folio that it holds locked and that is not poisoned: it will map it again.
+ */
 static bool only_tried(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event)
 {
 	struct mshv_pins *pins = xa_load(&region->pinned, mshv_region_block(region, gfn));

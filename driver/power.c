@@ -3,16 +3,16 @@
  * Lent memory, when Linux goes to sleep or to another kernel.
  *
  * Laws:
- *	- A page that is lent must not be touched, and hibernation would have to leave it behind; what a
- *	  suspended hypervisor does with its guests is nowhere promised. So Linux does not suspend or
- *	  hibernate while anything is lent: EBUSY, and the kernel log says why. Nothing is lent while it
- *	  is on the way.
- *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a rule. If
- *	  not, the log says how much the next kernel must not find free: on a machine that starts anew it
- *	  does not matter, after kexec it does.
- *	- The kernel that dumps a crash lives in memory of its own, and nothing is given back to it: what
- *	  was lent is told by its struct page (deposit.c), and makedumpfile leaves it out. A copy of all of
- *	  /proc/vmcore does not.
+ *	- A page that is lent must not be touched, and hibernation would have to leave it behind;
+ *	  what a suspended hypervisor does with its guests is nowhere promised. So Linux does not
+ *	  suspend or hibernate while anything is lent: EBUSY, and the kernel log says why. Nothing
+ *	  is lent while it is on the way.
+ *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a
+ *	  rule. If not, the log says how much the next kernel must not find free: on a machine that
+ *	  starts anew it does not matter, after kexec it does.
+ *	- The kernel that dumps a crash lives in memory of its own, and nothing is given back to it:
+ *	  what was lent is told by its struct page (deposit.c), and makedumpfile leaves it out. A
+ *	  copy of all of /proc/vmcore does not.
  */
 #include <linux/notifier.h>
 #include <linux/reboot.h>
@@ -30,7 +30,10 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE:
 		WRITE_ONCE(mshv_going_to_sleep, true);
-		/* Processes still run: one that has just lent something is seen here, or sees the flag. */
+		/*
+		 * Processes still run: one that has just lent something is seen here, or sees the
+		 * flag.
+		 */
 		smp_mb();
 		if (mshv_lent() <= 0)
 			return NOTIFY_DONE;
@@ -50,8 +53,8 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 static int reboot_event(struct notifier_block *block, unsigned long event, void *data)
 {
 	/*
-	 * The next kernel must find its controllers as they were, and nobody writing to its memory. Guests
-	 * that the hypervisor schedules would go on without this one.
+	 * The next kernel must find its controllers as they were, and nobody writing to its memory.
+	 * Guests that the hypervisor schedules would go on without this one.
 	 */
 	if (mshv_hypervisor_schedules)
 		mshv_synic_stop_partitions();

@@ -3,8 +3,8 @@
  * MSHV_PREFAULT_MEMORY: a VMM asks for guest memory before the guest does.
  *
  * Laws:
- *	- It is a fault that nobody had (fault.c), as many pages a call as the ABI allows: the same looks,
- *	  locks and rights, and Linux may take away again what it gave.
+ *	- It is a fault that nobody had (fault.c), as many pages a call as the ABI allows: the same
+ *	  looks, locks and rights, and Linux may take away again what it gave.
  *	- What is wrong with the range is found before anything is done: all of it must be memory of
  *	  regions, and with the right to write where that is asked for.
  *	- A signal ends it, and what is left can be asked for again.

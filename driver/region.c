@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: a GFN range bound to an HVA range of the VMM. Made, looked up, changed, replaced, removed.
+ * Regions: a GFN range bound to an HVA range of the VMM. Made, looked up, changed, replaced,
+ * removed.
  *
  * Laws:
  *	- Making a region costs no hypercall, and memory for three bits a block: 192 KiB for 1 TiB.
  *	- The HVA range is only a range. What is mapped there, by how many VMAs and with holes or
  *	  not, is asked at each fault; the notifier tells of every change.
- *	- A region begins movable; a pinned one is pinned before it enters the tree, by the same path
- *	  that pins it while the guest runs (pin.c).
- *	- A region is reachable through the tree and the list (RCU), through partition->hvas (map_lock),
- *	  and by references. Whoever finds it under RCU may read all of it: it is freed after a grace
- *	  period, its bitmaps with it. The last reference frees memory and does nothing else.
- *	- It becomes REMOVED under map_lock before anything is taken away, so a fault in flight can map
- *	  nothing afterwards.
- *	- Removal: leave tree and list, become REMOVED, zap, unmap all that is known, leave partition->hvas,
- *	  unpin. No step can fail: what cannot be zapped kills the partition, what cannot be unmapped
- *	  stays inaccessible.
- *	- Replacing leaves no moment in which the guest meets a hole: faults wait while the old region
- *	  loses its pages, and find the new one after.
+ *	- A region begins movable; a pinned one is pinned before it enters the tree, by the same
+ *	  path that pins it while the guest runs (pin.c).
+ *	- A region is reachable through the tree and the list (RCU), through partition->hvas
+ *	  (map_lock), and by references. Whoever finds it under RCU may read all of it: it is freed
+ *	  after a grace period, its bitmaps with it. The last reference frees memory and does
+ *	  nothing else.
+ *	- It becomes REMOVED under map_lock before anything is taken away, so a fault in flight can
+ *	  map nothing afterwards.
+ *	- Removal: leave tree and list, become REMOVED, zap, unmap all that is known, leave
+ *	  partition->hvas, unpin. No step can fail: what cannot be zapped kills the partition, what
+ *	  cannot be unmapped stays inaccessible.
+ *	- Replacing leaves no moment in which the guest meets a hole: faults wait while the old
+ *	  region loses its pages, and find the new one after.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -47,7 +49,9 @@ struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn)
 	struct mshv_region *region;
 
 	rcu_read_lock();
-	/* One without a reference has left the tree already: whatever is there now is the answer. */
+	/*
+	 * One without a reference has left the tree already: whatever is there now is the answer.
+	 */
 	do {
 		region = mtree_load(&partition->regions, gfn);
 	} while (region && !refcount_inc_not_zero(&region->refs));
@@ -89,7 +93,9 @@ static struct mshv_region *region_alloc(struct mshv_partition *partition,
 	region->executable = args->flags & BIT(MSHV_SET_MEM_BIT_EXECUTABLE);
 	xa_init_flags(&region->pinned, XA_FLAGS_ACCOUNT);
 
-	/* GFNs have 40 bits, so this is less than a GiB: no size that the kernel would warn about. */
+	/*
+	 * GFNs have 40 bits, so this is less than a GiB: no size that the kernel would warn about.
+	 */
 	longs = BITS_TO_LONGS(mshv_region_blocks(region));
 	region->known = kvcalloc(MSHV_REGION_BITMAPS * longs, sizeof(long),
 				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -339,8 +345,8 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -ENOENT no region begins at that GFN; -EEXIST the new one overlaps another; otherwise as
- * mshv_region_create(). If not 0 the old region is as it was.
+ * Return: 0; -ENOENT no region begins at that GFN; -EEXIST the new one overlaps another; otherwise
+ * as mshv_region_create(). If not 0 the old region is as it was.
  */
 int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {

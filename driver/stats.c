@@ -5,8 +5,8 @@
  * Laws:
  *	- One line a value, "mshv-KEY:\tNUMBER", and one line a region. Keys are never taken back.
  *	- Who may see them is what procfs says: the owner of the VMM, and root.
- *	- Reading costs the guest nothing: no lock that a fault or the notifier takes. So values of one
- *	  read need not be of one instant.
+ *	- Reading costs the guest nothing: no lock that a fault or the notifier takes. So values of
+ *	  one read need not be of one instant.
  */
 #include <linux/bitmap.h>
 #include <linux/fs.h>

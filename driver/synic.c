@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The parent's synthetic interrupt controllers: how the hypervisor says that a blocked virtual
- * processor could run again, that one which it schedules itself stands in an intercept, or that a guest rang a doorbell.
+ * processor could run again, that one which it schedules itself stands in an intercept, or that a
+ * guest rang a doorbell.
  *
  * Laws:
- *	- A wake-up is not lost: the processor's thread forgets old signals before it dispatches, and a
- *	  blocked one sleeps only while there is no new one. Too many wake-ups do no harm: it is
- *	  dispatched, and blocks again.
- *	- The handler is a hard interrupt handler (on PREEMPT_RT, half of one): it takes no lock of ours,
- *	  allocates nothing, and looks partitions and processors up under RCU. It reads a message once, from a page that only the
- *	  hypervisor and it write to.
+ *	- A wake-up is not lost: the processor's thread forgets old signals before it dispatches,
+ *	  and a blocked one sleeps only while there is no new one. Too many wake-ups do no harm: it
+ *	  is dispatched, and blocks again.
+ *	- The handler is a hard interrupt handler (on PREEMPT_RT, half of one): it takes no lock of
+ *	  ours, allocates nothing, and looks partitions and processors up under RCU. It reads a
+ *	  message once, from a page that only the hypervisor and it write to.
  *	- A slot is freed whatever was in it: what this driver does not know must not keep the next
  *	  message out.
  *	- Pages and registers are the CPU's own: set up when it comes, put back when it goes.
@@ -221,7 +222,8 @@ static void take_message(struct mshv_synic *synic, struct hvabi_message *slot, u
 		end_of_interrupt(slot->header.sender, (void *)slot->payload);
 		break;
 	default:
-		pr_warn_ratelimited(pr_fmt_mshv "message 0x%x of the hypervisor: not known\n", type);
+		pr_warn_ratelimited(pr_fmt_mshv "message 0x%x of the hypervisor: not known\n",
+				    type);
 		break;
 	}
 	rcu_read_unlock();
@@ -285,8 +287,8 @@ static void unmap(struct mshv_synic_page *page)
 }
 
 /*
- * The page that a register names: as a rule the hypervisor has one for us, where Linux has no memory of
- * its own; or else one of ours. Where VMBus is, it may be enabled already, and stays so.
+ * The page that a register names: as a rule the hypervisor has one for us, where Linux has no
+ * memory of its own; or else one of ours. Where VMBus is, it may be enabled already, and stays so.
  */
 static int map(struct mshv_synic_page *page, u32 msr)
 {
@@ -367,7 +369,9 @@ static int synic_online(unsigned int cpu)
 	mshv_compat_wrmsr(HVABI_MSR_SINT0 + MSHV_DOORBELL_SINT, sint | HVABI_SINT_AS_INTERCEPT);
 	if (!(scontrol & HVABI_SCONTROL_ENABLE))
 		mshv_compat_wrmsr(HVABI_MSR_SCONTROL, scontrol | HVABI_SCONTROL_ENABLE);
-	/* A kernel before this one may have left a message, and nobody is interrupted for another. */
+	/*
+	 * A kernel before this one may have left a message, and nobody is interrupted for another.
+	 */
 	drain_now(synic);
 	return 0;
 }
@@ -422,7 +426,10 @@ void mshv_synic_exit(void)
 
 	mshv_synic_stop();
 	mshv_compat_remove_synic_handler();
-	/* An interrupt that was raised before may be in the handler yet, or have left it to a thread. */
+	/*
+	 * An interrupt that was raised before may be in the handler yet, or have left it to a
+	 * thread.
+	 */
 	synchronize_rcu();
 	for_each_possible_cpu(cpu)
 		irq_work_sync(&per_cpu_ptr(&mshv_synic, cpu)->work);

@@ -45,7 +45,8 @@ TRACE_EVENT(fault,
 	),
 	TP_printk("partition=%llu vp=%u gfn=0x%llx access=%s first=0x%llx pages=%u large=%d writable=%d retries=%u result=%d",
 		  __entry->partition, __entry->vp, __entry->gfn,
-		  __print_symbolic(__entry->access, { 0, "read" }, { 1, "write" }, { 2, "execute" }),
+		  __print_symbolic(__entry->access,
+				   { 0, "read" }, { 1, "write" }, { 2, "execute" }),
 		  __entry->first, __entry->pages, __entry->large, __entry->writable,
 		  __entry->retries, __entry->result)
 );

@@ -7,7 +7,8 @@
  *	  a processor runs on the CPU of the thread that calls MSHV_RUN_VP: an interrupt of that CPU
  *	  ends the run, and the loop then looks after what Linux wants.
  *	  Whether it wants something is asked with interrupts off, and they stay off until the guest
- *	  runs: no kick falls in between. To Linux the time is the guest's, and RCU does not wait for it.
+ *	  runs: no kick falls in between. To Linux the time is the guest's, and RCU does not wait
+ *	  for it.
  *	- Only a thread of the address space that created the partition runs it: faults are served
  *	  from that address space, and while such a thread is in here the address space cannot end.
  *	- A dead partition is not dispatched. The processor announces its CPU before it looks, so
@@ -16,13 +17,13 @@
  *	  page: the driver decides from a copy.
  *	- The hypervisor writes to the state pages until it was told to stop, or was finalized.
  *	  Otherwise they are never freed.
- *	- Closing a descriptor takes no lock: somebody may hold it for long. The processor is taken from
- *	  the hypervisor when its index is wanted again, or with the partition.
- *	- What was lent for a processor that did not come to be, or is gone, is there for the next one:
- *	  a VMM has never more lent than for the processors that it had at one time, and one.
- *	- A blocked processor sleeps until the hypervisor signals (synic.c), a signal arrives, or the
- *	  partition is killed. No wake-up is lost: signals are forgotten before the dispatch that may
- *	  block, and the hypervisor signals only after it has answered "blocked".
+ *	- Closing a descriptor takes no lock: somebody may hold it for long. The processor is taken
+ *	  from the hypervisor when its index is wanted again, or with the partition.
+ *	- What was lent for a processor that did not come to be, or is gone, is there for the next
+ *	  one: a VMM has never more lent than for the processors that it had at one time, and one.
+ *	- A blocked processor sleeps until the hypervisor signals (synic.c), a signal arrives, or
+ *	  the partition is killed. No wake-up is lost: signals are forgotten before the dispatch
+ *	  that may block, and the hypervisor signals only after it has answered "blocked".
  */
 #include <linux/anon_inodes.h>
 #include <linux/errno.h>
@@ -258,7 +259,8 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 
 	*deliver = false;
 	for (;;) {
-		ret = mshv_hypervisor_schedules ? mshv_vp_await_intercept(vp) : dispatch_to_intercept(vp);
+		ret = mshv_hypervisor_schedules ? mshv_vp_await_intercept(vp) :
+						  dispatch_to_intercept(vp);
 		if (ret)
 			return ret;
 		copy_message(vp);
@@ -270,7 +272,10 @@ static int vp_run(struct mshv_vp *vp, bool *deliver)
 				continue;
 			break;
 		case HVABI_MSG_X64_APIC_EOI:
-			/* The VMM hears it as well: it may have a controller of its own behind the vector. */
+			/*
+			 * The VMM hears it as well: it may have a controller of its own behind the
+			 * vector.
+			 */
 			end_of_interrupt(vp);
 		}
 		*deliver = ret != -EINTR;
@@ -307,7 +312,9 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct mshv_vp *vp = file->private_data;
 	long ret = -ENOTTY;
 
-	/* Another process has no business here, and need not wait for this one's guest to hear it. */
+	/*
+	 * Another process has no business here, and need not wait for this one's guest to hear it.
+	 */
 	if ((cmd == MSHV_RUN_VP || cmd == MSHV_RUN_VP_EXIT) && current->mm != vp->partition->mm)
 		return -EPERM;
 	if (mutex_lock_killable(&vp->lock))
@@ -332,8 +339,8 @@ static long vp_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 
 /*
- * The pages do not change while there is a descriptor, and the VMA holds one. Of a longer or private mapping
- * each page is what its place says; what it does not have is a SIGBUS.
+ * The pages do not change while there is a descriptor, and the VMA holds one. Of a longer or
+ * private mapping each page is what its place says; what it does not have is a SIGBUS.
  */
 static vm_fault_t vp_mmap_fault(struct vm_fault *vmf)
 {
@@ -404,7 +411,10 @@ static int map_state_page(struct mshv_vp *vp, unsigned int which)
 	 */
 	if (!ret && (!pfn_valid(output.map_location) ||
 		     (page && pfn_to_page(output.map_location) != page))) {
-		/* It writes somewhere we do not know, and perhaps to our page: not freed before FINALIZE. */
+		/*
+		 * It writes somewhere we do not know, and perhaps to our page: not freed before
+		 * FINALIZE.
+		 */
 		if (page)
 			list_add(&page->lru, &vp->partition->strays);
 		return -EIO;
@@ -461,8 +471,9 @@ bool mshv_vp_stop(struct mshv_vp *vp)
 }
 
 /*
- * After mshv_vp_stop(), and FINALIZE if it can be. A page that the hypervisor keeps is freed with the
- * partition's strays, after FINALIZE. partition->lock is held, or nobody else has the partition.
+ * After mshv_vp_stop(), and FINALIZE if it can be. A page that the hypervisor keeps is freed with
+ * the partition's strays, after FINALIZE. partition->lock is held, or nobody else has the
+ * partition.
  */
 void mshv_vp_free(struct mshv_vp *vp)
 {
@@ -558,8 +569,8 @@ static int vp_reclaim(struct mshv_partition *partition, u32 index)
  *
  * Context: partition->lock is held.
  *
- * Return: the descriptor, or an errno: -EEXIST the index is in use; -EMFILE; -ENFILE; -ENOMEM; or that
- * of the hypervisor.
+ * Return: the descriptor, or an errno: -EEXIST the index is in use; -EMFILE; -ENFILE; -ENOMEM; or
+ * that of the hypervisor.
  */
 int mshv_vp_create(struct mshv_partition *partition, u32 index)
 {

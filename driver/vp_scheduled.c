@@ -2,20 +2,22 @@
 /*
  * A virtual processor that the hypervisor schedules: how it is started, awaited and stopped.
  *
- * Where Linux has no root scheduler, a processor runs from when both its suspend registers are clear until
- * it stands in an intercept, or is suspended. It does so on whatever CPU; its thread sleeps meanwhile.
+ * Where Linux has no root scheduler, a processor runs from when both its suspend registers are
+ * clear until it stands in an intercept, or is suspended. It does so on whatever CPU; its thread
+ * sleeps meanwhile.
  *
  * Laws:
- *	- Nobody sleeps for a message that does not come. The hypervisor sets INTERCEPT_SUSPEND if and only
- *	  if it has sent, or will send, a message of it (synic.c); who is interrupted in his sleep suspends the
- *	  processor, and sleeps on only where that register says so.
- *	- No message is lost: it is remembered in the processor until it has been looked at, also when the VMM
- *	  itself let the processor run, by a call of its own.
+ *	- Nobody sleeps for a message that does not come. The hypervisor sets INTERCEPT_SUSPEND if
+ *	  and only if it has sent, or will send, a message of it (synic.c); who is interrupted in
+ *	  his sleep suspends the processor, and sleeps on only where that register says so.
+ *	- No message is lost: it is remembered in the processor until it has been looked at, also
+ *	  when the VMM itself let the processor run, by a call of its own.
  *	- When RUN_VP returns the processor stands still: in an intercept, or suspended.
- *	- A dead partition is not resumed. The processor's thread announces its CPU before it looks, as for a
- *	  dispatch; who kills waits for that, and then suspends every processor (or has the hypervisor drop
- *	  them). This, unlike the end of a dispatch, needs the hypervisor's help: one that refuses all of it
- *	  leaves no way to give a page back to Linux, and the machine stops.
+ *	- A dead partition is not resumed. The processor's thread announces its CPU before it looks,
+ *	  as for a dispatch; who kills waits for that, and then suspends every processor (or has the
+ *	  hypervisor drop them). This, unlike the end of a dispatch, needs the hypervisor's help:
+ *	  one that refuses all of it leaves no way to give a page back to Linux, and the machine
+ *	  stops.
  */
 #include <linux/errno.h>
 #include <linux/panic.h>
@@ -56,7 +58,9 @@ static int resume(struct mshv_vp *vp, unsigned int *tries)
 
 	input = mshv_hypercall_begin(NULL);
 	WRITE_ONCE(vp->cpu, smp_processor_id());
-	/* Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees our CPU. */
+	/*
+	 * Pairs with the barrier in mshv_partition_stop(): either we see dead, or it sees our CPU.
+	 */
 	smp_mb();
 	dead = READ_ONCE(partition->dead);
 	if (!dead)
@@ -129,9 +133,9 @@ static bool woken(struct mshv_vp *vp)
 }
 
 /*
- * Linux wants its thread, or it is not known what the processor does. Return: 0: it stands still, and what
- * message there is has come; or an errno, and @vp->unsure: this has to be asked again before it is resumed,
- * or an intercept that is on its way would be lost.
+ * Linux wants its thread, or it is not known what the processor does. Return: 0: it stands still,
+ * and what message there is has come; or an errno, and @vp->unsure: this has to be asked again
+ * before it is resumed, or an intercept that is on its way would be lost.
  */
 static int stop(struct mshv_vp *vp)
 {
@@ -144,7 +148,10 @@ static int stop(struct mshv_vp *vp)
 	ret = in_intercept(vp, &intercept);
 	if (ret)
 		return READ_ONCE(vp->partition->dead) ? -EOWNERDEAD : ret;
-	/* The message is on its way; unless the VMM has said so itself, and then only a signal ends this. */
+	/*
+	 * The message is on its way; unless the VMM has said so itself, and then only a signal ends
+	 * this.
+	 */
 	ret = intercept ? rcuwait_wait_event(&vp->wait, woken(vp), TASK_INTERRUPTIBLE) : 0;
 	vp->unsure = ret;
 	return ret;
@@ -156,8 +163,8 @@ static int stop(struct mshv_vp *vp)
  *
  * Context: process context of the VMM, vp->lock held.
  *
- * Return: 0; -EINTR: a signal, and the processor is suspended; -EOWNERDEAD: the partition was killed; or
- * the errno of the hypervisor's status.
+ * Return: 0; -EINTR: a signal, and the processor is suspended; -EOWNERDEAD: the partition was
+ * killed; or the errno of the hypervisor's status.
  */
 int mshv_vp_await_intercept(struct mshv_vp *vp)
 {

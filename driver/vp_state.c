@@ -3,10 +3,10 @@
  * State of a virtual processor that is more than registers: MSHV_GET_VP_STATE, MSHV_SET_VP_STATE.
  *
  * Laws:
- *	- The hypervisor reads and writes pages of the driver, never those of the VMM: what is copied
- *	  is copied when the call is over, and pages of a VMM stay movable.
- *	- The size is the hypervisor's. It is told before anything is done, so that a VMM can come with
- *	  a larger buffer; nothing beyond it is read or written.
+ *	- The hypervisor reads and writes pages of the driver, never those of the VMM: what is
+ *	  copied is copied when the call is over, and pages of a VMM stay movable.
+ *	- The size is the hypervisor's. It is told before anything is done, so that a VMM can come
+ *	  with a larger buffer; nothing beyond it is read or written.
  *	- The processor does not run meanwhile (vp->lock).
  */
 #include <linux/errno.h>

@@ -2,16 +2,16 @@
 /*
  * Guest page tables that Linux has taken from the child.
  *
- * Some hypercalls walk the guest's page tables (TRANSLATE_VIRTUAL_ADDRESS, which a VMM makes for each
- * operand that it emulates). The hypervisor finds there what the child has mapped, and says "no access"
- * where Linux has taken a table: nobody faults it in, for the guest does not run. So the driver does, and
- * the call is made again.
+ * Some hypercalls walk the guest's page tables (TRANSLATE_VIRTUAL_ADDRESS, which a VMM makes for
+ * each operand that it emulates). The hypervisor finds there what the child has mapped, and says
+ * "no access" where Linux has taken a table: nobody faults it in, for the guest does not run. So
+ * the driver does, and the call is made again.
  *
  * Laws:
- *	- The answer stays the hypervisor's. This walk only tells which pages it needs; it checks no right
- *	  and decides nothing.
- *	- Tables are read through the VMM's mapping, as the VMM itself could. What is not in a region ends
- *	  the walk.
+ *	- The answer stays the hypervisor's. This walk only tells which pages it needs; it checks no
+ *	  right and decides nothing.
+ *	- Tables are read through the VMM's mapping, as the VMM itself could. What is not in a
+ *	  region ends the walk.
  *	- A guest that changes its tables meanwhile gets a walk of either: the call is made again a
  *	  bounded number of times, and the last answer counts.
  */
@@ -92,7 +92,8 @@ static int fault_in_walk(struct mshv_partition *partition, const u64 regs[REGS],
 	int ret;
 
 	if (!(regs[REG_CR0] & X86_CR0_PG))
-		return leaf ? mshv_fault_in(partition, (address & 0xffffffff) >> PAGE_SHIFT, write) : 0;
+		return !leaf ? 0 :
+		       mshv_fault_in(partition, (address & 0xffffffff) >> PAGE_SHIFT, write);
 	for (;; level--) {
 		span = PAGE_SHIFT + bits * (level - 1);
 		index = (address >> span) & (level == 3 && !lma ? 3 : BIT_ULL(bits) - 1);
@@ -111,7 +112,8 @@ static int fault_in_walk(struct mshv_partition *partition, const u64 regs[REGS],
 	}
 	if (!leaf)
 		return 0;
-	if (!pae && level == 2)		/* 4 MiB pages keep address bits 32-39 in entry bits 13-20. */
+	/* 4 MiB pages keep address bits 32-39 in entry bits 13-20. */
+	if (!pae && level == 2)
 		entry = (entry & 0xffc00000) | (entry & 0x1fe000) << 19;
 	entry = (entry & ENTRY_ADDRESS & ~(BIT_ULL(span) - 1)) | (address & (BIT_ULL(span) - 1));
 	return mshv_fault_in(partition, entry >> PAGE_SHIFT, write);
@@ -126,8 +128,8 @@ static int fault_in_walk(struct mshv_partition *partition, const u64 regs[REGS],
  *
  * Context: process context, may sleep.
  *
- * Return: 1: the call is worth another try; 0: the answer stands; -EINTR: a signal, and nobody knows;
- * or why Linux cannot supply a table: -ENOMEM, -EFAULT, -EHWPOISON.
+ * Return: 1: the call is worth another try; 0: the answer stands; -EINTR: a signal, and nobody
+ * knows; or why Linux cannot supply a table: -ENOMEM, -EFAULT, -EHWPOISON.
  */
 int mshv_walk_failed(struct mshv_partition *partition,
 		     const struct hvabi_input_translate_virtual_address *input,
@@ -152,12 +154,17 @@ int mshv_walk_failed(struct mshv_partition *partition,
 	ret = read_registers(partition, input->vp_index, regs);
 	if (ret)
 		return ret;
-	/* The page that it leads to may be one that nobody needs to have: only if tables did not help. */
+	/*
+	 * The page that it leads to may be one that nobody needs to have: only if tables did not
+	 * help.
+	 */
 	ret = fault_in_walk(partition, regs, input->gva_page << PAGE_SHIFT,
 			    input->control_flags & HVABI_TRANSLATE_SET_PAGE_TABLE_BITS,
 			    input->control_flags & HVABI_TRANSLATE_VALIDATE_WRITE, *tries > 0);
 	(*tries)++;
-	/* No region, no right, another process: that is how it is, and the hypervisor has said so. */
+	/*
+	 * No region, no right, another process: that is how it is, and the hypervisor has said so.
+	 */
 	if (ret == -ENOENT || ret == -EACCES || ret == -EPERM)
 		return 0;
 	return ret ? ret : 1;

@@ -3,9 +3,10 @@
  * How many pages one guest fault serves: see window.h for the laws.
  *
  * A processor that faults where its last fault ended is going through memory in sequence: "ahead"
- * doubles, and from 16 pages on grows faster, as long as there is credit for it; in the end it grows by an
- * eighth of the whole. Any other fault begins a sequence of its own with one page, and the one that has been quiet for longest
- * is forgotten. A window of more than one map call is a whole number of them.
+ * doubles, and from 16 pages on grows faster, as long as there is credit for it; in the end it
+ * grows by an eighth of the whole. Any other fault begins a sequence of its own with one page, and
+ * the one that has been quiet for longest is forgotten. A window of more than one map call is a
+ * whole number of them.
  */
 #include "window.h"
 
@@ -20,16 +21,17 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 }
 
 /*
- * The group to look at around a page: twice that of the last fault in its block, if half of that was there to be
- * mapped. So a processor that strides through what is there has a block after six faults, and one that touches
- * a page here and there maps 16 at a time.
+ * The group to look at around a page: twice that of the last fault in its block, if half of that
+ * was there to be mapped. So a processor that strides through what is there has a block after six
+ * faults, and one that touches a page here and there maps 16 at a time.
  */
 static uint32_t choose_around(const struct mshv_window *window, uint64_t block)
 {
 	const struct mshv_stream *stream = window->streams;
 
 	for (; stream < window->streams + MSHV_WINDOW_STREAMS; stream++) {
-		if (!stream->around || (stream->first & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1)) != block)
+		if (!stream->around ||
+		    (stream->first & ~(uint64_t)(MSHV_WINDOW_BLOCK - 1)) != block)
 			continue;
 		if (2 * stream->mapped < stream->around)
 			break;

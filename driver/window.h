@@ -4,14 +4,14 @@
  *
  * Laws:
  *	- "around" is what is looked at: pages there that Linux has already are mapped too. It costs
- *	  a walk, never memory. It lies inside one block, unless the processor faults in sequence. It doubles
- *	  from fault to fault in one block as long as half of it was there to be mapped.
+ *	  a walk, never memory. It lies inside one block, unless the processor faults in sequence.
+ *	  It doubles from fault to fault in one block as long as half of it was there to be mapped.
  *	- "ahead" is what Linux may be asked to allocate: one page, unless the processor faults in
  *	  sequence. It starts at the page asked for.
  *	- "reach" is how far a processor in sequence is mapped what Linux has already. It grows
  *	  faster than "ahead": nothing is allocated for it.
- *	- Memory is allocated on credit: what a processor was given and may not have touched is at most
- *	  an eighth of what it touched, and MSHV_WINDOW_CREDIT pages, however it goes about.
+ *	- Memory is allocated on credit: what a processor was given and may not have touched is at
+ *	  most an eighth of what it touched, and MSHV_WINDOW_CREDIT pages, however it goes about.
  */
 #ifndef MSHV_WINDOW_H
 #define MSHV_WINDOW_H
@@ -24,14 +24,16 @@
 
 #define MSHV_WINDOW_BLOCK	HVABI_LARGE_PAGE_PAGES
 /*
- * "around" is an aligned group of this many pages, like fault-around in Linux, and at most of so many; a window
- * of a processor in sequence goes forward only.
+ * "around" is an aligned group of this many pages, like fault-around in Linux, and at most of so
+ * many; a window of a processor in sequence goes forward only.
  */
 #define MSHV_WINDOW_AROUND	16u
 #define MSHV_WINDOW_AROUND_MAX	256u
 /* Pages that one look is of: as many as one call maps, also across the border of two blocks. */
 #define MSHV_WINDOW_LOOK	((uint32_t)HVABI_MAP_GPA_MAX)
-/* Map calls of one fault. This bounds the time until the processor goes on: 40 MiB of new memory. */
+/*
+ * Map calls of one fault. This bounds the time until the processor goes on: 40 MiB of new memory.
+ */
 #define MSHV_WINDOW_CALLS	20u
 #define MSHV_WINDOW_AHEAD_MAX	(MSHV_WINDOW_CALLS * MSHV_WINDOW_LOOK)
 /* As many blocks as one call maps. */
@@ -65,8 +67,8 @@ struct mshv_stream {
  * struct mshv_window - what a virtual processor's faults look like
  * @streams: the one that faulted last comes first
  * @balance: what the processor earned, less what was spent, in eighths of a page; never below
- *	-8 * MSHV_WINDOW_CREDIT. A window costs the pages that the guest has not asked for; they come
- *	back, with an eighth of all that was touched, when the guest has gone through it
+ *	-8 * MSHV_WINDOW_CREDIT. A window costs the pages that the guest has not asked for; they
+ *	come back, with an eighth of all that was touched, when the guest has gone through it
  */
 struct mshv_window {
 	struct mshv_stream streams[MSHV_WINDOW_STREAMS];
@@ -77,9 +79,10 @@ struct mshv_window {
  * struct mshv_span - GFNs that a fault serves
  * @first: first page to look at
  * @end: page after the last one to look at, at most MSHV_WINDOW_LOOK from @first
- * @ahead_end: page after the last one Linux may be asked to allocate, from the page asked for on; may
- *	be beyond @end
- * @reach: page after the last one that may be served, by further looks; at least @end and @ahead_end
+ * @ahead_end: page after the last one Linux may be asked to allocate, from the page asked for on;
+ *	may be beyond @end
+ * @reach: page after the last one that may be served, by further looks; at least @end and
+ *	@ahead_end
  */
 struct mshv_span {
 	uint64_t first;

@@ -11,7 +11,8 @@
 /* CPUID leaf 1, ECX. */
 #define HVABI_CPUID_1_ECX_HYPERVISOR	(1u << 31)
 
-#define HVABI_CPUID_VENDOR		0x40000000u	/* EAX highest leaf; EBX, ECX, EDX "Microsoft Hv" */
+/* EAX highest leaf; EBX, ECX, EDX "Microsoft Hv" */
+#define HVABI_CPUID_VENDOR		0x40000000u
 #define HVABI_CPUID_INTERFACE		0x40000001u
 #define HVABI_CPUID_VERSION		0x40000002u
 #define HVABI_CPUID_FEATURES		0x40000003u

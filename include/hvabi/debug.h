@@ -226,10 +226,13 @@ HVABI_ASSERT(sizeof(struct hvabi_output_debug_who_can_reach) <= 4096, "size");
 /* False answers that the option "lie" asks for. */
 enum hvabi_lie {
 	HVABI_LIE_NONE,
-	HVABI_LIE_ERROR_WHEN_DONE,	/* a rep call that did everything reports OPERATION_FAILED */
+	/* a rep call that did everything reports OPERATION_FAILED */
+	HVABI_LIE_ERROR_WHEN_DONE,
 	HVABI_LIE_MORE_REPS,		/* ... more reps than were asked for */
-	HVABI_LIE_GOES_BACK,		/* ... success and no progress; not of calls that move pages */
-	HVABI_LIE_FOREIGN_PAGES,	/* WITHDRAW succeeds without end, with pages that nobody lent */
+	/* ... success and no progress; not of calls that move pages */
+	HVABI_LIE_GOES_BACK,
+	/* WITHDRAW succeeds without end, with pages that nobody lent */
+	HVABI_LIE_FOREIGN_PAGES,
 	HVABI_LIE_SAME_PAGE,		/* WITHDRAW names one page again and again */
 	HVABI_LIE_WRONG_STATE_PAGE,	/* MAP_VP_STATE_PAGE names another page, of the parent's */
 	HVABI_LIE_GARBAGE_STATES,	/* access states with all bits set */

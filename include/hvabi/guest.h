@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Hypercalls that guests make: TLB flushes and interrupts for many processors at once (TLFS 9.4.2, 10.5),
- * and extended ones, which not the hypervisor answers but the parent.
+ * Hypercalls that guests make: TLB flushes and interrupts for many processors at once (TLFS 9.4.2,
+ * 10.5), and extended ones, which not the hypervisor answers but the parent.
  * Layouts as in Linux's hyperv-tlfs.h / hvgdk.h and the TLFS.
  */
 #ifndef HVABI_GUEST_H
@@ -97,10 +97,14 @@ struct hvabi_input_heat_hint {
 
 HVABI_ASSERT_SIZE(struct hvabi_input_heat_hint, 8);
 
-/* A range of pages. Small form: bits 12-63 are the first GFN. Large form: bits 21-63 of its address. */
+/*
+ * A range of pages. Small form: bits 12-63 are the first GFN. Large form: bits 21-63 of its
+ * address.
+ */
 #define HVABI_RANGE_ADDITIONAL_PAGES	0x7ffull	/* pages beyond the first */
 #define HVABI_RANGE_LARGE		(1ull << 11)
-#define HVABI_RANGE_LARGE_1G		(1ull << 12)	/* large form: units of 1 GiB and not of 2 MiB */
+/* large form: units of 1 GiB and not of 2 MiB */
+#define HVABI_RANGE_LARGE_1G		(1ull << 12)
 #define HVABI_RANGE_LARGE_RESERVED	0x1fe000ull
 #define HVABI_RANGE_LARGE_BASE		(~0ull << 21)
 

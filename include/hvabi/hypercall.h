@@ -39,8 +39,10 @@
 #define HVABI_REP_MAX			4095u
 
 /* Shape of a call. */
-#define HVABI_KIND_FAST8		1	/* fast: 8 input bytes in RDX; the memory form is legal too */
-#define HVABI_KIND_FAST16		2	/* fast: 16 input bytes in RDX and R8; the memory form is legal too */
+/* fast: 8 input bytes in RDX; the memory form is legal too */
+#define HVABI_KIND_FAST8		1
+/* fast: 16 input bytes in RDX and R8; the memory form is legal too */
+#define HVABI_KIND_FAST16		2
 #define HVABI_KIND_SIMPLE		3	/* memory, no reps */
 #define HVABI_KIND_REP			4	/* memory, with reps */
 #define HVABI_KIND_VARHEAD		5	/* memory, no reps, variable header */
@@ -130,7 +132,8 @@ static inline uint16_t hvabi_control_start(uint64_t control)
 
 static inline uint64_t hvabi_result(uint16_t status, uint16_t reps)
 {
-	return (uint64_t)status | ((uint64_t)reps & HVABI_CONTROL_REP_MASK) << HVABI_RESULT_REPS_SHIFT;
+	return (uint64_t)status |
+	       ((uint64_t)reps & HVABI_CONTROL_REP_MASK) << HVABI_RESULT_REPS_SHIFT;
 }
 
 static inline uint16_t hvabi_result_status(uint64_t result)

@@ -25,7 +25,8 @@ HVABI_ASSERT_SIZE(struct hvabi_deposit_memory, 8);
 HVABI_ASSERT_AT(struct hvabi_deposit_memory, partition_id, 0);
 HVABI_ASSERT_AT(struct hvabi_deposit_memory, gpa_page_list, 8);
 
-#define HVABI_DEPOSIT_MAX	((HVABI_PAGE_SIZE - sizeof(struct hvabi_deposit_memory)) / sizeof(uint64_t))
+#define HVABI_DEPOSIT_MAX \
+	((HVABI_PAGE_SIZE - sizeof(struct hvabi_deposit_memory)) / sizeof(uint64_t))
 HVABI_ASSERT(HVABI_DEPOSIT_MAX == 511, "pages in one deposit");
 
 /*
@@ -51,16 +52,19 @@ HVABI_ASSERT_AT(struct hvabi_input_withdraw_memory, proximity_domain_info, 8);
 #define HVABI_MAP_GPA_EXECUTABLE	0x0000000cu
 #define HVABI_MAP_GPA_PERMISSIONS_MASK	0x0000000fu
 #define HVABI_MAP_GPA_ADJUSTABLE	0x00008000u
-#define HVABI_MAP_GPA_NO_ACCESS		0x00010000u	/* known but faulting; source page numbers are 0 */
+/* known but faulting; source page numbers are 0 */
+#define HVABI_MAP_GPA_NO_ACCESS		0x00010000u
 #define HVABI_MAP_GPA_NOT_CACHED	0x00200000u
-#define HVABI_MAP_GPA_LARGE_PAGE	0x80000000u	/* every rep is 2 MiB: base and sources are multiples of 512 */
+/* every rep is 2 MiB: base and sources are multiples of 512 */
+#define HVABI_MAP_GPA_LARGE_PAGE	0x80000000u
 
 /* MAP_GPA_PAGES: rep i maps GFN base + i (or base + 512 * i) to source_gpa_page_list[i]. */
 struct hvabi_input_map_gpa_pages {
 	uint64_t target_partition_id;
 	uint64_t target_gpa_base;		/* page number, in 4 KiB units always */
 	uint32_t map_flags;
-	uint32_t padding;			/* not to be relied on: Linux leaves stale bytes here */
+	/* not to be relied on: Linux leaves stale bytes here */
+	uint32_t padding;
 	uint64_t source_gpa_page_list[];	/* page numbers of the caller */
 };
 

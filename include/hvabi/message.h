@@ -139,7 +139,8 @@ HVABI_ASSERT_AT(struct hvabi_x64_intercept_message_header, rflags, 32);
 
 /* hvabi_x64_memory_intercept_message::memory_access_info */
 #define HVABI_MEMORY_ACCESS_GVA_VALID			0x01u
-#define HVABI_MEMORY_ACCESS_GVA_GPA_VALID		0x02u	/* the GPA is the translation of the GVA */
+/* the GPA is the translation of the GVA */
+#define HVABI_MEMORY_ACCESS_GVA_GPA_VALID		0x02u
 #define HVABI_MEMORY_ACCESS_HYPERCALL_OUTPUT_PENDING	0x04u
 #define HVABI_MEMORY_ACCESS_TLB_LOCKED_NO_OVERLAY	0x08u
 
@@ -291,7 +292,8 @@ struct hvabi_x64_hypercall_intercept_message {
 
 #define HVABI_HYPERCALL_INTERCEPT_SIZE	196u
 HVABI_ASSERT_SIZE(struct hvabi_x64_hypercall_intercept_message, 200);
-HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, padding, HVABI_HYPERCALL_INTERCEPT_SIZE);
+HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, padding,
+		HVABI_HYPERCALL_INTERCEPT_SIZE);
 HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rax, 40);
 HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rbx, 48);
 HVABI_ASSERT_AT(struct hvabi_x64_hypercall_intercept_message, rcx, 56);
@@ -340,7 +342,9 @@ HVABI_ASSERT_SIZE(struct hvabi_x64_apic_eoi_message, 8);
 HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, vp_index, 0);
 HVABI_ASSERT_AT(struct hvabi_x64_apic_eoi_message, interrupt_vector, 4);
 
-/* TIMER_EXPIRED: to a guest, by its own synthetic interrupt controller. Times are reference times. */
+/*
+ * TIMER_EXPIRED: to a guest, by its own synthetic interrupt controller. Times are reference times.
+ */
 struct hvabi_timer_expired_message {
 	uint32_t timer_index;
 	uint32_t reserved;
@@ -354,8 +358,8 @@ HVABI_ASSERT_AT(struct hvabi_timer_expired_message, expiration_time, 8);
 HVABI_ASSERT_AT(struct hvabi_timer_expired_message, delivery_time, 16);
 
 /*
- * Scheduler signals, for the parent's synthetic interrupt controller: the processors named could run
- * again. Naming one that runs, or has run meanwhile, means nothing.
+ * Scheduler signals, for the parent's synthetic interrupt controller: the processors named could
+ * run again. Naming one that runs, or has run meanwhile, means nothing.
  */
 #define HVABI_SIGNAL_BANKS	16u	/* of 64 VP indexes; what fits the message */
 #define HVABI_SIGNAL_PAIRS	19u
@@ -398,7 +402,10 @@ HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, partition_ids, 8);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, vp_indexes, 160);
 HVABI_ASSERT_AT(struct hvabi_scheduler_vp_signal_pair, reserved2, 236);
 
-/* OPAQUE_INTERCEPT: the processor stands in an intercept; the message of it is in its page. The sender is the child. */
+/*
+ * OPAQUE_INTERCEPT: the processor stands in an intercept; the message of it is in its page. The
+ * sender is the child.
+ */
 struct hvabi_opaque_intercept {
 	uint32_t vp_index;
 };

@@ -113,9 +113,9 @@ HVABI_ASSERT_AT(struct hvabi_output_get_partition_id, partition_id, 0);
 #define HVABI_UNIMPLEMENTED_MSR_IGNORE_WRITE_READ_ZERO	1u
 
 /*
- * SYNTHETIC_PROC_FEATURES, and bank 0 of ASSIGNABLE_SYNTHETIC_PROC_FEATURES: what a child sees of the
- * hypervisor. Set before the partition is initialized. Linux has no names for the bits; these are
- * numbered as in rust-vmm's mshv-bindings, union hv_partition_synthetic_processor_features.
+ * SYNTHETIC_PROC_FEATURES, and bank 0 of ASSIGNABLE_SYNTHETIC_PROC_FEATURES: what a child sees of
+ * the hypervisor. Set before the partition is initialized. Linux has no names for the bits; these
+ * are numbered as in rust-vmm's mshv-bindings, union hv_partition_synthetic_processor_features.
  */
 #define HVABI_SYNTHETIC_HYPERVISOR_PRESENT	(1ull << 0)
 #define HVABI_SYNTHETIC_HV1			(1ull << 1)
@@ -295,8 +295,8 @@ HVABI_ASSERT_AT(struct hvabi_input_register_intercept_result, result[3].mask, 56
 #define HVABI_MSR_RESULT_WRITE		0x2u
 
 /*
- * REGISTER_INTERCEPT_RESULT, MSR form: what an access to an MSR does that the hypervisor does not know. The action
- * is one of property UNIMPLEMENTED_MSR_ACTION.
+ * REGISTER_INTERCEPT_RESULT, MSR form: what an access to an MSR does that the hypervisor does not
+ * know. The action is one of property UNIMPLEMENTED_MSR_ACTION.
  */
 struct hvabi_input_register_intercept_result_msr {
 	uint64_t partition_id;
@@ -341,7 +341,10 @@ struct hvabi_output_signal_event_direct {
 HVABI_ASSERT_SIZE(struct hvabi_output_signal_event_direct, 8);
 HVABI_ASSERT_AT(struct hvabi_output_signal_event_direct, newly_signaled, 0);
 
-/* POST_MESSAGE_DIRECT: a message for a slot of a child's message page; it is complete, its header too. */
+/*
+ * POST_MESSAGE_DIRECT: a message for a slot of a child's message page; it is complete, its header
+ * too.
+ */
 struct hvabi_input_post_message_direct {
 	uint64_t partition_id;
 	uint32_t vp_index;

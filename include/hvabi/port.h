@@ -3,10 +3,10 @@
  * Doorbell ports: a child's write to one address becomes a number in a ring of its parent, and no
  * intercept.
  *
- * The parent creates a port of its own and connects a child to it by an address. A write of the size
- * and value asked for is swallowed, and the port's id is put into the event ring of a SINT of one of
- * the parent's processors (page of SIRBP). The parent is notified once until it has drained the ring:
- * message SYNIC_SINT_INTERCEPT in slot 0, if the SINT is delivered "as intercept".
+ * The parent creates a port of its own and connects a child to it by an address. A write of the
+ * size and value asked for is swallowed, and the port's id is put into the event ring of a SINT of
+ * one of the parent's processors (page of SIRBP). The parent is notified once until it has drained
+ * the ring: message SYNIC_SINT_INTERCEPT in slot 0, if the SINT is delivered "as intercept".
  */
 #ifndef HVABI_PORT_H
 #define HVABI_PORT_H
@@ -138,8 +138,8 @@ HVABI_ASSERT_AT(struct hvabi_input_notify_port_ring_empty, reserved, 4);
 #define HVABI_EVENT_RING_ENTRIES	63u
 
 /*
- * One of 16 in the page of SIRBP. The hypervisor writes at a place of its own that only goes forward,
- * also over the parent's switching the page off and on; so does the parent's reading.
+ * One of 16 in the page of SIRBP. The hypervisor writes at a place of its own that only goes
+ * forward, also over the parent's switching the page off and on; so does the parent's reading.
  */
 struct hvabi_event_ring {
 	uint8_t signal_masked;		/* 1: the parent drains: no notification */

@@ -216,7 +216,8 @@ HVABI_ASSERT_AT(struct hvabi_x64_xmm_control_status, xmm_status_control_mask, 12
 
 /* PENDING_INTERRUPTION */
 #define HVABI_PENDING_INTERRUPTION_PENDING		(1ull << 0)
-#define HVABI_PENDING_INTERRUPTION_TYPE_SHIFT		1	/* 3 bits: 0 external, 2 NMI, 3 exception */
+/* 3 bits: 0 external, 2 NMI, 3 exception */
+#define HVABI_PENDING_INTERRUPTION_TYPE_SHIFT		1
 #define HVABI_PENDING_INTERRUPTION_DELIVER_ERROR	(1ull << 4)
 #define HVABI_PENDING_INTERRUPTION_LENGTH_SHIFT		5	/* 4 bits */
 #define HVABI_PENDING_INTERRUPTION_VECTOR_SHIFT		16	/* 16 bits */

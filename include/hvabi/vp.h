@@ -84,7 +84,8 @@ HVABI_ASSERT_AT(struct hvabi_input_set_vp_registers, rsvd_z16, 14);
 HVABI_ASSERT_AT(struct hvabi_input_set_vp_registers, elements, 16);
 
 #define HVABI_SET_VP_REGISTERS_MAX \
-	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_set_vp_registers)) / sizeof(struct hvabi_register_assoc))
+	((HVABI_PAGE_SIZE - sizeof(struct hvabi_input_set_vp_registers)) / \
+	 sizeof(struct hvabi_register_assoc))
 
 /* hvabi_input_map_vp_state_page::type */
 #define HVABI_VP_STATE_PAGE_REGISTERS		0u

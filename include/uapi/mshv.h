@@ -29,7 +29,8 @@ enum {
 	MSHV_PT_BIT_LAPIC,
 	MSHV_PT_BIT_X2APIC,
 	MSHV_PT_BIT_GPA_SUPER_PAGES,
-	MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES,	/* the argument is a struct mshv_create_partition_v2 */
+	/* the argument is a struct mshv_create_partition_v2 */
+	MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES,
 	MSHV_PT_BIT_NESTED_VIRTUALIZATION,
 	MSHV_PT_BIT_SMT_ENABLED_GUEST,
 	MSHV_PT_BIT_COUNT,
@@ -41,10 +42,11 @@ enum {
 	MSHV_PT_ISOLATION_NONE,
 	MSHV_PT_ISOLATION_COUNT,
 	/*
-	 * Extension: the child has its memory for itself. All its regions must be pinned, explicitly
-	 * (MSHV_SET_MEM_PINNED), writable, and of private anonymous memory, else EINVAL. Making one
-	 * takes the pages out of the VMM's address space: what is left there has no right (PROT_NONE),
-	 * also after the region is removed. What was in the memory before is what the child finds.
+	 * Extension: the child has its memory for itself. All its regions must be pinned,
+	 * explicitly (MSHV_SET_MEM_PINNED), writable, and of private anonymous memory, else EINVAL.
+	 * Making one takes the pages out of the VMM's address space: what is left there has no
+	 * right (PROT_NONE), also after the region is removed. What was in the memory before is
+	 * what the child finds.
 	 */
 	MSHV_PT_ISOLATION_SNP = 2,
 };
@@ -136,7 +138,8 @@ enum {
 #define MSHV_SET_MEM_CHANGE		(1 << MSHV_SET_MEM_BIT_CHANGE)
 #define MSHV_SET_MEM_PINNED		(1 << MSHV_SET_MEM_BIT_PINNED)
 #define MSHV_SET_MEM_REPLACE		(1 << MSHV_SET_MEM_BIT_REPLACE)
-#define MSHV_SET_MEM_EXTENSIONS		(MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_PINNED | MSHV_SET_MEM_REPLACE)
+#define MSHV_SET_MEM_EXTENSIONS \
+	(MSHV_SET_MEM_CHANGE | MSHV_SET_MEM_PINNED | MSHV_SET_MEM_REPLACE)
 
 /**
  * struct mshv_user_mem_region - argument of MSHV_SET_GUEST_MEMORY
@@ -151,25 +154,25 @@ enum {
  * touches it, and Linux goes on moving, swapping and sharing its pages. With MSHV_SET_MEM_PINNED
  * all pages are faulted, pinned and mapped at once, and counted against RLIMIT_MEMLOCK.
  *
- * With MSHV_SET_MEM_CHANGE the triple and the rights name a region that exists, and its kind changes
- * while the guest runs: to pinned before a device gets access to the guest's memory, to movable
- * after it is gone. A region that cannot be pinned stays movable.
+ * With MSHV_SET_MEM_CHANGE the triple and the rights name a region that exists, and its kind
+ * changes while the guest runs: to pinned before a device gets access to the guest's memory, to
+ * movable after it is gone. A region that cannot be pinned stays movable.
  *
  * With MSHV_SET_MEM_REPLACE the region that begins at @guest_pfn gives way to the one described:
- * another address, size, kind or other rights. A guest that runs finds one or the other, never a hole
- * where both are; on failure the old one.
+ * another address, size, kind or other rights. A guest that runs finds one or the other, never a
+ * hole where both are; on failure the old one.
  *
- * Of a pinned region the guest sees the pages that the VMM sees: what is discarded or replaced at the
- * addresses (MADV_DONTNEED, MAP_FIXED) is replaced for the guest, too, and pinned at its next touch.
- * The old pages stay pinned until then: a balloon gives nothing back of a pinned region.
+ * Of a pinned region the guest sees the pages that the VMM sees: what is discarded or replaced at
+ * the addresses (MADV_DONTNEED, MAP_FIXED) is replaced for the guest, too, and pinned at its next
+ * touch. The old pages stay pinned until then: a balloon gives nothing back of a pinned region.
  *
  * At most one of UNMAP, CHANGE and REPLACE.
  *
- * EEXIST: overlaps a region (replace: another one). EINVAL: size, alignment or flags; map: nothing is
- * mapped at the address; unmap, change: the triple or the rights do not match. ENOENT: no region at
- * @guest_pfn. EOPNOTSUPP: pinned device memory; RAM that Linux has no pages for (memmap=); replacing
- * in an isolated partition. ENOMEM: memory, or RLIMIT_MEMLOCK. EFAULT: pinned, and nothing to pin at
- * an address. EPERM: not the address space that created the partition.
+ * EEXIST: overlaps a region (replace: another one). EINVAL: size, alignment or flags; map: nothing
+ * is mapped at the address; unmap, change: the triple or the rights do not match. ENOENT: no region
+ * at @guest_pfn. EOPNOTSUPP: pinned device memory; RAM that Linux has no pages for (memmap=);
+ * replacing in an isolated partition. ENOMEM: memory, or RLIMIT_MEMLOCK. EFAULT: pinned, and
+ * nothing to pin at an address. EPERM: not the address space that created the partition.
  */
 struct mshv_user_mem_region {
 	__u64 size;
@@ -232,8 +235,9 @@ struct mshv_run_vp {
  * @immediate_exit: in: not 0: do not run, EINTR. The driver only reads it.
  * @rsvd: zero
  *
- * MSHV_RUN_VP, and no kick is lost: store @immediate_exit, then send a signal. What comes before the driver
- * looks is seen there, and the signal ends what comes later. ENOTTY: a driver without it.
+ * MSHV_RUN_VP, and no kick is lost: store @immediate_exit, then send a signal. What comes before
+ * the driver looks is seen there, and the signal ends what comes later. ENOTTY: a driver without
+ * it.
  */
 struct mshv_run_vp_exit {
 	__u8 msg_buf[256];
@@ -258,8 +262,8 @@ enum {
  * @buf_ptr: address, a multiple of 4096
  *
  * The real size is written back also when the buffer is too small for it (EINVAL). EINVAL: also an
- * unknown type, or a value that the hypervisor does not take. EOWNERDEAD: as for MSHV_RUN_VP. Otherwise
- * the errno of the hypervisor's answer.
+ * unknown type, or a value that the hypervisor does not take. EOWNERDEAD: as for MSHV_RUN_VP.
+ * Otherwise the errno of the hypervisor's answer.
  */
 struct mshv_get_set_vp_state {
 	__u8 type;
@@ -291,7 +295,8 @@ enum {
  * there is no error. Closing @fd deassigns, too.
  *
  * EINVAL: unknown flag, not an eventfd, or RESAMPLE without a level-triggered route.
- * EBADF. EBUSY: @fd is an irqfd already. ENOSPC: MSHV_GSI_MAX of them are there. EINTR: a fatal signal.
+ * EBADF. EBUSY: @fd is an irqfd already. ENOSPC: MSHV_GSI_MAX of them are there. EINTR: a fatal
+ * signal.
  */
 struct mshv_user_irqfd {
 	__s32 fd;
@@ -318,12 +323,13 @@ enum {
  * @flags: mask of 1 << MSHV_IOEVENTFD_BIT_*
  * @rsvd: zero
  *
- * A write that the hypervisor cannot decode is an intercept all the same: the VMM must be able to serve
- * it.
+ * A write that the hypervisor cannot decode is an intercept all the same: the VMM must be able to
+ * serve it.
  *
  * EINVAL: unknown flag, length, an address that wraps, not an eventfd.
- * EOPNOTSUPP: PIO. EBADF. EEXIST: overlaps one that exists. ENOENT: DEASSIGN, and there is none with
- * this address, length, value and event. ENOSPC: 1000 are there. EINVAL also: not initialized. Or the errno of the hypervisor's answer.
+ * EOPNOTSUPP: PIO. EBADF. EEXIST: overlaps one that exists. ENOENT: DEASSIGN, and there is none
+ * with this address, length, value and event. ENOSPC: 1000 are there. EINVAL also: not initialized.
+ * Or the errno of the hypervisor's answer.
  */
 struct mshv_user_ioeventfd {
 	__u64 datamatch;
@@ -365,7 +371,8 @@ struct mshv_user_irq_table {
 /* mshv_prefault::flags */
 enum {
 	MSHV_PREFAULT_BIT_WRITE,	/* as if the guest wrote to each page; else as if it read */
-	MSHV_PREFAULT_BIT_PRESENT,	/* allocate nothing: map what Linux has, with the rights it has there */
+	/* allocate nothing: map what Linux has, with the rights it has there */
+	MSHV_PREFAULT_BIT_PRESENT,
 	MSHV_PREFAULT_BIT_COUNT,
 };
 
@@ -382,13 +389,14 @@ enum {
  * @rsvd: zero
  *
  * 0: something was done, and @gfn and @pages say what is left; call again until @pages is 0. On an
- * error nothing was done, and nothing is written (but where the argument cannot be written, EFAULT, it may
- * have been done): EINVAL bad range, flags, or reserved fields; ENOENT a part of the range is in no region; EACCES write, and a region or mapping does not give the right;
- * EPERM another address space; EINTR a signal; EOWNERDEAD the partition is dead. Otherwise why Linux
- * cannot supply the first page, as RUN_VP (EFAULT, EHWPOISON, ENOMEM, EOPNOTSUPP), or the errno of the
+ * error nothing was done, and nothing is written (but where the argument cannot be written, EFAULT,
+ * it may have been done): EINVAL bad range, flags, or reserved fields; ENOENT a part of the range
+ * is in no region; EACCES write, and a region or mapping does not give the right; EPERM another
+ * address space; EINTR a signal; EOWNERDEAD the partition is dead. Otherwise why Linux cannot
+ * supply the first page, as RUN_VP (EFAULT, EHWPOISON, ENOMEM, EOPNOTSUPP), or the errno of the
  * hypervisor. With PRESENT, pages that Linux does not have are passed over. The pages stay movable:
- * Linux may take them away again. While dirty bits are tracked, a page that was asked for with WRITE may
- * count as written.
+ * Linux may take them away again. While dirty bits are tracked, a page that was asked for with
+ * WRITE may count as written.
  */
 struct mshv_prefault {
 	__u64 gfn;
@@ -420,7 +428,8 @@ enum {
 #define MSHV_IOEVENTFD			_IOW(MSHV_IOCTL, 0x04, struct mshv_user_ioeventfd)
 #define MSHV_SET_MSI_ROUTING		_IOW(MSHV_IOCTL, 0x05, struct mshv_user_irq_table)
 #define MSHV_GET_GPAP_ACCESS_BITMAP	_IOWR(MSHV_IOCTL, 0x06, struct mshv_gpap_access_bitmap)
-#define MSHV_PREFAULT_MEMORY		_IOWR(MSHV_IOCTL, 0x40, struct mshv_prefault)	/* extension */
+/* extension */
+#define MSHV_PREFAULT_MEMORY		_IOWR(MSHV_IOCTL, 0x40, struct mshv_prefault)
 /* VP descriptor. */
 #define MSHV_RUN_VP			_IOR(MSHV_IOCTL, 0x00, struct mshv_run_vp)
 #define MSHV_RUN_VP_EXIT		_IOWR(MSHV_IOCTL, 0x00, struct mshv_run_vp_exit)
