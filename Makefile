@@ -31,11 +31,11 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run bench/run bench/report bench/compare bench/charts tests/packages/run tests/packages/image $(wildcard tests/rig/* .ci/*)
+scripts := driver/into-tree packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run tests/tree/run bench/run bench/report bench/compare bench/charts bench/overhead tests/packages/run tests/packages/image $(wildcard tests/rig/* .ci/*)
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer test-packages bench bench-compare coverage shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer test-packages test-tree bench bench-compare coverage shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
@@ -43,6 +43,7 @@ help:
 	@echo 'make test-debug the same on a debug kernel (built first: some 20 minutes)'
 	@echo "make test-peer  Linux's own driver on the hypervisor, and ours on that kernel (built first: some 15 minutes)"
 	@echo 'make test-packages the Debian packages on a Debian of their own (as root; SUITE=bookworm or trixie)'
+	@echo "make test-tree  the driver in Linux's own tree: as module, built in, booted (a kernel is built first: some 20 minutes)"
 	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
 	@echo "make coverage   which lines the host's unit tests reach"
 	@echo 'make bench-compare A=OLD.json B=NEW.json  what changed between two runs'
@@ -117,6 +118,10 @@ test-peer: build
 # Builds all that it wants by itself, of what is committed.
 test-packages:
 	$(Q)tests/packages/run
+
+# The driver as a part of Linux (driver/into-tree); T=tree-6.12, for example: only that.
+test-tree: build
+	$(Q)T= tests/run --config tests/tree/tests.cfg $(or $(T),tree)
 
 # What guests cost with this driver, with Linux's own and on KVM; on the peer's kernel.
 bench: build
