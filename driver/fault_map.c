@@ -232,8 +232,9 @@ static u64 mapped_end(const struct fault *fault)
 }
 
 /*
- * Tables for all blocks that were seen to have something; at least for that of the page asked for: where there is no memory
- * for others nothing is mapped. A look goes on while memory is allocated; if Linux takes pages for that, it becomes stale.
+ * Tables for all blocks that were seen to have something; at least for that of the page asked for:
+ * where there is no memory for others nothing is mapped. A look goes on while memory is allocated;
+ * if Linux takes pages for that, it becomes stale.
  */
 static int prepare_tables(struct fault *fault)
 {
@@ -250,7 +251,7 @@ static int prepare_tables(struct fault *fault)
 		if (!mshv_table_prepare(fault->region, gfn))
 			continue;
 		fault->seen_end = min(fault->seen_end, gfn);
-		fault->blocks = min_t(unsigned int, fault->blocks, (gfn - first) >> MSHV_BLOCK_SHIFT);
+		fault->blocks = min_t(u64, fault->blocks, (gfn - first) >> MSHV_BLOCK_SHIFT);
 	}
 	return ret;
 }

@@ -192,6 +192,8 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
 		       const u8 *states)
 {
+	bool accessed = flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED;
+	bool dirty = flags & HVABI_GPA_ACCESS_CLEAR_DIRTY;
 	struct mshv_table *table;
 	unsigned int i, index;
 
@@ -202,11 +204,11 @@ void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int p
 		if (!table)
 			continue;
 		index = mshv_block_index(gfn + i);
-		if (flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED && states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED) {
+		if (accessed && states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED) {
 			set_bit(index, table->accessed);
 			mshv_age_cleared(table, index);
 		}
-		if (flags & HVABI_GPA_ACCESS_CLEAR_DIRTY && states[i] & HVABI_GPA_ACCESS_STATE_DIRTY)
+		if (dirty && states[i] & HVABI_GPA_ACCESS_STATE_DIRTY)
 			set_bit(index, table->dirty);
 	}
 	spin_unlock(&partition->age.lock);

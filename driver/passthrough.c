@@ -163,9 +163,9 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 		return -EINVAL;
 	ret = call(args, partition, (void *)input, output);
 	if (!ret)
-		return mshv_log_merge(partition, input->hv_gpa_page_number, args->reps, input->flags,
-				      output);
-	/* The answer does not go to the VMM: what was cleared for it has to come with the next one. */
+		return mshv_log_merge(partition, input->hv_gpa_page_number, args->reps,
+				      input->flags, output);
+	/* The answer does not go to the VMM: what was cleared has to come with the next one. */
 	mshv_log_put_back(partition, input->hv_gpa_page_number, args->reps, input->flags, output);
 	return ret;
 }
