@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "linux/control.h"
@@ -278,6 +280,43 @@ static void through_the_socket(void **state)
 	control_close(&control);
 }
 
+/* Linux's, with as few descriptors as a test likes. */
+static atomic_uint accepts;
+static atomic_bool no_descriptors;
+
+int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+	atomic_fetch_add(&accepts, 1);
+	if (atomic_load(&no_descriptors)) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, address, size, flags);
+}
+
+/* Who cannot be let in is not tried again and again, and is let in when there is room. */
+static void no_descriptor_for_a_client(void **state)
+{
+	char text[256];
+	int fd;
+
+	(void)state;
+	atomic_store(&accepts, 0);
+	atomic_store(&no_descriptors, true);
+	assert_int_equal(control_open(&control, path), 0);
+	assert_int_equal(control_start(&control, &ops, NULL), 0);
+	fd = dial();
+	tell(fd, "{\"do\":\"status\"}\n");
+	usleep(1000000);
+	assert_in_range(atomic_load(&accepts), 1, 8);
+	atomic_store(&no_descriptors, false);
+	hear(fd, text, sizeof(text));
+	assert_non_null(strstr(text, "running"));
+	close(fd);
+	control_stop(&control);
+	control_close(&control);
+}
+
 static void sockets_that_cannot_be(void **state)
 {
 	char name[200];
@@ -374,6 +413,7 @@ int main(void)
 		TEST(what_is_right),
 		TEST(what_is_wrong),
 		TEST(through_the_socket),
+		TEST(no_descriptor_for_a_client),
 		TEST(sockets_that_cannot_be),
 		TEST(a_socket_of_somebody_else),
 		TEST(two_guests_and_what_was_left),

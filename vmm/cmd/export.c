@@ -115,11 +115,9 @@ int export_http(pid_t pid, bool there)
 	printf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n", status, reason,
 	       text ? OPENMETRICS_TYPE : "text/plain", text ? size : strlen(reason) + 1,
 	       status == 405 ? "Allow: GET, HEAD\r\n" : "");
-	if (head_only)
-		;
-	else if (text)
+	if (text && !head_only)
 		fwrite(text, 1, size, stdout);
-	else
+	else if (!head_only)
 		printf("%s\n", reason);
 	free(text);
 	/* Who asked has got the answer: for the unit that is no failure. */
