@@ -65,6 +65,8 @@ void row_densities(struct bench *b)
 /* ---- M8 ---- */
 
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+/* As bench_rows() has it. */
+#define NEVER	"4000000000"
 
 /* Every other block goes to swap. */
 static int half_out(struct bench *b, struct bench_guest *guest, uint64_t bytes)
@@ -102,7 +104,7 @@ static int collapsed(struct bench *b, struct bench_guest *guest, uint64_t bytes)
 		if (host_read(KHUGEPAGED "full_scans", line, sizeof(line)) || sscanf(line, "%ld", &now) != 1)
 			break;
 	}
-	host_write(KHUGEPAGED "scan_sleep_millisecs", "10000");
+	host_write(KHUGEPAGED "scan_sleep_millisecs", NEVER);
 	host_write(KHUGEPAGED "pages_to_scan", "4096");
 	return now >= begin + 4 ? 0 : mshv_fail_because(ETIMEDOUT, "khugepaged does not come round");
 }

@@ -371,6 +371,9 @@ int bench_rows(const struct bench_options *options, json_t *results)
 		if (!known)
 			return mshv_fail_because(EINVAL, "no row %.*s", (int)strcspn(at, ","), at);
 	}
+	/* What Linux does by itself, and when it likes, is in no row that does not ask for it. */
+	host_write("/proc/sys/kernel/numa_balancing", "0");
+	host_write("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4000000000");
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].boot == options->boot &&
 		    (!options->rows || listed(options->rows, rows[i].name, strlen(rows[i].name))))

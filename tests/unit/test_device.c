@@ -119,6 +119,9 @@ int ioctl(int fd, unsigned long request, ...)
 	if (request == driver.fails && request != MSHV_ROOT_HVCALL) {
 		if (request == MSHV_GET_VP_STATE)
 			((struct mshv_get_set_vp_state *)arg)->buf_sz = driver.state_size;
+		/* Of the fault that could not be served. */
+		if (request == MSHV_RUN_VP_EXIT && driver.error == EFAULT)
+			memset(arg, 0xa5, sizeof(struct mshv_run_vp));
 		return refuse(driver.error);
 	}
 	switch (request) {
@@ -659,6 +662,10 @@ static void runs(void **state)
 	driver.error = EFAULT;
 	assert_fails(fails(mshv_vcpu_run(vcpu, &message)), EFAULT, "run processor 3: Bad address");
 	assert_true(is_all(&message, 0xa5));
+	/* The partition was killed: there is none, and what the last run left is not of this one. */
+	driver.error = EOWNERDEAD;
+	assert_fails(fails(mshv_vcpu_run(vcpu, &message)), EOWNERDEAD, "run processor 3");
+	assert_true(is_all(&message, 0));
 	/* A signal: none. */
 	driver.error = EINTR;
 	assert_fails(fails(mshv_vcpu_run(vcpu, &message)), EINTR, "run processor 3");
