@@ -111,6 +111,26 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 }
 
 /*
+ * A VMM that asks for all to write has pages mapped over that the child may read: what Linux is to
+ * be told of these. The page of a fault is used in any case.
+ */
+static void keep_age(const struct fault *fault)
+{
+	u64 gfn = fault->first, end = gfn + fault->pages, next;
+	unsigned int first, last;
+	struct mshv_table *table;
+
+	for (; gfn < end; gfn = next) {
+		table = mshv_table(fault->partition, gfn);
+		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+		first = mshv_block_index(gfn);
+		last = first + (next - gfn);
+		if (find_next_bit(table->mapped, last, first) < last)
+			mshv_age_keep(fault->region, gfn, next);
+	}
+}
+
+/*
  * The page asked for, and those around it that the child does not have and gets with the same
  * right. Returns the index of the first one in the span.
  */
@@ -133,9 +153,8 @@ static u32 choose_run(struct fault *fault)
 	run = mshv_run_around(kinds, count, asked, limit, &fault->pages);
 	fault->first = fault->span.first + run;
 	fault->writable = kind == MSHV_KIND_WRITE;
-	/* These may be mapped over others. */
-	if (fault->again || (fault->all && fault->write))
-		mshv_age_keep(fault->region, fault->first, fault->first + fault->pages);
+	if (fault->all && fault->write)
+		keep_age(fault);
 	return run;
 }
 
