@@ -22,6 +22,11 @@
 
 #include "../vmm/guest/guest_abi.h"
 
+#define PAGE	4096ull
+#define BLOCK	(2ull << 20)
+#define MIB	(1ull << 20)
+#define GIB	(1ull << 30)
+
 /* X(name, key): since the machine is up. */
 #define BENCH_COUNTS(X) \
 	X(INTERCEPTS,	"intercepts")		/* second-level faults of guests */ \

@@ -18,7 +18,6 @@
 #include "../vmm/demo/load.h"
 #include "bench.h"
 
-#define BLOCK		(2ull << 20)
 #define CPUID_MAX	256u
 
 /*

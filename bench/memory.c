@@ -5,15 +5,13 @@
 #include "../vmm/lib/libmshv.h"
 #include "bench.h"
 
-#define GIB	(1ull << 30)
-
 #ifndef MAP_HUGE_1GB
 #define MAP_HUGE_1GB	(30 << 26)
 #endif
 
 uint8_t *bench_memory(uint64_t size, enum bench_pages pages, void **mapping, uint64_t *mapped)
 {
-	const uint64_t step = pages == BENCH_GIGANTIC ? GIB : 2ull << 20;
+	const uint64_t step = pages == BENCH_GIGANTIC ? GIB : BLOCK;
 	const uint64_t bytes = (size + step - 1) / step * step + (pages == BENCH_GIGANTIC ? 0 : step);
 	const int flags = pages == BENCH_GIGANTIC ? MAP_HUGETLB | MAP_HUGE_1GB : MAP_NORESERVE;
 	uint8_t *start;

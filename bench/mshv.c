@@ -13,8 +13,6 @@
 
 /* Seconds that a guest may be at it: far longer than it ever is. */
 #define PATIENCE	1200
-#define PAGE		4096ull
-#define BLOCK		(2ull << 20)
 
 struct bench_guest {
 	struct mshv_session *session;

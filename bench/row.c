@@ -10,7 +10,6 @@
 #include "../vmm/lib/libmshv.h"
 #include "row.h"
 
-#define GIB	(1ull << 30)
 #define GROUP	"/sys/fs/cgroup/" ROW_GROUP
 #define THP	"/sys/kernel/mm/transparent_hugepage/"
 

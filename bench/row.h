@@ -10,9 +10,6 @@
 
 #include "bench.h"
 
-#define PAGE	4096ull
-#define BLOCK	(2ull << 20)
-#define MIB	(1ull << 20)
 /* Where the pages begin that are touched: behind the payload's own. */
 #define FIRST	(4 * BLOCK)
 
