@@ -73,12 +73,9 @@ static int try_fault(struct fault *fault)
 	/* That the partition died meanwhile the next dispatch finds out. */
 	if (ret || status == HVABI_STATUS_SUCCESS || READ_ONCE(region->partition->dead))
 		return ret;
-	ret = mshv_status_errno(status);
-	if (mshv_status_needs_memory(status))
-		ret = mshv_deposit_for(region->partition, status, &fault->deposits);
-	/* What went wrong was behind the page that the guest has asked for, and has. */
-	if (!fault->all && fault->next > fault->gfn)
-		return 0;
+	if (!mshv_status_needs_memory(status))
+		return mshv_status_errno(status);
+	ret = mshv_deposit_for(region->partition, status, &fault->deposits);
 	return ret ? ret : -EAGAIN;
 }
 
