@@ -97,9 +97,6 @@ static int serve_span(struct fault *fault)
 	}
 	if (!ret && fault->window && fault->next)
 		mshv_window_served(fault->window, fault->next, fault->pages, fault->large);
-	if (!ret && fault->pages)
-		mshv_count(region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
-			   fault->pages);
 	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault->retries);
 	return ret;
 }

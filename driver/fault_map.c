@@ -92,7 +92,8 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
 	u8 kind = *kind_of(fault, fault->gfn);
 	u8 right = right_for(fault, fault->gfn, kind, sources[0]);
-	unsigned int blocks;
+	unsigned int blocks, done;
+	u16 status;
 
 	for (blocks = 1; blocks < limit; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
@@ -102,12 +103,13 @@ static u16 map_blocks(struct fault *fault, unsigned int limit)
 	}
 	fault->large = true;
 	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	fault->pages = blocks * MSHV_BLOCK_PAGES;
 	fault->writable = right == MSHV_KIND_WRITE;
-	while (fault->writable && blocks--)
-		make_dirty(pfn_folio(sources[blocks]));
-	return mshv_map_blocks(fault->region, fault->gfn, sources, fault->pages / MSHV_BLOCK_PAGES,
-			       fault->writable ? HVABI_MAP_GPA_WRITABLE : 0);
+	for (done = 0; fault->writable && done < blocks; done++)
+		make_dirty(pfn_folio(sources[done]));
+	status = mshv_map_blocks(fault->region, fault->gfn, sources, blocks,
+				 fault->writable ? HVABI_MAP_GPA_WRITABLE : 0, &done);
+	fault->pages = done * MSHV_BLOCK_PAGES;
+	return status;
 }
 
 /*
@@ -163,7 +165,7 @@ static u16 map_run(struct fault *fault)
 {
 	struct folio *folio, *dirtied = NULL;
 	u64 *sources = fault->scratch->sources;
-	u32 flags = 0, i, run;
+	u32 flags = 0, i, run, pages;
 	u16 status;
 
 	status = mshv_break_block(fault->region, fault->gfn);
@@ -181,20 +183,28 @@ static u16 map_run(struct fault *fault)
 		flags |= HVABI_MAP_GPA_WRITABLE;
 	if (fault->device)
 		flags |= HVABI_MAP_GPA_NOT_CACHED;
-	return mshv_map_pages(fault->region, fault->first, sources + run, fault->pages, flags);
+	pages = fault->pages;
+	return mshv_map_pages(fault->region, fault->first, sources + run, pages, flags,
+			      &fault->pages);
 }
 
 /* Everything is locked, the look is not stale. */
 static u16 map_seen(struct fault *fault)
 {
 	unsigned int blocks = large_leaves(fault);
+	u16 status;
 
+	fault->pages = 0;
 	/* Another processor was faster. Mapping over it would cost its bits. */
-	if (!fault->again && mshv_mapped(fault->region, fault->gfn, fault->write)) {
-		fault->pages = 0;
+	if (!fault->again && mshv_mapped(fault->region, fault->gfn, fault->write))
 		return HVABI_STATUS_SUCCESS;
-	}
-	return blocks ? map_blocks(fault, blocks) : map_run(fault);
+	status = blocks ? map_blocks(fault, blocks) : map_run(fault);
+	mshv_count(fault->region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
+		   fault->pages);
+	/* It was mapped: what went wrong did so behind it. */
+	if (fault->gfn - fault->first < fault->pages)
+		return HVABI_STATUS_SUCCESS;
+	return status;
 }
 
 /* The page after all that may be mapped. */
@@ -265,9 +275,9 @@ static int prepare_tables(struct fault *fault)
 	if (fault->span.end > border &&
 	    (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
 		fault->seen_end = border;
-	ret = mshv_table_prepare(fault->region, gfn);
+	ret = mshv_table_prepare(fault->partition, gfn);
 	while (!ret && (gfn += MSHV_BLOCK_PAGES) < blocks_end(fault)) {
-		if (!mshv_table_prepare(fault->region, gfn))
+		if (!mshv_table_prepare(fault->partition, gfn))
 			continue;
 		fault->seen_end = min(fault->seen_end, gfn);
 		fault->blocks = min_t(u64, fault->blocks, (gfn - first) >> MSHV_BLOCK_SHIFT);

@@ -33,7 +33,7 @@ static int prepare_large(struct mshv_region *region)
 	int ret = 0;
 
 	for_each_set_bit(block, region->large, blocks) {
-		ret = mshv_table_prepare(region, mshv_block_gfn(region, block));
+		ret = mshv_table_prepare(region->partition, mshv_block_gfn(region, block));
 		if (ret)
 			break;
 		cond_resched();
@@ -125,58 +125,20 @@ static void merge_block(struct mshv_table *table, unsigned int first, unsigned i
 	}
 }
 
-/* SET of a page that has no table yet. Pages outside of all regions have no bits. */
-static int prepare_set(struct mshv_partition *partition, u64 gfn)
+/* SET of pages that have no table yet. Pages outside of all regions have no bits. */
+static int prepare_set(struct mshv_partition *partition, u64 gfn, unsigned int pages)
 {
-	struct mshv_region *region = mshv_region_get(partition, gfn);
+	unsigned long index;
+	u64 end = gfn + pages, next;
 	int ret = 0;
 
-	if (region) {
-		ret = mshv_table_prepare(region, gfn);
-		mshv_region_put(region);
+	for (; !ret && gfn < end; gfn = next) {
+		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+		index = gfn;
+		if (mt_find(&partition->regions, &index, next - 1))
+			ret = mshv_table_prepare(partition, gfn);
 	}
 	return ret;
-}
-
-/**
- * mshv_log_merge() - complete the hypervisor's answer by what the log knows, and change that
- * @partition: child
- * @gfn: first page
- * @pages: how many
- * @flags: HVABI_GPA_ACCESS_*: what was asked of the hypervisor
- * @states: HVABI_GPA_ACCESS_STATE_* of each page, of the hypervisor; the log's are added
- *
- * Context: process context, may sleep.
- *
- * Return: 0; -ENOMEM, with bits to set: all or some of them are not.
- */
-int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
-		   u8 *states)
-{
-	bool set = flags & (HVABI_GPA_ACCESS_SET_ACCESSED | HVABI_GPA_ACCESS_SET_DIRTY);
-	struct mshv_table *table;
-	unsigned int first, n;
-	int ret;
-
-	for (; pages; gfn += n, states += n, pages -= n) {
-		first = mshv_block_index(gfn);
-		n = min(pages, (unsigned int)MSHV_BLOCK_PAGES - first);
-		ret = set ? prepare_set(partition, gfn) : 0;
-		if (ret)
-			return ret;
-		read_lock(&partition->map_lock);
-		/*
-		 * A harvest that has cleared a bit in the hypervisor has not put it here yet: wait
-		 * for it.
-		 */
-		spin_lock(&partition->age.lock);
-		table = mshv_table(partition, gfn);
-		if (table)
-			merge_block(table, first, n, flags, states);
-		spin_unlock(&partition->age.lock);
-		read_unlock(&partition->map_lock);
-	}
-	return 0;
 }
 
 /**
@@ -196,21 +158,67 @@ void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int p
 	bool dirty = flags & HVABI_GPA_ACCESS_CLEAR_DIRTY;
 	struct mshv_table *table;
 	unsigned int i, index;
+	bool tracking;
 
 	read_lock(&partition->map_lock);
 	spin_lock(&partition->age.lock);
+	tracking = partition->tracking;
 	for (i = 0; i < pages; i++) {
 		table = mshv_table(partition, gfn + i);
 		if (!table)
 			continue;
 		index = mshv_block_index(gfn + i);
 		if (accessed && states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED) {
-			set_bit(index, table->accessed);
+			if (tracking)
+				set_bit(index, table->accessed);
 			mshv_age_cleared(table, index);
 		}
-		if (dirty && states[i] & HVABI_GPA_ACCESS_STATE_DIRTY)
+		if (tracking && dirty && states[i] & HVABI_GPA_ACCESS_STATE_DIRTY)
 			set_bit(index, table->dirty);
 	}
 	spin_unlock(&partition->age.lock);
 	read_unlock(&partition->map_lock);
+}
+
+/**
+ * mshv_log_merge() - complete the hypervisor's answer by what the log knows, and change that
+ * @partition: child
+ * @gfn: first page
+ * @pages: how many
+ * @flags: HVABI_GPA_ACCESS_*: what was asked of the hypervisor
+ * @states: HVABI_GPA_ACCESS_STATE_* of each page, of the hypervisor; the log's are added
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0; -ENOMEM, with bits to set: the log is as it was, and has what the call has cleared.
+ */
+int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
+		   u8 *states)
+{
+	struct mshv_table *table;
+	unsigned int first, n;
+	int ret = 0;
+
+	if (flags & (HVABI_GPA_ACCESS_SET_ACCESSED | HVABI_GPA_ACCESS_SET_DIRTY))
+		ret = prepare_set(partition, gfn, pages);
+	if (ret) {
+		mshv_log_put_back(partition, gfn, pages, flags, states);
+		return ret;
+	}
+	for (; pages; gfn += n, states += n, pages -= n) {
+		first = mshv_block_index(gfn);
+		n = min(pages, (unsigned int)MSHV_BLOCK_PAGES - first);
+		read_lock(&partition->map_lock);
+		/*
+		 * A harvest that has cleared a bit in the hypervisor has not put it here yet: wait
+		 * for it.
+		 */
+		spin_lock(&partition->age.lock);
+		table = mshv_table(partition, gfn);
+		if (table)
+			merge_block(table, first, n, flags, states);
+		spin_unlock(&partition->age.lock);
+		read_unlock(&partition->map_lock);
+	}
+	return 0;
 }

@@ -75,16 +75,16 @@ struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn)
 
 /**
  * mshv_table_prepare() - see to it that a block has a table
- * @region: region
+ * @partition: child
  * @gfn: a page of the block
  *
  * Context: process context, may sleep.
  *
  * Return: 0 or -ENOMEM.
  */
-int mshv_table_prepare(struct mshv_region *region, u64 gfn)
+int mshv_table_prepare(struct mshv_partition *partition, u64 gfn)
 {
-	struct xarray *tables = &region->partition->tables;
+	struct xarray *tables = &partition->tables;
 	struct mshv_table *table;
 	int ret;
 
@@ -359,6 +359,7 @@ static void note_pages(struct mshv_region *region, u64 gfn, u64 end, bool writab
  * @pages: how many; all in the region, and in the block of @gfn or the one after it
  * @flags: HVABI_MAP_GPA_WRITABLE: the child may write, and the caller has marked the pages dirty;
  *   HVABI_MAP_GPA_NOT_CACHED: device memory
+ * @done: where to store how many, from the first one on, were mapped
  *
  * Context: map_lock is held for reading, and the locks of the blocks; the blocks have tables and
  * are not mapped large.
@@ -366,20 +367,21 @@ static void note_pages(struct mshv_region *region, u64 gfn, u64 end, bool writab
  * Return: status. Some pages may be mapped also when it is not success.
  */
 u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
-		   u32 flags)
+		   u32 flags, unsigned int *done)
 {
 	struct mshv_partition *partition = region->partition;
 	u64 second = round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES;
-	unsigned int done, here = min_t(u64, pages, second - gfn);
+	unsigned int here = min_t(u64, pages, second - gfn);
 	u16 status;
 
+	*done = 0;
 	if (READ_ONCE(partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	save_bits(partition, mshv_table(partition, gfn), mshv_block_index(gfn), here);
 	if (here < pages)
 		save_bits(partition, mshv_table(partition, second), 0, pages - here);
-	status = mshv_gpa_map(partition, gfn, map_flags(region, flags), sources, pages, &done);
-	note_pages(region, gfn, gfn + done, flags & HVABI_MAP_GPA_WRITABLE);
+	status = mshv_gpa_map(partition, gfn, map_flags(region, flags), sources, pages, done);
+	note_pages(region, gfn, gfn + *done, flags & HVABI_MAP_GPA_WRITABLE);
 	return status;
 }
 
@@ -390,6 +392,7 @@ u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsi
  * @sources: page number of each block's first page, a multiple of 512
  * @blocks: how many, at most HVABI_MAP_GPA_MAX
  * @flags: as for mshv_map_pages(), but no device memory
+ * @done: where to store how many, from the first one on, were mapped
  *
  * Context: map_lock is held for writing; or, for one block, for reading with the lock of the block.
  * The blocks may be in any state. Bits are not tracked, or they are mapped large already.
@@ -398,12 +401,13 @@ u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsi
  * changed.
  */
 u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
-		    u32 flags)
+		    u32 flags, unsigned int *done)
 {
 	unsigned long block = mshv_region_block(region, gfn);
-	unsigned int done, i;
+	unsigned int i;
 	u16 status;
 
+	*done = 0;
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
 	for (i = 0; i < blocks; i++)
@@ -412,8 +416,8 @@ u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, uns
 				      mshv_block_gfn(region, block + i + 1));
 	status = mshv_gpa_map(region->partition, mshv_block_gfn(region, block),
 			      map_flags(region, flags) | HVABI_MAP_GPA_LARGE_PAGE, sources, blocks,
-			      &done);
-	for (i = 0; i < done; i++, block++) {
+			      done);
+	for (i = 0; i < *done; i++, block++) {
 		if (test_bit(block, region->mapped))
 			forget_block(region, block);
 		mshv_table(region->partition, mshv_block_gfn(region, block))->large_writable =

@@ -588,7 +588,7 @@ struct mshv_zapped {
 
 int mshv_tables_init(void);
 void mshv_tables_exit(void);
-int mshv_table_prepare(struct mshv_region *region, u64 gfn);
+int mshv_table_prepare(struct mshv_partition *partition, u64 gfn);
 struct mshv_table *mshv_table(struct mshv_partition *partition, u64 gfn);
 void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end);
 bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write);
@@ -600,9 +600,9 @@ void mshv_block_unlock(struct mshv_region *region, u64 gfn);
 void mshv_two_blocks_lock(struct mshv_region *region, u64 gfn);
 void mshv_two_blocks_unlock(struct mshv_region *region, u64 gfn);
 u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int pages,
-		   u32 flags);
+		   u32 flags, unsigned int *done);
 u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
-		    u32 flags);
+		    u32 flags, unsigned int *done);
 u16 mshv_break_block(struct mshv_region *region, u64 gfn);
 u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapped *zapped);
 void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,

@@ -237,14 +237,14 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
 	u64 gfn = max(mshv_block_gfn(region, block), region->gfn);
 	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
-	unsigned int pages;
+	unsigned int pages, done;
 	u64 source;
 	u16 status;
 
 	if (mshv_block_whole(region, block) && block_contiguous(pins) &&
 	    (!READ_ONCE(region->partition->tracking) || test_bit(block, region->large))) {
 		source = page_to_pfn(pins->pages[0]);
-		return mshv_map_blocks(region, gfn, &source, 1, flags);
+		return mshv_map_blocks(region, gfn, &source, 1, flags, &done);
 	}
 
 	status = mshv_break_block(region, gfn);
@@ -256,7 +256,7 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
 				page_to_pfn(pins->pages[mshv_block_index(gfn + pages)]);
 		}
 		if (pages)
-			status = mshv_map_pages(region, gfn, sources, pages, flags);
+			status = mshv_map_pages(region, gfn, sources, pages, flags, &done);
 	}
 	return status;
 }
@@ -283,7 +283,7 @@ int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *st
 	int ret;
 
 	*status = HVABI_STATUS_SUCCESS;
-	ret = mshv_table_prepare(region, gfn);
+	ret = mshv_table_prepare(partition, gfn);
 	if (ret)
 		return ret;
 	read_lock(&partition->map_lock);

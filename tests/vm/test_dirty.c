@@ -287,6 +287,21 @@ static enum ktap_result set_absent(void)
 	return PASS;
 }
 
+/* Of a region that begins inside of a block, with nothing before it. */
+static enum ktap_result set_absent_unaligned(void)
+{
+	const uint64_t hole = 100;
+
+	CHECK_PASS(set_up(false));
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	CHECK(!mshv_region_add(probe.vm, GPA + hole * PAGE, memory, SIZE - hole * PAGE, 0), "%s", mshv_error());
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_SET));
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(count_bits() >= PAGES - hole, "%llu", (unsigned long long)count_bits());
+	return PASS;
+}
+
 /* A VMM that clears bits by the hypercall itself, which fails half way: it is not told of those that are gone. */
 static enum ktap_result cleared_half_way(void)
 {
@@ -422,6 +437,7 @@ int main(void)
 		{ "pages mapped large before tracking", large_before },
 		{ "what is reported too much, and what never is", too_much_once },
 		{ "bits of pages that are not mapped", set_absent },
+		{ "set, of a region that begins inside of a block", set_absent_unaligned },
 		{ "a call that clears bits and fails half way", cleared_half_way },
 		{ "refused by the hypervisor", refused },
 		{ "one processor writes what another reads", two_processors },

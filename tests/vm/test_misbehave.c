@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -210,6 +211,64 @@ static enum ktap_result fault_refused(void)
 	return PASS;
 }
 
+/* The call for a page and those around it does the first one and is then refused. */
+static bool refuse_half_way(void)
+{
+	return !mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 1) &&
+	       !mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES) &&
+	       !mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 2);
+}
+
+/*
+ * A guest that has its page does not hear of what went wrong behind it; one that has it not does, and so does one that has it
+ * without the right it needs, however often it comes back.
+ */
+static enum ktap_result fault_refused_behind(void)
+{
+	uint64_t value, pages, reps, gpa, size;
+	unsigned int i;
+
+	CHECK_PASS(set_up(false));
+	memset(memory, 1, 2 * BLOCK);
+	/* What the guest needs for its own program. */
+	CHECK(probe_read(&probe, GPA + 15 * BLOCK, &value) == PROBE_DONE, "errno %d", probe.error);
+	pages = probe_stat(&probe, "pages-mapped-small");
+	reps = probe_stat(&probe, "map-reps");
+	CHECK(refuse_half_way());
+	CHECK(probe_read(&probe, GPA, &value) == PROBE_DONE, "errno %d", probe.error);
+	pages = probe_stat(&probe, "pages-mapped-small") - pages;
+	reps = probe_stat(&probe, "map-reps") - reps;
+	CHECK(reps && pages == reps, "%llu pages counted, %llu mapped", (unsigned long long)pages, (unsigned long long)reps);
+
+	CHECK(refuse_half_way());
+	CHECK(probe_read(&probe, GPA + BLOCK + 100 * PAGE, &value) == PROBE_ERROR && probe.error == EIO, "errno %d", probe.error);
+	behave();
+	CHECK(probe_read(&probe, GPA + BLOCK + 100 * PAGE, &value) == PROBE_DONE, "errno %d", probe.error);
+
+	/* While it is tracked a page that was only read is mapped so. */
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	memset(memory + 3 * BLOCK, 1, PAGE);
+	CHECK(probe_read(&probe, GPA + 3 * BLOCK, &value) == PROBE_DONE, "errno %d", probe.error);
+	for (i = 0; i < 20; i++) {
+		OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+		OPTION(REFUSE_CALL_AT, 1);
+		CHECK(probe_write(&probe, GPA + 3 * BLOCK, 1) == PROBE_ERROR && probe.error == EIO, "errno %d in try %u",
+		      probe.error, i);
+	}
+	behave();
+	CHECK(probe_write(&probe, GPA + 3 * BLOCK, 1) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(!mshv_track_access(probe.vm, false), "%s", mshv_error());
+
+	/* What a VMM asks for: what was done before the refusal counts, and the next call goes on there. */
+	memset(memory + 4 * BLOCK, 1, BLOCK);
+	CHECK(refuse_half_way());
+	gpa = GPA + 4 * BLOCK;
+	size = BLOCK;
+	CHECK(!mshv_prefault(probe.vm, &gpa, &size, MSHV_PREFAULT_IF_THERE), "%s", mshv_error());
+	CHECK(gpa == GPA + 5 * BLOCK && !size, "0x%llx", (unsigned long long)gpa);
+	return PASS;
+}
+
 /* The hypervisor wants memory when a page is taken away: there is a reserve, and it is filled again. */
 static enum ktap_result invalidate_short(void)
 {
@@ -330,6 +389,7 @@ int main(void)
 		{ "memory refused while pinning", short_while_pinning },
 		{ "a pinned map refused", pinning_refused },
 		{ "a fault refused", fault_refused },
+		{ "a fault refused behind the page it is for", fault_refused_behind },
 		{ "memory wanted by an invalidation", invalidate_short },
 		{ "an invalidation refused kills the guest, no more", invalidate_refused },
 		{ "slow calls", slow },
