@@ -12,6 +12,7 @@
  *	- Unloads only when no descriptor is left (file_operations.owner), and leaves nothing
  *	  behind.
  */
+#include <linux/device.h>
 #include <linux/errno.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -85,11 +86,29 @@ static const struct file_operations device_fops = {
 	.llseek = noop_llseek,
 };
 
+/*
+ * A partition that was killed tells so itself, until its VMM closes it: that may be an instant.
+ * This outlives it.
+ */
+static ssize_t partitions_killed_show(struct device *dev, struct device_attribute *attr,
+				      char *buf)
+{
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&mshv_partitions_killed));
+}
+static DEVICE_ATTR_RO(partitions_killed);
+
+static struct attribute *device_attrs[] = {
+	&dev_attr_partitions_killed.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(device);
+
 static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "mshv",
 	.fops = &device_fops,
 	.mode = 0600,
+	.groups = device_groups,
 };
 
 /*

@@ -536,6 +536,7 @@ void mshv_partition_put(struct mshv_partition *partition);
 void mshv_partition_stop(struct mshv_partition *partition);
 bool mshv_partition_enter(struct mshv_partition *partition);
 void mshv_partition_leave(struct mshv_partition *partition);
+extern atomic64_t mshv_partitions_killed;
 void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status);
 
 /* vp.c */

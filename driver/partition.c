@@ -32,6 +32,9 @@
 #include "mshv.h"
 #include "trace.h"
 
+/* Since the module was loaded. */
+atomic64_t mshv_partitions_killed = ATOMIC64_INIT(0);
+
 /**
  * mshv_partition_stop() - wait until no processor of a dead partition runs
  * @partition: dead
@@ -120,6 +123,7 @@ void mshv_partition_kill(struct mshv_partition *partition, u64 gfn, u16 status)
 	mshv_partition_stop(partition);
 	if (!first)
 		return;
+	atomic64_inc(&mshv_partitions_killed);
 	/* Nobody will be told how a call ended. */
 	complete(&partition->call_done);
 	for (tries = 0; tries < MSHV_TRIES_AT_LAST && finalize != HVABI_STATUS_SUCCESS; tries++)

@@ -3,13 +3,15 @@
 #include "cmd/openmetrics.h"
 #include "vmm.h"
 
+static struct stat_driver driver = { .killed = 3, .known = true };
+
 static char *printed(const struct stat_partition *partitions, int count, const struct stat_memory *processes)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
 
-	openmetrics_print(to, partitions, count, processes);
+	openmetrics_print(to, &driver, partitions, count, processes);
 	fclose(to);
 	return text;
 }
@@ -45,6 +47,7 @@ static void numbers(void **state)
 
 	(void)state;
 	has(text, "mshv_partitions 1\n");
+	has(text, "mshv_partitions_killed_total 3\n");
 	has(text, "mshv_partition_info{partition=\"5\",pid=\"42\",command=\"a\\\"b\\\\c\\nd?\"} 1\n");
 	has(text, "mshv_partition_state{partition=\"5\",pid=\"42\",mshv_partition_state=\"dead\"} 1\n");
 	has(text, "mshv_partition_state{partition=\"5\",pid=\"42\",mshv_partition_state=\"active\"} 0\n");
@@ -69,8 +72,10 @@ static void numbers(void **state)
 	free(text);
 	/* A process that may not be looked into has no numbers, which is not 0. */
 	process.known = false;
+	driver.known = false;
 	text = printed(&p, 1, &process);
 	assert_null(strstr(text, "mshv_vmm_resident_bytes{"));
+	assert_null(strstr(text, "mshv_partitions_killed_total"));
 	free(text);
 	text = printed(NULL, 0, NULL);
 	has(text, "mshv_partitions 0\n");

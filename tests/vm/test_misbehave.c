@@ -292,12 +292,28 @@ static enum ktap_result invalidate_short(void)
 	return PASS;
 }
 
+/* What the driver counts beyond a partition's life; -1: it does not. */
+static long killed(void)
+{
+	FILE *f = fopen("/sys/class/misc/mshv/partitions_killed", "re");
+	long count = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &count) != 1)
+		count = -1;
+	fclose(f);
+	return count;
+}
+
 /* It does not give the page back: the guest is lost, and only the guest. */
 static enum ktap_result invalidate_refused(void)
 {
 	struct probe other;
 	uint64_t pfn, value;
+	long before = killed();
 
+	CHECK(before >= 0);
 	CHECK_PASS(set_up(false));
 	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
 	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_DONE, "errno %d", probe.error);
@@ -311,6 +327,7 @@ static enum ktap_result invalidate_refused(void)
 	      "errno %d", probe.error);
 	CHECK(mshv_region_add(probe.vm, 1ull << 35, memory, SIZE, 0) && errno == EOWNERDEAD);
 	CHECK(!mshv_region_remove(probe.vm, GPA, memory, SIZE), "%s", mshv_error());
+	CHECK(killed() == before + 1, "%ld, before %ld", killed(), before);
 	/* The VMM still has its memory. */
 	CHECK(*(uint64_t *)(memory + BLOCK) == 1);
 	behave();

@@ -30,6 +30,7 @@ static struct stat_memory process_of(const struct stat_partition *partitions, co
 /* The text; NULL with errno. */
 static char *make_text(pid_t pid, size_t *size)
 {
+	struct stat_driver driver = stat_driver();
 	struct stat_memory *processes;
 	struct stat_partition *partitions;
 	int count = stat_read(pid, &partitions);
@@ -43,7 +44,7 @@ static char *make_text(pid_t pid, size_t *size)
 	if (to) {
 		for (int i = 0; i < count; i++)
 			processes[i] = process_of(partitions, processes, i);
-		openmetrics_print(to, partitions, count, processes);
+		openmetrics_print(to, &driver, partitions, count, processes);
 		if (fclose(to)) {
 			free(text);
 			text = NULL;

@@ -201,6 +201,18 @@ struct stat_memory stat_process_memory(pid_t pid)
 	return memory;
 }
 
+struct stat_driver stat_driver(void)
+{
+	struct stat_driver driver = { 0 };
+	FILE *f = fopen("/sys/class/misc/mshv/partitions_killed", "re");
+
+	if (!f)
+		return driver;
+	driver.known = fscanf(f, "%" SCNu64, &driver.killed) == 1;
+	fclose(f);
+	return driver;
+}
+
 bool stat_process_ended(pid_t pid)
 {
 	char name[64], line[256], state = 'X';

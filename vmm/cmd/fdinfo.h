@@ -50,6 +50,14 @@ struct stat_memory {
 
 struct stat_memory stat_process_memory(pid_t pid);
 
+/* What the driver counts beyond a partition's life. */
+struct stat_driver {
+	bool known;		/* false: the driver does not tell */
+	uint64_t killed;	/* partitions, since it was loaded */
+};
+
+struct stat_driver stat_driver(void);
+
 /* Whether a process has ended, be it that its parent has not heard of it yet (a zombie). */
 bool stat_process_ended(pid_t pid);
 

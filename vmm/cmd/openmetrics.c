@@ -156,6 +156,14 @@ static void print_family(FILE *to, const struct family *f, const struct stat_par
 
 /* ---- what is no counter of the driver ---- */
 
+static void print_driver(FILE *to, const struct stat_driver *driver)
+{
+	print_head(to, "partitions_killed", "counter", NULL,
+		   "Partitions killed since the module was loaded, because the hypervisor did not give a page back.");
+	if (driver->known)
+		fprintf(to, "mshv_partitions_killed_total %" PRIu64 "\n", driver->killed);
+}
+
 static void print_partitions(FILE *to, const struct stat_partition *partitions, int count)
 {
 	static const char *const states[] = { "created", "active", "dead" };
@@ -227,9 +235,10 @@ static void print_other(FILE *to, const struct stat_partition *partitions, int c
 			}
 }
 
-void openmetrics_print(FILE *to, const struct stat_partition *partitions, int count,
+void openmetrics_print(FILE *to, const struct stat_driver *driver, const struct stat_partition *partitions, int count,
 		       const struct stat_memory *processes)
 {
+	print_driver(to, driver);
 	print_partitions(to, partitions, count);
 	print_memory(to, partitions, count, processes);
 	for (size_t f = 0; f < FAMILIES; f++)

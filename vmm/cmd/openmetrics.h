@@ -4,7 +4,7 @@
  *
  * Laws:
  *   - Base units: bytes, not pages. A name that is there stays there.
- *   - Every series has the labels "partition" and "pid"; what else is known of a guest is in mshv_partition_info.
+ *   - Every series of a partition has the labels "partition" and "pid"; what else is known of a guest is in mshv_partition_info.
  *   - A counter that this program does not know, of a later driver, is there by its key: mshv_other.
  */
 #ifndef MSHV_CMD_OPENMETRICS_H
@@ -17,7 +17,7 @@
 #define OPENMETRICS_TYPE	"application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 /* One of @processes for each of @partitions. */
-void openmetrics_print(FILE *to, const struct stat_partition *partitions, int count,
+void openmetrics_print(FILE *to, const struct stat_driver *driver, const struct stat_partition *partitions, int count,
 		       const struct stat_memory *processes);
 
 /*
