@@ -51,6 +51,14 @@ struct bench_counts {
 	int64_t value[BENCH_COUNT_MAX];
 };
 
+/*
+ * What faults cost that were served in full, in instructions: from the guest's exit until the system runs, until it asks for the
+ * map, of the call that maps, until it runs the guest again, and until the guest is in.
+ */
+struct bench_parts {
+	uint64_t faults, exit, look, map, back, dispatch;
+};
+
 struct bench_guest;
 
 #define BENCH_VPS_MAX	4u
@@ -70,6 +78,8 @@ enum bench_pages { BENCH_SMALL, BENCH_HUGE, BENCH_GIGANTIC };
  * @read_register: asks for a register of processor 0, which is not in the guest: an ioctl that does little. Returns 0 or -1
  * @track: which pages the guest writes is written down from now on, or no more. 0 or -1
  * @large: bytes of the guest that are mapped by 2 MiB in the second-level tables. 0 or -1
+ * @time_faults: from now on (@on) faults are timed in parts, or no more; where to store what was timed since the machine is up.
+ *	0 or -1. NULL: a fault has no parts that can be told apart from outside
  * @fd: the guest's descriptor, for an ioctl that nobody knows
  * @close: ends it; NULL is fine
  * @count: what has been counted; of @guest, if the system counts by guests
@@ -86,6 +96,7 @@ struct bench_system {
 	int (*read_register)(struct bench_guest *guest);
 	int (*track)(struct bench_guest *guest, bool on);
 	int (*large)(struct bench_guest *guest, uint64_t *bytes);
+	int (*time_faults)(bool on, struct bench_parts *parts);
 	int (*fd)(struct bench_guest *guest);
 	void (*close)(struct bench_guest *guest);
 	int (*count)(struct bench_guest *guest, struct bench_counts *counts);

@@ -84,6 +84,50 @@ static void touch(struct bench *b, const char *order, uint64_t stride, bool huge
 	b->system->close(guest);
 }
 
+/* The same in parts, of a fault and not of a touch. Timing costs some instructions itself, so no other figure is of this run. */
+static void parts(struct bench *b, const char *order, uint64_t stride, bool huge, bool resident)
+{
+	struct bench_parts before, after;
+	struct bench_guest *guest;
+	uint64_t n;
+
+	row_begin(b, "M4", order);
+	row_put_text(b, "backing", huge ? "2m" : "4k");
+	row_put_text(b, "memory", resident ? "resident" : "absent");
+	if (!b->system->time_faults) {
+		row_cannot(b, "no call and no second switch between a guest's exit and its entry: nothing to tell apart");
+		return;
+	}
+	guest = row_guest(b, TOUCHED, huge ? BENCH_HUGE : BENCH_SMALL);
+	if (!guest)
+		return;
+	if (resident)
+		memset(b->system->memory(guest) + FIRST, 1, TOUCHED);
+	if (b->system->time_faults(true, &before)) {
+		row_cannot(b, mshv_error());
+		goto out;
+	}
+	if (row_does(b, guest, GUEST_COMMAND_TOUCH, TOUCHED / PAGE, stride, 0, 1))
+		goto out;
+	if (b->system->time_faults(false, &after)) {
+		row_cannot(b, mshv_error());
+		goto out;
+	}
+	n = after.faults - before.faults;
+	row_put(b, "n", (int64_t)n);
+	if (!n) {
+		row_cannot(b, "no fault");
+		goto out;
+	}
+	row_put(b, "part-exit", (int64_t)((after.exit - before.exit) / n));
+	row_put(b, "part-look", (int64_t)((after.look - before.look) / n));
+	row_put(b, "part-map", (int64_t)((after.map - before.map) / n));
+	row_put(b, "part-return", (int64_t)((after.back - before.back) / n));
+	row_put(b, "part-dispatch", (int64_t)((after.dispatch - before.dispatch) / n));
+out:
+	b->system->close(guest);
+}
+
 static void echoes(struct bench *b)
 {
 	struct bench_guest *guest;
@@ -269,6 +313,12 @@ void row_instructions(struct bench *b)
 	touch(b, "one per 2 MiB", BLOCK / PAGE, true, true);
 	touch(b, "every 17th page", 17, false, false);
 	touch(b, "every 17th page", 17, false, true);
+	parts(b, "parts of a fault, sequence", 1, false, false);
+	parts(b, "parts of a fault, sequence", 1, false, true);
+	parts(b, "parts of a fault, one per 2 MiB", BLOCK / PAGE, false, false);
+	parts(b, "parts of a fault, one per 2 MiB", BLOCK / PAGE, false, true);
+	parts(b, "parts of a fault, one per 2 MiB", BLOCK / PAGE, true, true);
+	parts(b, "parts of a fault, every 17th page", 17, false, true);
 	echoes(b);
 	create(b);
 	ioctls(b, "ioctl that reads a register", true);

@@ -115,6 +115,23 @@ static int large(struct bench_guest *guest, uint64_t *bytes)
 	return 0;
 }
 
+static int time_faults(bool on, struct bench_parts *parts)
+{
+	uint64_t c[HVABI_COUNT_MAX];
+
+	if (raw_set_option(device, HVABI_OPTION_TIME_FAULTS, on) || raw_counters(device, c))
+		return mshv_fail_because(EIO, "the hypervisor does not time faults");
+	*parts = (struct bench_parts){
+		.faults = c[HVABI_COUNT_FAULT_TIMED],
+		.exit = c[HVABI_COUNT_FAULT_TICKS_EXIT],
+		.look = c[HVABI_COUNT_FAULT_TICKS_LOOK],
+		.map = c[HVABI_COUNT_FAULT_TICKS_MAP],
+		.back = c[HVABI_COUNT_FAULT_TICKS_RETURN],
+		.dispatch = c[HVABI_COUNT_FAULT_TICKS_DISPATCH],
+	};
+	return 0;
+}
+
 static void set(struct bench_counts *counts, enum bench_count what, uint64_t value)
 {
 	counts->has[what] = true;
@@ -158,6 +175,7 @@ const struct bench_system bench_mshv = {
 	.read_register = read_register,
 	.track = track,
 	.large = large,
+	.time_faults = time_faults,
 	.fd = descriptor,
 	.close = close_guest,
 	.count = count,

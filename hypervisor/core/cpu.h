@@ -6,6 +6,7 @@
 #define CORE_CPU_H
 
 #include "counters.h"
+#include "fault_time.h"
 #include "platform.h"
 #include "sched.h"
 #include "synic.h"
@@ -25,6 +26,7 @@ struct partition;
  * @counters: events on this processor
  * @synic: the parent's synthetic interrupt controller here
  * @sched: who has the processor, where children are scheduled here (sched.h)
+ * @fault_time: the fault in hand, if faults are timed
  * @hc_input: copy of the input block of the hypercall in hand, so that
  *	nothing can change it between check and use
  * @hc_output: its output, copied out at the end
@@ -36,6 +38,7 @@ struct cpu {
 	struct counters counters;
 	struct synic synic;
 	struct cpu_sched sched;
+	struct fault_time fault_time;
 	u8 hc_input[4096] __attribute__((aligned(16)));
 	u8 hc_output[4096] __attribute__((aligned(16)));
 };

@@ -6,6 +6,7 @@
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
 #include <hvabi/vp.h>
+#include "fault_time.h"
 #include "frame.h"
 #include "hypercall.h"
 #include "lie.h"
@@ -246,6 +247,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 		count(cpu, &parent, HVABI_COUNT_UNKNOWN_CALL, 1);
 		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 	}
+	fault_time_call(cpu, code);
 	status = check_control(shape, control);
 	if (status == HVABI_STATUS_SUCCESS)
 		status = take_input(&c, shape, control, rdx, r8);

@@ -13,6 +13,7 @@
 #include "../core/clock.h"
 #include "../core/cpuid_result.h"
 #include "../core/deadline.h"
+#include "../core/fault_time.h"
 #include "../core/guest_call.h"
 #include "../core/interrupt.h"
 #include "../core/lock.h"
@@ -693,8 +694,10 @@ static void enter(struct stay *stay)
 	cpu->child_vp = vp->index;
 	cpu->child_tlb = stay->partition->tlb_generation;
 	__atomic_store_n(&cpu->core.guest, stay->partition, __ATOMIC_RELEASE);
+	fault_time_child_enters(&cpu->core, stay->partition);
 	hv_lock_release();
 	svm_run(vp->vmcb, vp->state.gpr);
+	fault_time_child_left(&cpu->core, v->exit_code == EXIT_NPF);
 	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 	hv_lock_acquire();
 }

@@ -12,6 +12,7 @@
  * exits first, so that it never runs while it is thought to rest.
  */
 #include "../core/deadline.h"
+#include "../core/fault_time.h"
 #include "../core/hypercall.h"
 #include "../core/lock.h"
 #include "../core/platform.h"
@@ -300,7 +301,9 @@ void parent_loop(struct svm_cpu *cpu)
 		cpu->parent_tlb = parent.tlb_generation;
 		__atomic_store_n(&cpu->core.guest, &parent, __ATOMIC_RELEASE);
 		hv_lock_release();
+		fault_time_parent_enters(&cpu->core);
 		svm_run((u64)(uintptr_t)v, cpu->gpr);
+		fault_time_parent_left(&cpu->core);
 		__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 		check_emulation(cpu);
 		hv_lock_acquire();

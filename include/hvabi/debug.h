@@ -103,7 +103,9 @@
 
 /*
  * What happened to second-level maps and memory.  Pages are 4 KiB unless
- * the name says otherwise; all only ever grow.
+ * the name says otherwise; all only ever grow.  FAULT_TIMED are faults that were
+ * timed (option "time_faults"), FAULT_TICKS_* TSC ticks of their parts, in the
+ * order in which they come.
  */
 #define HVABI_DEBUG_EVENTS(X) \
 	X(MAP_4K,		"map_4k") \
@@ -129,7 +131,13 @@
 	X(INTERRUPT_ASSERTED,	"interrupt_asserted") \
 	X(INTERRUPT_DELIVERED,	"interrupt_delivered") \
 	X(TIMER_EXPIRED,	"timer_expired") \
-	X(OPAQUE_INTERCEPT,	"opaque_intercept")
+	X(OPAQUE_INTERCEPT,	"opaque_intercept") \
+	X(FAULT_TIMED,		"fault_timed") \
+	X(FAULT_TICKS_EXIT,	"fault_ticks_exit") \
+	X(FAULT_TICKS_LOOK,	"fault_ticks_look") \
+	X(FAULT_TICKS_MAP,	"fault_ticks_map") \
+	X(FAULT_TICKS_RETURN,	"fault_ticks_return") \
+	X(FAULT_TICKS_DISPATCH,	"fault_ticks_dispatch")
 
 enum hvabi_debug_counter {
 #define X(name, text) HVABI_COUNT_EXIT_##name,
@@ -261,7 +269,8 @@ enum hvabi_scheduler_option {
 	X(DELAY,		"delay",		0, 0xffffffff) \
 	X(LIE,			"lie",			0, HVABI_LIE_MAX - 1) \
 	X(SCHEDULER,		"scheduler",		0, HVABI_SCHEDULER_OPTION_INTEGRATED) \
-	X(PARK,			"park",			0, 1)
+	X(PARK,			"park",			0, 1) \
+	X(TIME_FAULTS,		"time_faults",		0, 1)
 
 enum hvabi_debug_option {
 #define X(name, text, value, most) HVABI_OPTION_##name,

@@ -44,6 +44,18 @@ int raw_counters(int device, uint64_t *sum)
 	return cpu ? 0 : -1;
 }
 
+int raw_set_option(int device, uint32_t option, uint64_t value)
+{
+	static struct rawcall call;
+
+	*(struct hvabi_input_debug_option *)(void *)call.input = (struct hvabi_input_debug_option){
+		.option = option, .value = value,
+	};
+	call.control = hvabi_control(HVABI_CALL_DEBUG_SET_OPTION, 0, 0);
+	call.rdx = call.r8 = RAWCALL_BLOCK;
+	return ioctl(device, RAWCALL_CALL, &call) || hvabi_result_status(call.result) ? -1 : 0;
+}
+
 int raw_who_can_reach(int device, uint64_t page, struct hvabi_output_debug_who_can_reach *answer)
 {
 	static struct rawcall call;

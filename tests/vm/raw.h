@@ -19,6 +19,9 @@ int raw_open(void);
  */
 int raw_counters(int device, uint64_t *sum);
 
+/* Sets an option of the hypervisor (HVABI_OPTION_*). Returns 0, or -1: it has no such option. */
+int raw_set_option(int device, uint32_t option, uint64_t value);
+
 /* All guests' maps of a page of the parent. Returns 0, or -1: this hypervisor does not say. */
 int raw_who_can_reach(int device, uint64_t page, struct hvabi_output_debug_who_can_reach *answer);
 
