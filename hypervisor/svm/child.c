@@ -463,7 +463,7 @@ static enum step exit_exception(struct stay *stay)
 {
 	const u32 with_error = 0x40027d00;	/* DF TS NP SS GP PF AC SX */
 	const struct vmcb *v = vmcb_of(stay);
-	u32 vector = (u32)v->exit_code - EXIT_EXCEPTION;
+	u32 vector = vmcb_exit_code(v) - EXIT_EXCEPTION;
 	u64 parameter = 0;
 
 	if (vector == VECTOR_PF)
@@ -603,7 +603,7 @@ static enum step exit_vmmcall(struct stay *stay)
 
 static enum step handle_exit(struct stay *stay)
 {
-	u64 code = vmcb_of(stay)->exit_code;
+	u32 code = vmcb_exit_code(vmcb_of(stay));
 
 	if (code >= EXIT_EXCEPTION && code < EXIT_EXCEPTION + 32)
 		return exit_exception(stay);
@@ -667,7 +667,7 @@ static enum step handle_exit(struct stay *stay)
 }
 
 /* Instructions that find what is in service or that wait for what is not; none of them has begun. */
-static bool looks_at_apic(u64 code)
+static bool looks_at_apic(u32 code)
 {
 	return code == EXIT_MSR || code == EXIT_NPF || code == EXIT_HLT;
 }
@@ -697,7 +697,7 @@ static void enter(struct stay *stay)
 	fault_time_child_enters(&cpu->core, stay->partition);
 	hv_lock_release();
 	svm_run(vp->vmcb, vp->state.gpr);
-	fault_time_child_left(&cpu->core, v->exit_code == EXIT_NPF);
+	fault_time_child_left(&cpu->core, vmcb_exit_code(v) == EXIT_NPF);
 	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 	hv_lock_acquire();
 }
@@ -708,7 +708,7 @@ static void leave(struct stay *stay)
 	const struct vmcb *v = vmcb_of(stay);
 	struct vp *vp = stay->vp;
 
-	if (v->exit_code == EXIT_INVALID) {
+	if (vmcb_exit_code(v) == EXIT_INVALID) {
 		if (stay->offered != APIC_NO_VECTOR)
 			vp_offer_end(vp, (u8)stay->offered, false);
 		return;
@@ -759,7 +759,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 		clock_left(stay.partition);
 		leave(&stay);
 		/* Not known what is in service: what depends on it waits, and is repeated. */
-		if (!vp_assist_leave(vp, &gpa) && looks_at_apic(vmcb_of(&stay)->exit_code))
+		if (!vp_assist_leave(vp, &gpa) && looks_at_apic(vmcb_exit_code(vmcb_of(&stay))))
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 		else
 			step = handle_exit(&stay);

@@ -167,7 +167,7 @@ static void handle_exit(struct svm_cpu *cpu)
 {
 	struct vmcb *v = &cpu->vmcb;
 
-	switch (v->exit_code) {
+	switch (vmcb_exit_code(v)) {
 	case EXIT_CPUID:
 		count(&cpu->core, &parent, HVABI_COUNT_EXIT_CPUID, 1);
 		exit_cpuid(cpu);
@@ -274,14 +274,14 @@ static void after_exit(struct svm_cpu *cpu)
 
 	sched->waiting = false;
 	/* After an NMI of ours it goes on, and to HLT again. */
-	if (v->exit_code != EXIT_NMI)
+	if (vmcb_exit_code(v) != EXIT_NMI)
 		sched->stopped = false;
 	if (!sched->idle)
 		return;
 	/* An interrupt that was pending came before the HLT. */
 	if (v->rip == cpu->halt - HLT_LENGTH)
 		v->rip = cpu->halt;
-	sched->idle = v->exit_code == EXIT_NMI;
+	sched->idle = vmcb_exit_code(v) == EXIT_NMI;
 	if (!sched->idle)
 		sched->since = rdtsc();
 }

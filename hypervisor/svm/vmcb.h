@@ -48,7 +48,10 @@
 #define V_INTR_VECTOR(vector)	((u64)(vector) << 32)
 #define TLB_FLUSH_ALL		1u
 
-/* exit_code */
+/*
+ * exit_code.  All have 32 bits but INVALID, which is -1: of 64 bits by the manual (APM 15.5), of 32 by QEMU.
+ * Hence vmcb_exit_code().
+ */
 #define EXIT_CR8_WRITE		0x18u
 #define EXIT_EXCEPTION		0x40u	/* + vector, 32 of them */
 #define EXIT_INTR		0x60u
@@ -76,7 +79,7 @@
 #define EXIT_MWAIT_ARMED	0x8cu
 #define EXIT_XSETBV		0x8du
 #define EXIT_NPF		0x400u
-#define EXIT_INVALID		UINT64_MAX
+#define EXIT_INVALID		UINT32_MAX
 
 /* exit_info1 of EXIT_IO */
 #define IO_IN			BIT(0)
@@ -164,5 +167,10 @@ VMCB_AT(star, 0x600);
 VMCB_AT(cr2, 0x640);
 VMCB_AT(g_pat, 0x668);
 _Static_assert(sizeof(struct vmcb) == 4096, "one page");
+
+static inline u32 vmcb_exit_code(const struct vmcb *v)
+{
+	return (u32)v->exit_code;
+}
 
 #endif

@@ -593,6 +593,38 @@ static enum ktap_result bad_state(void)
 	return PASS;
 }
 
+/* Long mode without PAE: registers that a VMM may set one by one, and that no processor is entered with. Nothing is lost. */
+static enum ktap_result refused_state(void)
+{
+	const uint64_t pae = 1ull << 5, rip = 0x1234560, rsp = 0x7654320;
+	struct mshv_msi one = route(3, 0, 0x41);
+	struct hvabi_message message;
+	uint64_t cr4, value;
+
+	CHECK_PASS(set_up_interrupts());
+	CHECK(!mshv_irqfd_add(probe.vm, event[0], 3) && !mshv_msi_routes(probe.vm, &one, 1), "%s", mshv_error());
+	/* So that what stands in the processor is another state. */
+	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(!mshv_get_register(probe.vcpu, HVABI_REG_CR4, &cr4), "%s", mshv_error());
+	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_CR4, cr4 & ~pae) &&
+	      !mshv_set_register(probe.vcpu, HVABI_REG_RIP, rip) && !mshv_set_register(probe.vcpu, HVABI_REG_RSP, rsp) &&
+	      !mshv_set_register(probe.vcpu, HVABI_REG_RFLAGS, 0x202), "%s", mshv_error());
+	signal_event(0);
+	for (unsigned int i = 0; i < 3; i++) {
+		CHECK(!mshv_vcpu_run(probe.vcpu, &message), "%s", mshv_error());
+		CHECK(message.header.message_type == HVABI_MSG_INVALID_VP_REGISTER_VALUE, "0x%x", message.header.message_type);
+		CHECK(!mshv_get_register(probe.vcpu, HVABI_REG_RIP, &value) && value == rip, "0x%llx", (ull)value);
+		CHECK(!mshv_get_register(probe.vcpu, HVABI_REG_RSP, &value) && value == rsp, "0x%llx", (ull)value);
+		CHECK(!mshv_get_register(probe.vcpu, HVABI_REG_CR4, &value) && value == (cr4 & ~pae), "0x%llx",
+		      (ull)value);
+	}
+	REQUESTED(&probe, 0x41);
+	CHECK(!mshv_set_register(probe.vcpu, HVABI_REG_CR4, cr4) && !mshv_set_register(probe.vcpu, HVABI_REG_RFLAGS, 2), "%s",
+	      mshv_error());
+	CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -608,6 +640,7 @@ int main(void)
 		{ "messages and events without a port", without_a_port },
 		{ "state of a processor comes back", state_comes_back },
 		{ "bad requests for state", bad_state },
+		{ "a state that the processor refuses", refused_state },
 	};
 
 	ktap_cleanup = tear_down;
