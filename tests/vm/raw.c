@@ -49,7 +49,7 @@ int raw_set_option(int device, uint32_t option, uint64_t value)
 	static struct rawcall call;
 
 	*(struct hvabi_input_debug_option *)(void *)call.input = (struct hvabi_input_debug_option){
-		.option = option, .value = value,
+		.partition_id = HVABI_PARTITION_ID_SELF, .option = option, .value = value,
 	};
 	call.control = hvabi_control(HVABI_CALL_DEBUG_SET_OPTION, 0, 0);
 	call.rdx = call.r8 = RAWCALL_BLOCK;
