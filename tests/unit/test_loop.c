@@ -5,6 +5,10 @@
 #include "internal.h"
 #include "vmm.h"
 
+#define CS_BASE		0x20000u
+#define SS_BASE		0x30000u
+#define FS_BASE		0x40000u
+#define GS_BASE		0x50000u
 #define PORT	0x80u
 #define RIP	0x401000u
 #define LENGTH	2u
@@ -18,6 +22,7 @@ static struct {
 	uint64_t rip, rcx, rsi, rdi;
 	uint16_t code;			/* attributes of CS beside those that all have; long mode if 64-bit */
 	uint64_t base;			/* of DS and ES */
+	uint64_t cs_base;
 	const char *instruction;	/* NULL: the message has no bytes of it */
 } guest;
 static unsigned int runs, calls, leave_after;
@@ -83,6 +88,17 @@ int mshv_get_register(struct mshv_vcpu *v, uint32_t name, uint64_t *value)
 	return 0;
 }
 
+int mshv_get_registers(struct mshv_vcpu *v, const uint32_t *names, union hvabi_register_value *values, unsigned int count)
+{
+	(void)v;
+	assert_int_equal(count, 1);
+	memset(values, 0, sizeof(*values));
+	values->segment.base = names[0] == HVABI_REG_FS ? FS_BASE : names[0] == HVABI_REG_GS ? GS_BASE : SS_BASE;
+	if (names[0] != HVABI_REG_FS && names[0] != HVABI_REG_GS)
+		assert_int_equal(names[0], HVABI_REG_SS);
+	return 0;
+}
+
 /* Executes the instruction if the processor is there, and is kicked out behind it. */
 int mshv_vcpu_run(struct mshv_vcpu *v, struct hvabi_message *message)
 {
@@ -103,6 +119,7 @@ int mshv_vcpu_run(struct mshv_vcpu *v, struct hvabi_message *message)
 	m->header.execution_state = HVABI_EXECUTION_STATE_CR0_PE |
 				    (guest.code & HVABI_SEGMENT_LONG ? HVABI_EXECUTION_STATE_EFER_LMA : 0);
 	m->header.cs_segment.attributes = HVABI_SEGMENT_PRESENT | HVABI_SEGMENT_NON_SYSTEM | guest.code;
+	m->header.cs_segment.base = guest.cs_base;
 	m->ds_segment.base = m->es_segment.base = guest.base;
 	if (guest.instruction) {
 		m->instruction_byte_count = (uint8_t)strlen(guest.instruction);
@@ -202,7 +219,7 @@ static void narrow(uint16_t code, uint64_t base, const char *instruction, unsign
 {
 	const uint64_t keep = bits == 64 ? 0 : bits == 32 ? ~0ull << 32 : ~0ull << 16;
 	const uint64_t high = 0xa1b2c3d4e5f60000 & keep, after = bits == 32 ? 0 : high;
-	uint64_t linear = base + 0x7000;
+	uint64_t linear = (code & HVABI_SEGMENT_LONG ? 0 : base) + 0x7000;
 
 	setup(NULL);
 	guest.code = code;
@@ -241,6 +258,47 @@ static void address_sizes(void **state)
 	}
 	/* A 67h behind the opcode is another instruction's. */
 	narrow(HVABI_SEGMENT_LONG, 0, "\xf3\x6e\x67", 64, true);
+}
+
+/* One element, to be found in the segment that its prefix names; only what is written to a port has a choice. */
+static void in_segment(uint16_t code, const char *instruction, bool out, uint64_t base)
+{
+	setup(NULL);
+	guest.code = code;
+	guest.base = 0x10000;
+	guest.cs_base = CS_BASE;
+	guest.instruction = instruction;
+	guest.out = out;
+	guest.rep = false;
+	guest.rsi = guest.rdi = 0x7000;
+	loops();
+	assert_int_equal(calls, 1);
+	assert_int_equal(first_page, (base + 0x7000) / MSHV_PAGE_SIZE);
+}
+
+static void segments(void **state)
+{
+	const uint16_t modes[] = { 0, HVABI_SEGMENT_DEFAULT_BIG };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		in_segment(modes[i], "\x6e", true, 0x10000);
+		in_segment(modes[i], "\x26\x6e", true, 0x10000);
+		in_segment(modes[i], "\x2e\x6e", true, CS_BASE);
+		in_segment(modes[i], "\x36\x6e", true, SS_BASE);
+		in_segment(modes[i], "\x64\x6e", true, FS_BASE);
+		in_segment(modes[i], "\x66\x65\x6e", true, GS_BASE);
+		/* The last one counts. */
+		in_segment(modes[i], "\x64\x3e\x6e", true, 0x10000);
+		in_segment(modes[i], "\x64\x6c", false, 0x10000);
+	}
+	in_segment(HVABI_SEGMENT_LONG, "\x6e", true, 0);
+	in_segment(HVABI_SEGMENT_LONG, "\x6c", false, 0);
+	in_segment(HVABI_SEGMENT_LONG, "\x2e\x6e", true, 0);
+	in_segment(HVABI_SEGMENT_LONG, "\x36\x6e", true, 0);
+	in_segment(HVABI_SEGMENT_LONG, "\x64\x6e", true, FS_BASE);
+	in_segment(HVABI_SEGMENT_LONG, "\x65\x48\x6e", true, GS_BASE);
+	in_segment(HVABI_SEGMENT_LONG, "\x65\x6c", false, 0);
 }
 
 /* A pointer that leaves its size goes on at the beginning. */
@@ -345,6 +403,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup(function, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(strings_are_whole),
+		TEST(segments),
 		TEST(short_strings),
 		TEST(address_sizes),
 		TEST(pointers_wrap),

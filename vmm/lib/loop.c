@@ -138,33 +138,91 @@ static bool is_64_bit(const struct hvabi_x64_intercept_message_header *h)
 	return h->execution_state & HVABI_EXECUTION_STATE_EFER_LMA && h->cs_segment.attributes & HVABI_SEGMENT_LONG;
 }
 
+/* What stands in front of a string instruction's opcode, as far as it matters. */
+struct prefixes {
+	bool address_size;	/* 67h */
+	uint8_t segment;	/* the last override, or 0 */
+};
+
 /*
- * How many bits of RCX, RSI and RDI a string instruction has: the mode says so, and a prefix 67h says otherwise. A hypervisor
- * that does not give the instruction leaves it to be fetched; what cannot be is taken to have no such prefix.
+ * A hypervisor that does not give the instruction leaves it to be fetched; what cannot be is taken to have no prefix. All in front of
+ * the opcode, INS and OUTS being 6Ch to 6Fh, is prefixes.
  */
-static unsigned int address_bits(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m)
+static struct prefixes find_prefixes(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m)
 {
 	const struct hvabi_x64_intercept_message_header *h = &m->header;
-	bool is_64 = is_64_bit(h), is_32 = h->cs_segment.attributes & HVABI_SEGMENT_DEFAULT_BIG;
+	struct prefixes found = { .segment = 0 };
 	uint8_t bytes[sizeof(m->instruction_bytes)];
 	unsigned int i, count = m->instruction_byte_count;
-	bool other = false;
 	int got;
 
 	memcpy(bytes, m->instruction_bytes, sizeof(bytes));
 	if (count > sizeof(bytes))
 		count = sizeof(bytes);
 	if (!count) {
-		got = mshv_copy_linear(vcpu, (is_64 ? 0 : h->cs_segment.base) + h->rip, bytes,
+		got = mshv_copy_linear(vcpu, (is_64_bit(h) ? 0 : h->cs_segment.base) + h->rip, bytes,
 				       h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK, false);
 		count = got > 0 ? (unsigned int)got : 0;
 	}
-	/* All in front of the opcode, INS and OUTS being 6Ch to 6Fh, is prefixes. */
-	for (i = 0; i < count && (bytes[i] & 0xfc) != 0x6c; i++)
-		other |= bytes[i] == 0x67;
-	if (is_64)
+	for (i = 0; i < count && (bytes[i] & 0xfc) != 0x6c; i++) {
+		switch (bytes[i]) {
+		case 0x67:
+			found.address_size = true;
+			break;
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+			found.segment = bytes[i];
+			break;
+		}
+	}
+	return found;
+}
+
+/* How many bits of RCX, RSI and RDI it has: the mode says so, and a prefix says otherwise. */
+static unsigned int address_bits(const struct hvabi_x64_intercept_message_header *h, bool other)
+{
+	if (is_64_bit(h))
 		return other ? 32 : 64;
-	return is_32 != other ? 32 : 16;
+	return !!(h->cs_segment.attributes & HVABI_SEGMENT_DEFAULT_BIG) != other ? 32 : 16;
+}
+
+/*
+ * Base of the segment that the string is in: ES for what is read from a port; else DS or what a prefix says. In 64-bit mode only FS and
+ * GS have one. Returns 0 or -1.
+ */
+static int string_base(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m, bool out,
+		       uint8_t override, uint64_t *base)
+{
+	bool is_64 = is_64_bit(&m->header);
+	union hvabi_register_value value;
+	uint32_t name;
+
+	switch (out ? override : 0x26) {
+	case 0x64:
+		name = HVABI_REG_FS;
+		break;
+	case 0x65:
+		name = HVABI_REG_GS;
+		break;
+	case 0x36:
+		name = HVABI_REG_SS;
+		break;
+	case 0x2e:
+		*base = is_64 ? 0 : m->header.cs_segment.base;
+		return 0;
+	case 0x26:
+		*base = is_64 ? 0 : m->es_segment.base;
+		return 0;
+	default:
+		*base = is_64 ? 0 : m->ds_segment.base;
+		return 0;
+	}
+	*base = 0;
+	if (is_64 && name == HVABI_REG_SS)
+		return 0;
+	if (mshv_get_registers(vcpu, &name, &value, 1))
+		return -1;
+	*base = value.segment.base;
+	return 0;
 }
 
 /* A register of which an instruction has changed @bits: 32 clear the upper half, less leave the rest. */
@@ -180,10 +238,9 @@ static uint64_t narrow(uint64_t before, uint64_t after, unsigned int bits)
 	}
 }
 
-static uint64_t string_address(const struct hvabi_x64_segment_register *segment, uint64_t offset, unsigned int bits,
-			       bool is_64)
+static uint64_t string_address(uint64_t base, uint64_t offset, unsigned int bits, bool is_64)
 {
-	uint64_t address = segment->base + narrow(0, offset, bits);
+	uint64_t address = base + narrow(0, offset, bits);
 
 	return is_64 ? address : (uint32_t)address;
 }
@@ -198,18 +255,21 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 {
 	bool out = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
 	bool is_64 = is_64_bit(&m->header);
-	const struct hvabi_x64_segment_register *segment = out ? &m->ds_segment : &m->es_segment;
+	const struct prefixes prefixes = find_prefixes(vcpu, m);
 	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
-	unsigned int bits = address_bits(vcpu, m);
+	unsigned int bits = address_bits(&m->header, prefixes.address_size);
 	bool rep = m->access_info & HVABI_IO_PORT_REP_PREFIX;
 	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
 	uint64_t count = rep ? narrow(0, m->rcx, bits) : 1, pointer = out ? m->rsi : m->rdi;
 	unsigned int done;
+	uint64_t base;
 	uint32_t value;
 	int ret = 0;
 
+	if (string_base(vcpu, m, out, prefixes.segment, &base))
+		return -1;
 	for (done = 0; count && !ret && done < STRING_ELEMENTS; count--, done++) {
-		uint64_t address = string_address(segment, pointer, bits, is_64);
+		uint64_t address = string_address(base, pointer, bits, is_64);
 
 		value = 0;
 		if (out && copy_linear(vcpu, address, &value, size, false))
