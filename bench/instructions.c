@@ -84,12 +84,28 @@ static void touch(struct bench *b, const char *order, uint64_t stride, bool huge
 	b->system->close(guest);
 }
 
+static void put_parts(struct bench *b, const struct bench_parts *before, const struct bench_parts *after)
+{
+	uint64_t n = after->faults - before->faults;
+
+	row_put(b, "n", (int64_t)n);
+	if (!n) {
+		row_cannot(b, "no fault");
+		return;
+	}
+	row_put(b, "part-exit", (int64_t)((after->exit - before->exit) / n));
+	row_put(b, "part-look", (int64_t)((after->look - before->look) / n));
+	row_put(b, "part-map", (int64_t)((after->map - before->map) / n));
+	row_put(b, "part-return", (int64_t)((after->back - before->back) / n));
+	row_put(b, "part-dispatch", (int64_t)((after->dispatch - before->dispatch) / n));
+}
+
 /* The same in parts, of a fault and not of a touch. Timing costs some instructions itself, so no other figure is of this run. */
 static void parts(struct bench *b, const char *order, uint64_t stride, bool huge, bool resident)
 {
 	struct bench_parts before, after;
 	struct bench_guest *guest;
-	uint64_t n;
+	bool good;
 
 	row_begin(b, "M4", order);
 	row_put_text(b, "backing", huge ? "2m" : "4k");
@@ -107,23 +123,12 @@ static void parts(struct bench *b, const char *order, uint64_t stride, bool huge
 		row_cannot(b, mshv_error());
 		goto out;
 	}
-	if (row_does(b, guest, GUEST_COMMAND_TOUCH, TOUCHED / PAGE, stride, 0, 1))
-		goto out;
-	if (b->system->time_faults(false, &after)) {
+	good = !row_does(b, guest, GUEST_COMMAND_TOUCH, TOUCHED / PAGE, stride, 0, 1);
+	/* In any case, or the next row would be timed as well. */
+	if (b->system->time_faults(false, &after))
 		row_cannot(b, mshv_error());
-		goto out;
-	}
-	n = after.faults - before.faults;
-	row_put(b, "n", (int64_t)n);
-	if (!n) {
-		row_cannot(b, "no fault");
-		goto out;
-	}
-	row_put(b, "part-exit", (int64_t)((after.exit - before.exit) / n));
-	row_put(b, "part-look", (int64_t)((after.look - before.look) / n));
-	row_put(b, "part-map", (int64_t)((after.map - before.map) / n));
-	row_put(b, "part-return", (int64_t)((after.back - before.back) / n));
-	row_put(b, "part-dispatch", (int64_t)((after.dispatch - before.dispatch) / n));
+	else if (good)
+		put_parts(b, &before, &after);
 out:
 	b->system->close(guest);
 }

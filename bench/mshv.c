@@ -119,7 +119,7 @@ static int time_faults(bool on, struct bench_parts *parts)
 {
 	uint64_t c[HVABI_COUNT_MAX];
 
-	if (raw_set_option(device, HVABI_OPTION_TIME_FAULTS, on) || raw_counters(device, c))
+	if (raw_counters(device, c) || raw_set_option(device, HVABI_OPTION_TIME_FAULTS, on))
 		return mshv_fail_because(EIO, "the hypervisor does not time faults");
 	*parts = (struct bench_parts){
 		.faults = c[HVABI_COUNT_FAULT_TIMED],

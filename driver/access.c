@@ -85,6 +85,9 @@ static int access_step(struct mshv_partition *partition, u64 gfn, u16 pages, u64
 		ret = mshv_deposit_for(partition, status, &tries);
 	} while (!ret);
 	merged = mshv_log_merge(partition, gfn, *done, flags, states);
+	/* What the log does not have is not done. */
+	if (merged)
+		*done = 0;
 	return ret ? ret : merged;
 }
 

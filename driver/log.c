@@ -26,6 +26,8 @@
 
 #include "mshv.h"
 
+#define MSHV_LOG_SET	((u64)(HVABI_GPA_ACCESS_SET_ACCESSED | HVABI_GPA_ACCESS_SET_DIRTY))
+
 /* A large leaf leaves its bits in a table: there must be one. */
 static int prepare_large(struct mshv_region *region)
 {
@@ -105,13 +107,17 @@ static bool merge_bit(unsigned long *bits, unsigned int i, bool clear, bool set)
 	return clear ? test_and_clear_bit(i, bits) : test_bit(i, bits);
 }
 
-/* The pages of one block. */
-static void merge_block(struct mshv_table *table, unsigned int first, unsigned int pages, u64 flags,
-			u8 *states)
+/* The pages of one block. Those outside of all regions have no bits that could be set. */
+static void merge_block(struct mshv_partition *partition, struct mshv_table *table, u64 gfn,
+			unsigned int pages, u64 flags, u8 *states)
 {
-	unsigned int i;
+	unsigned int i, first = mshv_block_index(gfn);
+	u64 asked = flags;
 
 	for (i = 0; i < pages; i++) {
+		flags = asked;
+		if (flags & MSHV_LOG_SET && !mtree_load(&partition->regions, gfn + i))
+			flags &= ~MSHV_LOG_SET;
 		/* Linux has not been told of it. */
 		if (flags & HVABI_GPA_ACCESS_CLEAR_ACCESSED &&
 		    states[i] & HVABI_GPA_ACCESS_STATE_ACCESSED)
@@ -125,7 +131,7 @@ static void merge_block(struct mshv_table *table, unsigned int first, unsigned i
 	}
 }
 
-/* SET of pages that have no table yet. Pages outside of all regions have no bits. */
+/* SET of pages that have no table yet. */
 static int prepare_set(struct mshv_partition *partition, u64 gfn, unsigned int pages)
 {
 	unsigned long index;
@@ -196,18 +202,17 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 		   u8 *states)
 {
 	struct mshv_table *table;
-	unsigned int first, n;
+	unsigned int n;
 	int ret = 0;
 
-	if (flags & (HVABI_GPA_ACCESS_SET_ACCESSED | HVABI_GPA_ACCESS_SET_DIRTY))
+	if (flags & MSHV_LOG_SET)
 		ret = prepare_set(partition, gfn, pages);
 	if (ret) {
 		mshv_log_put_back(partition, gfn, pages, flags, states);
 		return ret;
 	}
 	for (; pages; gfn += n, states += n, pages -= n) {
-		first = mshv_block_index(gfn);
-		n = min(pages, (unsigned int)MSHV_BLOCK_PAGES - first);
+		n = min_t(unsigned int, pages, MSHV_BLOCK_PAGES - mshv_block_index(gfn));
 		read_lock(&partition->map_lock);
 		/*
 		 * A harvest that has cleared a bit in the hypervisor has not put it here yet: wait
@@ -216,7 +221,7 @@ int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages
 		spin_lock(&partition->age.lock);
 		table = mshv_table(partition, gfn);
 		if (table)
-			merge_block(table, first, n, flags, states);
+			merge_block(partition, table, gfn, n, flags, states);
 		spin_unlock(&partition->age.lock);
 		read_unlock(&partition->map_lock);
 	}

@@ -162,9 +162,14 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE)
 		return -EINVAL;
 	ret = call(args, partition, (void *)input, output);
-	if (!ret)
-		return mshv_log_merge(partition, input->hv_gpa_page_number, args->reps,
-				      input->flags, output);
+	if (!ret) {
+		ret = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps,
+				     input->flags, output);
+		/* What the log does not have is not done. */
+		if (ret)
+			args->reps = 0;
+		return ret;
+	}
 	/* The answer does not go to the VMM: what was cleared has to come with the next one. */
 	mshv_log_put_back(partition, input->hv_gpa_page_number, args->reps, input->flags, output);
 	return ret;

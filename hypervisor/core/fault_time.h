@@ -10,8 +10,8 @@
  *	dispatch	from there until the child runs
  *
  * Laws
- *  - Only whole faults count: from a child's exit to the entry of a child on the same processor, by way of a DISPATCH_VP. Where
- *    the hypervisor schedules children there is none.
+ *  - Only whole faults count: from the exit of a child's processor to its next entry on the same processor, by way of a map call and a
+ *    DISPATCH_VP. An access that the VMM emulates is none, and where the hypervisor schedules children there are none.
  *  - Whatever else the parent does meanwhile (an interrupt, another thread) is in the part it falls into: the figures are for a
  *    machine with one processor that does nothing else.
  *
@@ -23,7 +23,7 @@
 #include "types.h"
 
 struct cpu;
-struct partition;
+struct vp;
 
 enum fault_part {
 	FAULT_PART_NONE,
@@ -39,19 +39,25 @@ enum fault_part {
  * struct fault_time - the fault in hand on one processor
  * @part: whose time it is now; FAULT_PART_NONE: there is no fault
  * @since: TSC at which it became so
+ * @mapped: there was a map call
+ * @partition: id of the child that was entered last
+ * @vp: its processor
  * @ticks: of each part until then
  */
 struct fault_time {
 	enum fault_part part;
 	u64 since;
+	bool mapped;
+	u64 partition;
+	u32 vp;
 	u64 ticks[FAULT_PARTS];
 };
 
-/* A child has left; @fault: by a second-level fault. */
+/* The child that was entered last has left; @fault: by a second-level fault. */
 void fault_time_child_left(struct cpu *cpu, bool fault);
 
-/* A child of @partition is about to be entered. Lock: hypervisor lock. */
-void fault_time_child_enters(struct cpu *cpu, struct partition *partition);
+/* @vp of a child is about to be entered. Lock: hypervisor lock. */
+void fault_time_child_enters(struct cpu *cpu, const struct vp *vp);
 
 /* The parent is about to be entered, or has left. */
 void fault_time_parent_enters(struct cpu *cpu);

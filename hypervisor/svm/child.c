@@ -694,7 +694,7 @@ static void enter(struct stay *stay)
 	cpu->child_vp = vp->index;
 	cpu->child_tlb = stay->partition->tlb_generation;
 	__atomic_store_n(&cpu->core.guest, stay->partition, __ATOMIC_RELEASE);
-	fault_time_child_enters(&cpu->core, stay->partition);
+	fault_time_child_enters(&cpu->core, vp);
 	hv_lock_release();
 	svm_run(vp->vmcb, vp->state.gpr);
 	fault_time_child_left(&cpu->core, vmcb_exit_code(v) == EXIT_NPF);

@@ -4,14 +4,20 @@
 
 #include <hypervisor/core/fault_time.h>
 #include <hypervisor/core/options.h>
+#include <hypervisor/core/vp.h>
 #include "unit.h"
 
-static uint64_t id;
+static uint64_t id, other;
 static struct cpu *const cpu = &mock_cpus[0];
 
-static struct partition *child(void)
+/* A processor of it, of which nothing else is asked. */
+static const struct vp *child(uint64_t partition)
 {
-	return partition_find(id);
+	static struct vp vp;
+
+	vp.partition = partition_find(partition);
+	vp.index = 0;
+	return &vp;
 }
 
 static int setup(void **state)
@@ -20,7 +26,9 @@ static int setup(void **state)
 	mock_reset();
 	mock_tsc = 1000000;
 	id = mock_child(60);
+	other = mock_child(60);
 	cpu->fault_time = (struct fault_time){ .part = FAULT_PART_NONE };
+	fault_time_child_enters(cpu, child(id));
 	assert_true(option_set(HVABI_OPTION_TIME_FAULTS, 1));
 	return 0;
 }
@@ -44,7 +52,7 @@ static void serve(void)
 	mock_tsc += 1000;
 	call(HVABI_CALL_DISPATCH_VP);
 	mock_tsc += 10000;
-	fault_time_child_enters(cpu, child());
+	fault_time_child_enters(cpu, child(id));
 	mock_tsc += 100000;
 }
 
@@ -95,7 +103,7 @@ static void detours(void **state)
 	mock_tsc += 1000;
 	call(HVABI_CALL_DISPATCH_VP);
 	mock_tsc += 10000;
-	fault_time_child_enters(cpu, child());
+	fault_time_child_enters(cpu, child(id));
 	ticks_are(1, 1, 30, 200, 2000, 20000);
 }
 
@@ -105,22 +113,52 @@ static void no_faults(void **state)
 	(void)state;
 	fault_time_child_left(cpu, true);
 	mock_tsc += 1;
-	fault_time_child_enters(cpu, child());
+	fault_time_child_enters(cpu, child(id));
 	fault_time_child_left(cpu, false);
 	fault_time_parent_enters(cpu);
 	call(HVABI_CALL_MAP_GPA_PAGES);
 	fault_time_parent_enters(cpu);
 	call(HVABI_CALL_DISPATCH_VP);
-	fault_time_child_enters(cpu, child());
+	fault_time_child_enters(cpu, child(id));
 	fault_time_child_left(cpu, true);
 	mock_tsc += 1;
 	fault_time_parent_enters(cpu);
 	call(HVABI_CALL_MAP_GPA_PAGES);
 	fault_time_parent_enters(cpu);
-	fault_time_child_enters(cpu, child());
+	fault_time_child_enters(cpu, child(id));
 	assert_true(option_set(HVABI_OPTION_TIME_FAULTS, 0));
 	fault_time_child_left(cpu, false);
 	serve();
+	ticks_are(0, 0, 0, 0, 0, 0);
+}
+
+/* An access that the VMM emulates; a guest that ends in one, and another one is next; the option goes. */
+static void unfinished(void **state)
+{
+	(void)state;
+	fault_time_child_left(cpu, true);
+	fault_time_parent_enters(cpu);
+	mock_tsc += 10;
+	call(HVABI_CALL_SET_VP_REGISTERS);
+	fault_time_parent_enters(cpu);
+	call(HVABI_CALL_DISPATCH_VP);
+	fault_time_child_enters(cpu, child(id));
+	fault_time_child_left(cpu, true);
+	fault_time_parent_enters(cpu);
+	call(HVABI_CALL_MAP_GPA_PAGES);
+	fault_time_parent_enters(cpu);
+	call(HVABI_CALL_DISPATCH_VP);
+	fault_time_child_enters(cpu, child(other));
+	assert_int_equal(counter(other, HVABI_COUNT_FAULT_TIMED), 0);
+	fault_time_child_left(cpu, false);
+	fault_time_child_enters(cpu, child(id));
+	fault_time_child_left(cpu, true);
+	fault_time_parent_enters(cpu);
+	call(HVABI_CALL_MAP_GPA_PAGES);
+	fault_time_parent_enters(cpu);
+	assert_true(option_set(HVABI_OPTION_TIME_FAULTS, 0));
+	call(HVABI_CALL_DISPATCH_VP);
+	fault_time_child_enters(cpu, child(id));
 	ticks_are(0, 0, 0, 0, 0, 0);
 }
 
@@ -128,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(whole_faults, setup), cmocka_unit_test_setup(detours, setup), cmocka_unit_test_setup(no_faults, setup),
+		cmocka_unit_test_setup(unfinished, setup),
 	};
 
 	return cmocka_run_group_tests_name("fault_time", tests, NULL, NULL);

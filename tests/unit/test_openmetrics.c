@@ -3,15 +3,13 @@
 #include "cmd/openmetrics.h"
 #include "vmm.h"
 
-static struct stat_driver driver = { .killed = 3, .known = true };
-
-static char *printed(const struct stat_partition *partitions, int count, const struct stat_memory *processes)
+static char *printed(const struct stat_driver *driver, const struct stat_partition *partitions, int count, const struct stat_memory *processes)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
 
-	openmetrics_print(to, &driver, partitions, count, processes);
+	openmetrics_print(to, driver, partitions, count, processes);
 	fclose(to);
 	return text;
 }
@@ -42,8 +40,9 @@ static void numbers(void **state)
 		.id = 5, .pid = 42, .command = "a\"b\\c\nd\xe4", .state = "dead", .values = values,
 		.count = sizeof(values) / sizeof(values[0]), .regions = regions, .region_count = 2,
 	};
+	struct stat_driver driver = { .killed = 3, .known = true };
 	struct stat_memory process = { .resident = 8192, .swapped = 4096, .known = true };
-	char *text = printed(&p, 1, &process);
+	char *text = printed(&driver, &p, 1, &process);
 
 	(void)state;
 	has(text, "mshv_partitions 1\n");
@@ -73,11 +72,11 @@ static void numbers(void **state)
 	/* A process that may not be looked into has no numbers, which is not 0. */
 	process.known = false;
 	driver.known = false;
-	text = printed(&p, 1, &process);
+	text = printed(&driver, &p, 1, &process);
 	assert_null(strstr(text, "mshv_vmm_resident_bytes{"));
 	assert_null(strstr(text, "mshv_partitions_killed_total"));
 	free(text);
-	text = printed(NULL, 0, NULL);
+	text = printed(&driver, NULL, 0, NULL);
 	has(text, "mshv_partitions 0\n");
 	assert_string_equal(text + strlen(text) - 6, "# EOF\n");
 	free(text);
