@@ -14,8 +14,14 @@ rss() {
 }
 
 # A number that mshv list knows of the only guest there is.
+# A guest that has not answered within the two seconds that `list` waits is asked again; -1: it never does.
 number() { # NAME
-	mshv list --json | sed -n "s/^ *\"$1\": \\([0-9]*\\),*$/\\1/p"
+	local tries=0 found=
+	while [ -z "$found" ] && [ $tries -lt 20 ]; do
+		found=$(mshv list --json | sed -n "s/^ *\"$1\": \\([0-9]*\\),*$/\\1/p")
+		tries=$((tries + 1))
+	done
+	echo "${found:--1}"
 }
 
 number_is() { # NAME NUMBER
