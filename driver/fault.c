@@ -73,9 +73,12 @@ static int try_fault(struct fault *fault)
 	/* That the partition died meanwhile the next dispatch finds out. */
 	if (ret || status == HVABI_STATUS_SUCCESS || READ_ONCE(region->partition->dead))
 		return ret;
-	if (!mshv_status_needs_memory(status))
-		return mshv_status_errno(status);
-	ret = mshv_deposit_for(region->partition, status, &fault->deposits);
+	ret = mshv_status_errno(status);
+	if (mshv_status_needs_memory(status))
+		ret = mshv_deposit_for(region->partition, status, &fault->deposits);
+	/* It was mapped: what went wrong did so behind it, and who goes on there meets it again. */
+	if (fault->gfn - fault->first < fault->pages)
+		return 0;
 	return ret ? ret : -EAGAIN;
 }
 

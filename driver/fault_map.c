@@ -201,9 +201,6 @@ static u16 map_seen(struct fault *fault)
 	status = blocks ? map_blocks(fault, blocks) : map_run(fault);
 	mshv_count(fault->region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,
 		   fault->pages);
-	/* It was mapped: what went wrong did so behind it. */
-	if (fault->gfn - fault->first < fault->pages)
-		return HVABI_STATUS_SUCCESS;
 	return status;
 }
 
