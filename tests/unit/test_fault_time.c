@@ -39,6 +39,20 @@ static void call(u16 code)
 	fault_time_call(cpu, code);
 }
 
+/* A map call that takes no time. */
+static void map(void)
+{
+	call(HVABI_CALL_MAP_GPA_PAGES);
+	fault_time_parent_enters(cpu);
+}
+
+/* What the parent does to have a child go on. */
+static void dispatch(uint64_t partition)
+{
+	call(HVABI_CALL_DISPATCH_VP);
+	fault_time_child_enters(cpu, child(partition));
+}
+
 /* A fault of 1 + 10 + 100 + 1000 + 10000 ticks. */
 static void serve(void)
 {
@@ -116,15 +130,12 @@ static void no_faults(void **state)
 	fault_time_child_enters(cpu, child(id));
 	fault_time_child_left(cpu, false);
 	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_MAP_GPA_PAGES);
-	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_DISPATCH_VP);
-	fault_time_child_enters(cpu, child(id));
+	map();
+	dispatch(id);
 	fault_time_child_left(cpu, true);
 	mock_tsc += 1;
 	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_MAP_GPA_PAGES);
-	fault_time_parent_enters(cpu);
+	map();
 	fault_time_child_enters(cpu, child(id));
 	assert_true(option_set(HVABI_OPTION_TIME_FAULTS, 0));
 	fault_time_child_left(cpu, false);
@@ -141,24 +152,19 @@ static void unfinished(void **state)
 	mock_tsc += 10;
 	call(HVABI_CALL_SET_VP_REGISTERS);
 	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_DISPATCH_VP);
-	fault_time_child_enters(cpu, child(id));
+	dispatch(id);
 	fault_time_child_left(cpu, true);
 	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_MAP_GPA_PAGES);
-	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_DISPATCH_VP);
-	fault_time_child_enters(cpu, child(other));
+	map();
+	dispatch(other);
 	assert_int_equal(counter(other, HVABI_COUNT_FAULT_TIMED), 0);
 	fault_time_child_left(cpu, false);
 	fault_time_child_enters(cpu, child(id));
 	fault_time_child_left(cpu, true);
 	fault_time_parent_enters(cpu);
-	call(HVABI_CALL_MAP_GPA_PAGES);
-	fault_time_parent_enters(cpu);
+	map();
 	assert_true(option_set(HVABI_OPTION_TIME_FAULTS, 0));
-	call(HVABI_CALL_DISPATCH_VP);
-	fault_time_child_enters(cpu, child(id));
+	dispatch(id);
 	ticks_are(0, 0, 0, 0, 0, 0);
 }
 
