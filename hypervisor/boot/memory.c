@@ -87,7 +87,7 @@ void memory_plan_make(const struct multiboot_info *mbi, struct memory_plan *plan
 	}
 	plan->heap_bytes = parent_heap_bytes(ram);
 	plan->frame_count = top >> PAGE_SHIFT;
-	plan->frames_bytes = align_up(plan->frame_count * sizeof(struct frame), PAGE_SIZE);
+	plan->frames_bytes = align_up(FRAME_TABLE_BYTES(plan->frame_count), PAGE_SIZE);
 	need = plan->heap_bytes + plan->frames_bytes + SHARED_BYTES;
 	if (low_top < modules_end(mbi) + need)
 		platform_panic("%llu MiB of RAM are too few: give the machine more memory",
@@ -107,7 +107,7 @@ void memory_plan_apply(const struct memory_plan *plan, struct svm_cpu *cpu)
 	u32 bits = (u32)min_u64(platform_info.physical_bits, MAP_TOP_BITS);
 	bool huge = cpuid(0x80000001, 0).edx & BIT(26);
 
-	frame_init((struct frame *)plan->frames, plan->frame_count);
+	frame_init((void *)plan->frames, plan->frame_count);
 	for (u32 i = 0; i < e820_count; i++) {
 		u64 first = align_up(e820[i].base, PAGE_SIZE) >> PAGE_SHIFT;
 		u64 last = (e820[i].base + e820[i].size) >> PAGE_SHIFT;

@@ -5,14 +5,26 @@
 #include "frame.h"
 #include "platform.h"
 
+/* What is known of the 512 pages of a 2 MiB block together. */
+struct block {
+	u32 refs;	/* of each page of it, by large maps */
+	u32 others;	/* pages that are not the parent's */
+};
+
+_Static_assert(sizeof(struct block) == FRAME_BLOCK_BYTES, "FRAME_TABLE_BYTES");
+
 static struct frame *table;
+static struct block *blocks;
 static u64 table_count;
 
-void frame_init(struct frame *frames, u64 count)
+void frame_init(void *memory, u64 count)
 {
-	memset(frames, 0, count * sizeof(*frames));
-	table = frames;
+	memset(memory, 0, FRAME_TABLE_BYTES(count));
+	table = memory;
+	blocks = (struct block *)(table + count);
 	table_count = count;
+	for (u64 i = 0; i < count; i += BLOCK_PAGES)
+		blocks[i / BLOCK_PAGES].others = BLOCK_PAGES;
 }
 
 u64 frame_count(void)
@@ -27,10 +39,25 @@ struct frame *frame_of(u64 pfn)
 	return &table[pfn];
 }
 
+static struct block *block_of(u64 pfn)
+{
+	return &blocks[pfn / BLOCK_PAGES];
+}
+
+void frame_give(u64 pfn, enum frame_owner owner, u16 slot)
+{
+	struct frame *f = &table[pfn];
+
+	block_of(pfn)->others += (f->owner == FRAME_PARENT);
+	block_of(pfn)->others -= (owner == FRAME_PARENT);
+	f->owner = (u8)owner;
+	f->pool_slot = slot;
+}
+
 void frame_set_owner(u64 pfn, u64 count, enum frame_owner owner)
 {
 	for (u64 i = pfn; i < pfn + count && i < table_count; i++)
-		table[i].owner = (u8)owner;
+		frame_give(i, owner, 0);
 }
 
 bool frame_is_parents(u64 pfn)
@@ -38,47 +65,60 @@ bool frame_is_parents(u64 pfn)
 	return pfn < table_count && table[pfn].owner == FRAME_PARENT;
 }
 
-/* A large map is 512 of them at a time: these loops are most of what it costs. */
+static bool is_block(u64 pfn, u64 count)
+{
+	return count == BLOCK_PAGES && aligned(pfn, count);
+}
 
 bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot)
 {
-	const struct frame *f, *end;
-
 	if (!range_below(pfn, count, table_count))
 		return false;
-	for (f = &table[pfn], end = f + count; f < end; f++)
+	if (owner == FRAME_PARENT && is_block(pfn, count))
+		return !block_of(pfn)->others;
+	for (const struct frame *f = &table[pfn]; count; f++, count--)
 		if (f->owner != owner || f->pool_slot != slot)
 			return false;
 	return true;
 }
 
-/* What of a range the table has. */
-static struct frame *range(u64 pfn, u64 count, struct frame **end)
+u64 frame_refs(u64 pfn)
 {
-	u64 first = min_u64(pfn, table_count);
+	return pfn < table_count ? (u64)table[pfn].refs + block_of(pfn)->refs : 0;
+}
 
-	*end = &table[first] + min_u64(count, table_count - first);
-	return &table[first];
+static void drop(u32 *refs, u64 pfn)
+{
+	if (!*refs)
+		platform_panic("frame %llx: reference dropped twice", (unsigned long long)pfn);
+	--*refs;
 }
 
 void frame_get(u64 pfn, u64 count)
 {
-	struct frame *end, *f;
-
-	for (f = range(pfn, count, &end); f < end; f++)
-		if (f->owner != FRAME_NONE)
-			f->refs++;
+	if (pfn >= table_count)
+		return;
+	if (is_block(pfn, count))
+		block_of(pfn)->refs++;
+	else if (table[pfn].owner != FRAME_NONE)
+		table[pfn].refs++;
 }
 
 void frame_put(u64 pfn, u64 count)
 {
-	struct frame *end, *f;
+	if (pfn >= table_count)
+		return;
+	if (is_block(pfn, count))
+		drop(&block_of(pfn)->refs, pfn);
+	else if (table[pfn].owner != FRAME_NONE)
+		drop(&table[pfn].refs, pfn);
+}
 
-	for (f = range(pfn, count, &end); f < end; f++) {
-		if (f->owner == FRAME_NONE)
-			continue;
-		if (!f->refs)
-			platform_panic("frame %llx: reference dropped twice", (unsigned long long)(f - table));
-		f->refs--;
-	}
+void frame_split(u64 pfn)
+{
+	if (pfn >= table_count)
+		return;
+	drop(&block_of(pfn)->refs, pfn);
+	for (u64 i = pfn; i < pfn + BLOCK_PAGES; i++)
+		table[i].refs++;
 }

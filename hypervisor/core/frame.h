@@ -7,9 +7,11 @@
  *  - A page belongs to the hypervisor, to the parent, to the pool of one
  *    partition, or to one isolated child.  Only the parent's pages can be mapped in an ordinary child, named as
  *    hypercall blocks, or deposited.
- *  - refs counts the mappings of the page in children (512 for each page of
- *    a 2 MiB map: one each) and its uses as a state page.  A page with refs
- *    cannot be deposited: else a child could write the hypervisor's tables.
+ *  - References to a page are its mappings in children and its uses as a state
+ *    page.  A page that has some cannot be deposited: else a child could write
+ *    the hypervisor's tables.
+ *  - A 2 MiB map refers to 512 pages, and is as cheap as a small one: what all
+ *    pages of an aligned block share is kept once for the block.
  *  - Pages without a frame (devices, holes) belong to nobody.
  *
  * Everything here needs the hypervisor lock, but for the boot.
@@ -31,14 +33,22 @@ struct frame {
 	u8 owner;
 	u8 mark;		/* inside one hypercall: named already */
 	u16 pool_slot;		/* partition slot, if owner is FRAME_POOL or _EXCLUSIVE */
-	u32 refs;
+	u32 refs;		/* without those of large maps: frame_refs() has all */
 };
 
-/* Install the table: @frames covers pages 0 .. @count - 1, all FRAME_NONE. */
-void frame_init(struct frame *frames, u64 count);
+/* The table of @count pages: each frame, and what is kept for each block. */
+#define FRAME_BLOCK_BYTES	8
+#define FRAME_TABLE_BYTES(count) \
+	((count) * sizeof(struct frame) + ((count) + BLOCK_PAGES - 1) / BLOCK_PAGES * FRAME_BLOCK_BYTES)
+
+/* Install the table of pages 0 .. @count - 1 in @memory (of FRAME_TABLE_BYTES, aligned to 8): all FRAME_NONE. */
+void frame_init(void *memory, u64 count);
 
 /* The frame of page @pfn, or NULL for a page that is not RAM. */
 struct frame *frame_of(u64 pfn);
+
+/* Page @pfn, which has a frame, becomes @owner's (of @slot, for children). */
+void frame_give(u64 pfn, enum frame_owner owner, u16 slot);
 
 /* Give @count pages from @pfn on to @owner (boot only). */
 void frame_set_owner(u64 pfn, u64 count, enum frame_owner owner);
@@ -49,9 +59,15 @@ bool frame_is_parents(u64 pfn);
 /* True if all of @count pages from @pfn on are @owner's (of @slot, for children). */
 bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot);
 
-/* Add and drop references to @count pages; pages without a frame are passed over. */
+/* Add and drop a reference to each of @count pages: one, or an aligned block. Pages without a frame are passed over. */
 void frame_get(u64 pfn, u64 count);
 void frame_put(u64 pfn, u64 count);
+
+/* One large map of the block at @pfn has become 512 small ones. */
+void frame_split(u64 pfn);
+
+/* References to page @pfn, by maps of any size and as a state page. */
+u64 frame_refs(u64 pfn);
 
 /* Number of pages that have a frame. */
 u64 frame_count(void);

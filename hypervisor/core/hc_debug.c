@@ -74,7 +74,7 @@ u16 hc_debug_who_can_reach(struct hypercall *c)
 	if (in->page >= NPT_GFN_LIMIT)
 		return HVABI_STATUS_INVALID_PARAMETER;
 	out->owner = f ? f->owner : FRAME_NONE;
-	out->references = f ? f->refs : 0;
+	out->references = (u32)frame_refs(in->page);
 	npt_iter_begin(&it, &parent.npt, in->page);
 	out->parent_access = (npt_iter_entry(&it) & NPTE_PRESENT) != 0;
 	if (!p->is_parent)

@@ -39,7 +39,7 @@ static bool mark_free(struct pages p, enum frame_owner owner)
 	for (u64 pfn = p.first; pfn < p.first + p.count; pfn++) {
 		struct frame *f = frame_of(pfn);
 
-		if (!f || f->owner != owner || f->refs || f->mark)
+		if (!f || f->owner != owner || frame_refs(pfn) || f->mark)
 			return false;
 		f->mark = 1;
 	}
@@ -77,24 +77,17 @@ static bool check_list(const struct hypercall *c, enum frame_owner owner)
 static void give_to_child(struct cpu *cpu, struct partition *child, const u64 *list, u32 count)
 {
 	parent_take(cpu, list, count);
-	for (u32 i = 0; i < count; i++) {
-		struct frame *f = frame_of(list[i]);
-
-		f->owner = FRAME_EXCLUSIVE;
-		f->pool_slot = child->slot;
-	}
+	for (u32 i = 0; i < count; i++)
+		frame_give(list[i], FRAME_EXCLUSIVE, child->slot);
 	child->exclusive_pages += count;
 }
 
 static void give_to_parent(struct cpu *cpu, const u64 *list, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
-		struct frame *f = frame_of(list[i]);
-
-		partition_of_slot(f->pool_slot)->exclusive_pages--;
+		partition_of_slot(frame_of(list[i])->pool_slot)->exclusive_pages--;
 		memset(platform_phys(list[i] << PAGE_SHIFT), 0, PAGE_SIZE);
-		f->owner = FRAME_PARENT;
-		f->pool_slot = 0;
+		frame_give(list[i], FRAME_PARENT, 0);
 	}
 	parent_give(cpu, list, count);
 }

@@ -22,7 +22,8 @@ static bool can_deposit(const u64 *pfns, u32 count)
 	for (; ok && marked < count; marked++) {
 		struct frame *f = frame_of(pfns[marked]);
 
-		ok = f && pfns[marked] && f->owner == FRAME_PARENT && !f->refs && !f->mark;
+		ok = f && pfns[marked] && f->owner == FRAME_PARENT &&
+		     !frame_refs(pfns[marked]) && !f->mark;
 		if (!ok)
 			break;
 		f->mark = 1;

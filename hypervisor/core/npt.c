@@ -130,6 +130,8 @@ static u16 split(struct npt_change *change, u64 *slot, u32 level)
 		for (u64 i = 0; i < 512; i++)
 			__atomic_fetch_or(&table[i], old & (NPTE_ACCESSED | NPTE_DIRTY),
 					  __ATOMIC_RELAXED);
+	if (npte_is_leaf(old, level) && !change->npt->owner->is_parent)
+		frame_split(npte_pfn(old));
 	change->flush |= (old & NPTE_PRESENT) != 0;
 	count(change->cpu, change->npt->owner, HVABI_COUNT_SPLIT, 1);
 	return HVABI_STATUS_SUCCESS;

@@ -43,10 +43,7 @@ void pool_put(struct pool *pool, u64 spa)
 
 void pool_add(struct pool *pool, u64 spa)
 {
-	struct frame *f = frame_of(spa >> PAGE_SHIFT);
-
-	f->owner = FRAME_POOL;
-	f->pool_slot = pool->slot;
+	frame_give(spa >> PAGE_SHIFT, FRAME_POOL, pool->slot);
 	pool->deposited++;
 	pool_put(pool, spa);
 }
@@ -54,13 +51,10 @@ void pool_add(struct pool *pool, u64 spa)
 u64 pool_remove(struct pool *pool)
 {
 	u64 spa = pool_pop(pool);
-	struct frame *f;
 
 	if (!spa)
 		return 0;
-	f = frame_of(spa >> PAGE_SHIFT);
-	f->owner = FRAME_PARENT;
-	f->pool_slot = 0;
+	frame_give(spa >> PAGE_SHIFT, FRAME_PARENT, 0);
 	pool->deposited--;
 	return spa;
 }

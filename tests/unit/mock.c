@@ -34,7 +34,7 @@ uint64_t mock_tsc, mock_timer;
 struct platform_info platform_info;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
-static struct frame frames[MOCK_PAGES];
+static _Alignas(struct frame) uint8_t frames[FRAME_TABLE_BYTES(MOCK_PAGES)];
 static uint64_t next_pool_page, next_state_page;
 
 void *platform_phys(u64 spa)
@@ -374,5 +374,5 @@ uint64_t mock_entry(uint64_t id, uint64_t gfn, uint32_t *level)
 
 uint32_t mock_refs(uint64_t pfn)
 {
-	return frame_of(pfn)->refs;
+	return (uint32_t)frame_refs(pfn);
 }

@@ -51,7 +51,7 @@ static struct books take_books(void)
 	}
 	for (uint64_t pfn = 0; pfn < MOCK_HEAP; pfn++) {
 		b.owned[frame_of(pfn)->owner]++;
-		b.refs += frame_of(pfn)->refs;
+		b.refs += frame_refs(pfn);
 	}
 	return b;
 }

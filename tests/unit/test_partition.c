@@ -231,6 +231,25 @@ static uint64_t acquire(const uint64_t *pfns, uint16_t count, uint32_t flags)
 			   flags | HVABI_HOST_ACCESS_MAKE_SHARED);
 }
 
+/* A large map counts for all of its pages, and one page that is not the parent's counts against all of its block. */
+static void a_block_is_all_of_its_pages(void **state)
+{
+	const uint64_t first = 2048, last = first + 511, child = mock_child(32);
+	const uint64_t pages[] = { last };
+
+	(void)state;
+	assert_status(deposit(SELF, pages, 1), SUCCESS);
+	assert_status(mock_map(child, 0, first, 1, RWX | LARGE), INVALID_PARAMETER);
+	assert_int_equal(mock_refs(first), 0);
+	withdraw(SELF, 64);
+	assert_status(mock_map(child, 0, first, 1, RWX | LARGE), SUCCESS);
+	assert_status(deposit(SELF, pages, 1), INVALID_PARAMETER);
+	/* A part of it is unmapped, so it becomes small maps; what is left is still in use. */
+	assert_status(mock_map(child, 511, 0, 1, HVABI_MAP_GPA_NO_ACCESS), SUCCESS);
+	assert_status(deposit(SELF, &first, 1), INVALID_PARAMETER);
+	assert_status(deposit(SELF, pages, 1), SUCCESS);
+}
+
 static void isolated_memory_is_the_childs_alone(void **state)
 {
 	const uint64_t pages[] = { 1024, 1025 }, twice[] = { 1024, 1024 }, block[] = { 2048 };
@@ -305,6 +324,7 @@ int main(void)
 		TEST(ids_are_not_used_again),
 		TEST(finalize_gives_everything_back),
 		TEST(memory_refused_at_every_point),
+		TEST(a_block_is_all_of_its_pages),
 		TEST(isolated_memory_is_the_childs_alone),
 		TEST(who_can_reach),
 	};
