@@ -87,6 +87,15 @@ u64 frame_refs(u64 pfn)
 	return pfn < table_count ? (u64)table[pfn].refs + block_of(pfn)->refs : 0;
 }
 
+bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 slot)
+{
+	for (; count; pfns++, count--)
+		if (*pfns >= table_count || table[*pfns].owner != owner ||
+		    table[*pfns].pool_slot != slot)
+			return false;
+	return true;
+}
+
 static void drop(u32 *refs, u64 pfn)
 {
 	if (!*refs)
@@ -102,6 +111,12 @@ void frame_get(u64 pfn, u64 count)
 		block_of(pfn)->refs++;
 	else if (table[pfn].owner != FRAME_NONE)
 		table[pfn].refs++;
+}
+
+void frame_get_list(const u64 *pfns, u32 count, u64 pages)
+{
+	for (; count; pfns++, count--)
+		frame_get(*pfns, pages);
 }
 
 void frame_put(u64 pfn, u64 count)

@@ -59,9 +59,15 @@ bool frame_is_parents(u64 pfn);
 /* True if all of @count pages from @pfn on are @owner's (of @slot, for children). */
 bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot);
 
+/* The same for a list of @count single pages. */
+bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 slot);
+
 /* Add and drop a reference to each of @count pages: one, or an aligned block. Pages without a frame are passed over. */
 void frame_get(u64 pfn, u64 count);
 void frame_put(u64 pfn, u64 count);
+
+/* frame_get() of @pages pages, for each of a list. */
+void frame_get_list(const u64 *pfns, u32 count, u64 pages);
 
 /* One large map of the block at @pfn has become 512 small ones. */
 void frame_split(u64 pfn);

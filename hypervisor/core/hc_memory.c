@@ -51,6 +51,17 @@ static bool valid_map_flags(u32 flags)
 	return !(flags & HVABI_MAP_GPA_NOT_CACHED) || !(flags & HVABI_MAP_GPA_LARGE_PAGE);
 }
 
+/* Whose a page must be that is mapped into @p. */
+static enum frame_owner source_owner(const struct partition *p)
+{
+	return p->isolated ? FRAME_EXCLUSIVE : FRAME_PARENT;
+}
+
+static u16 source_slot(const struct partition *p)
+{
+	return p->isolated ? p->slot : 0;
+}
+
 /* True if the parent may put @pfn into a child in this way. */
 static bool valid_source(const struct partition *p, u64 pfn, const struct extent *e, u32 flags)
 {
@@ -60,8 +71,19 @@ static bool valid_source(const struct partition *p, u64 pfn, const struct extent
 		return false;
 	if (flags & HVABI_MAP_GPA_NOT_CACHED)
 		return !frame_of(pfn) && !(pfn >= APIC_FIRST && pfn < APIC_END);
-	return p->isolated ? frame_range_owned(pfn, e->pages, FRAME_EXCLUSIVE, p->slot) :
-			     frame_range_owned(pfn, e->pages, FRAME_PARENT, 0);
+	return frame_range_owned(pfn, e->pages, source_owner(p), source_slot(p));
+}
+
+/* The same for all of a list; small pages of RAM are what most calls have. */
+static bool valid_sources(const struct partition *p, const u64 *pfns, u32 count,
+			  const struct extent *e, u32 flags)
+{
+	if (e->level == NPT_4K && !(flags & (HVABI_MAP_GPA_NO_ACCESS | HVABI_MAP_GPA_NOT_CACHED)))
+		return frame_list_owned(pfns, count, source_owner(p), source_slot(p));
+	for (u32 i = 0; i < count; i++)
+		if (!valid_source(p, pfns[i], e, flags))
+			return false;
+	return true;
 }
 
 static enum hvabi_debug_counter map_counter(u32 flags)
@@ -76,13 +98,11 @@ static enum hvabi_debug_counter map_counter(u32 flags)
 u16 hc_map_gpa_pages(struct hypercall *c)
 {
 	const struct hvabi_input_map_gpa_pages *in = c->in;
-	const u64 *list = in->source_gpa_page_list;
-	u32 flags = in->map_flags;
+	const u64 *list = in->source_gpa_page_list + c->done;
+	u32 flags = in->map_flags, n = (u32)(c->limit - c->done), done;
 	struct npt_change change;
 	struct partition *p;
 	struct extent e;
-	u16 first = c->done;
-	u64 leaf;
 	u16 status = hc_active_child(c, in->target_partition_id, &p);
 
 	if (status)
@@ -90,23 +110,18 @@ u16 hc_map_gpa_pages(struct hypercall *c)
 	if (!valid_map_flags(flags))
 		return HVABI_STATUS_INVALID_PARAMETER;
 	status = check_extent(&e, in->target_gpa_base, flags & HVABI_MAP_GPA_LARGE_PAGE, c->reps);
-	for (u32 i = first; !status && i < c->limit; i++)
-		if (!valid_source(p, list[i], &e, flags))
-			status = HVABI_STATUS_INVALID_PARAMETER;
+	if (!status && !valid_sources(p, list, n, &e, flags))
+		status = HVABI_STATUS_INVALID_PARAMETER;
 	if (status)
 		return status;
 
 	/* The list is all zero where nothing is mapped. */
-	leaf = npt_leaf(0, e.level, flags);
 	npt_change_begin(&change, &p->npt, c->cpu);
-	for (; c->done < c->limit; c->done++) {
-		status = npt_set(&change, e.gfn + c->done * e.pages, e.level,
-				 leaf | list[c->done] << PAGE_SHIFT);
-		if (status)
-			break;
-	}
+	status = npt_set_list(&change, e.gfn + c->done * e.pages, e.level,
+			      npt_leaf(0, e.level, flags), list, n, &done);
 	npt_change_end(&change);
-	count(c->cpu, p, map_counter(flags), (u64)(c->done - first));
+	c->done = (u16)(c->done + done);
+	count(c->cpu, p, map_counter(flags), done);
 	return status;
 }
 

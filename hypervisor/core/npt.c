@@ -196,6 +196,20 @@ static inline u16 find_slot(struct npt_change *change, u64 gfn, u32 level, bool 
 	return HVABI_STATUS_SUCCESS;
 }
 
+/* @old is not in the tables any more, @entry stands there. */
+static void drop_entry(struct npt_change *change, u32 level, u64 old, u64 entry)
+{
+	if (npte_is_table(old, level)) {
+		drop_table(change, old);
+		if (entry & NPTE_PRESENT)
+			count(change->cpu, change->npt->owner, HVABI_COUNT_JOIN, 1);
+		return;
+	}
+	drop_refs(change->npt, old, level);
+	change->flush |= npte_needs_flush(old, entry);
+	change->age |= (old & ~entry & NPTE_ACCESSED) != 0;
+}
+
 u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 {
 	struct npt *npt = change->npt;
@@ -207,16 +221,33 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 	if (npte_is_leaf(entry, level) && !npt->owner->is_parent)
 		frame_get(npte_pfn(entry), npt_pages(level));
 	old = __atomic_exchange_n(slot, entry, __ATOMIC_ACQ_REL);
-	if (npte_is_table(old, level)) {
-		drop_table(change, old);
-		if (entry & NPTE_PRESENT)
-			count(change->cpu, npt->owner, HVABI_COUNT_JOIN, 1);
-		return status;
-	}
-	drop_refs(npt, old, level);
-	change->flush |= npte_needs_flush(old, entry);
-	change->age |= (old & ~entry & NPTE_ACCESSED) != 0;
+	drop_entry(change, level, old, entry);
 	return status;
+}
+
+u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const u64 *pfns,
+		 u32 count, u32 *done)
+{
+	bool refers = npte_is_leaf(leaf, level) && !change->npt->owner->is_parent;
+	u64 *slot, entry, old, pages = npt_pages(level);
+	u32 n;
+
+	for (*done = 0; *done < count; *done += n, gfn += n * pages, pfns += n) {
+		u16 status = find_slot(change, gfn, level, true, &slot);
+
+		if (status != HVABI_STATUS_SUCCESS)
+			return status;
+		n = (u32)min_u64(count - *done, 512 - slot_index(gfn, level));
+		if (refers)
+			frame_get_list(pfns, n, pages);
+		for (u32 i = 0; i < n; i++) {
+			entry = leaf | pfns[i] << PAGE_SHIFT;
+			old = __atomic_exchange_n(&slot[i], entry, __ATOMIC_ACQ_REL);
+			if (old)
+				drop_entry(change, level, old, entry);
+		}
+	}
+	return HVABI_STATUS_SUCCESS;
 }
 
 u16 npt_split_to(struct npt_change *change, u64 gfn, u32 level)

@@ -117,6 +117,19 @@ void npt_change_end(struct npt_change *change);
 u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry);
 
 /**
+ * npt_set_list() - npt_set() for leaves, or no-access entries, that follow each other
+ * @gfn: of the first one
+ * @leaf: npt_leaf() of page 0; an entry is this and its page number
+ * @pfns: @count pages, all 0 for no-access
+ * @done: how many were set
+ *
+ * A table's entries are found once for all of them: this is what most maps cost.
+ * Returns HVABI_STATUS_SUCCESS or _INSUFFICIENT_MEMORY (from @done on nothing changed).
+ */
+u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const u64 *pfns,
+		 u32 count, u32 *done);
+
+/**
  * npt_split_to() - make sure the entry for @gfn is of level @level or below
  *
  * Returns HVABI_STATUS_SUCCESS or _INSUFFICIENT_MEMORY.
