@@ -89,7 +89,7 @@ u64 frame_refs(u64 pfn)
 
 bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 slot)
 {
-	for (; count; pfns++, count--)
+	for (const u64 *end = pfns + count; pfns < end; pfns++)
 		if (*pfns >= table_count || table[*pfns].owner != owner ||
 		    table[*pfns].pool_slot != slot)
 			return false;
@@ -113,10 +113,12 @@ void frame_get(u64 pfn, u64 count)
 		table[pfn].refs++;
 }
 
-void frame_get_list(const u64 *pfns, u32 count, u64 pages)
+void frame_get_list(const u64 *pfns, u32 count)
 {
-	for (; count; pfns++, count--)
-		frame_get(*pfns, pages);
+	struct frame *frames = table;
+
+	for (const u64 *end = pfns + count; pfns < end; pfns++)
+		frames[*pfns].refs++;
 }
 
 void frame_put(u64 pfn, u64 count)

@@ -66,8 +66,8 @@ bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 sl
 void frame_get(u64 pfn, u64 count);
 void frame_put(u64 pfn, u64 count);
 
-/* frame_get() of @pages pages, for each of a list. */
-void frame_get_list(const u64 *pfns, u32 count, u64 pages);
+/* Add a reference to each of a list of @count single pages, which have frames. */
+void frame_get_list(const u64 *pfns, u32 count);
 
 /* One large map of the block at @pfn has become 512 small ones. */
 void frame_split(u64 pfn);

@@ -225,10 +225,21 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 	return status;
 }
 
+/* All of them are RAM, or none of them. */
+static void take_refs(const struct npt *npt, const u64 *pfns, u32 count, u32 level)
+{
+	if (npt->owner->is_parent || !frame_of(*pfns))
+		return;
+	if (level == NPT_4K)
+		frame_get_list(pfns, count);
+	else
+		for (u32 i = 0; i < count; i++)
+			frame_get(pfns[i], npt_pages(level));
+}
+
 u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const u64 *pfns,
 		 u32 count, u32 *done)
 {
-	bool refers = npte_is_leaf(leaf, level) && !change->npt->owner->is_parent;
 	u64 *slot, entry, old, pages = npt_pages(level);
 	u32 n;
 
@@ -238,8 +249,8 @@ u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const 
 		if (status != HVABI_STATUS_SUCCESS)
 			return status;
 		n = (u32)min_u64(count - *done, 512 - slot_index(gfn, level));
-		if (refers)
-			frame_get_list(pfns, n, pages);
+		if (npte_is_leaf(leaf, level))
+			take_refs(change->npt, pfns, n, level);
 		for (u32 i = 0; i < n; i++) {
 			entry = leaf | pfns[i] << PAGE_SHIFT;
 			old = __atomic_exchange_n(&slot[i], entry, __ATOMIC_ACQ_REL);

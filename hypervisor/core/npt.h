@@ -120,7 +120,7 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry);
  * npt_set_list() - npt_set() for leaves, or no-access entries, that follow each other
  * @gfn: of the first one
  * @leaf: npt_leaf() of page 0; an entry is this and its page number
- * @pfns: @count pages, all 0 for no-access
+ * @pfns: @count pages, all of them RAM or none; all 0 for no-access
  * @done: how many were set
  *
  * A table's entries are found once for all of them: this is what most maps cost.
