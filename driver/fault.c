@@ -118,7 +118,7 @@ static bool nothing_behind(const struct fault *fault, const struct mshv_span *sp
 	if (fault->next < span->ahead_end || fault->next >= fault->span.end ||
 	    !mshv_block_index(fault->next))
 		return false;
-	kind = *kind_of(fault, fault->next);
+	kind = kind_of(fault, fault->next);
 	return kind != MSHV_KIND_READ && kind != MSHV_KIND_WRITE;
 }
 
@@ -361,8 +361,8 @@ static u64 next_present(const struct fault *fault)
 {
 	u64 gfn = fault->gfn + 1;
 
-	while (gfn < fault->span.end && *kind_of(fault, gfn) != MSHV_KIND_READ &&
-	       *kind_of(fault, gfn) != MSHV_KIND_WRITE)
+	while (gfn < fault->span.end && kind_of(fault, gfn) != MSHV_KIND_READ &&
+	       kind_of(fault, gfn) != MSHV_KIND_WRITE)
 		gfn++;
 	return gfn;
 }

@@ -7,6 +7,8 @@
 #ifndef MSHV_FAULT_H
 #define MSHV_FAULT_H
 
+#include <linux/hmm.h>
+
 #include "mshv.h"
 
 /**
@@ -36,7 +38,7 @@ enum extent {
  * @span: pages to look at, and to fault in
  *
  * What was seen, of each page of the span:
- * @scratch: kinds and page numbers; and what HMM says, of memory with pages
+ * @scratch: what HMM says, of memory with pages; kinds and page numbers, of device memory
  * @look: tells whether that still holds. Of the whole block at least, so that it can be mapped as
  *	one; when that was disturbed, of @gfn only
  * @extent: how much the look is of
@@ -84,10 +86,22 @@ struct fault {
 	bool writable;
 };
 
-/* What was seen of a page of the span. */
-static inline u8 *kind_of(const struct fault *fault, u64 gfn)
+/* What HMM says of a page. */
+static inline u8 hmm_kind(unsigned long pfn)
 {
-	return &fault->scratch->kinds[gfn - fault->span.first];
+	if (pfn & HMM_PFN_ERROR)
+		return MSHV_KIND_BAD;
+	if (!(pfn & HMM_PFN_VALID))
+		return MSHV_KIND_NONE;
+	return pfn & HMM_PFN_WRITE ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+}
+
+/* What was seen of a page of the span. */
+static inline u8 kind_of(const struct fault *fault, u64 gfn)
+{
+	u64 i = gfn - fault->span.first;
+
+	return fault->device ? fault->scratch->kinds[i] : hmm_kind(fault->scratch->pfns[i]);
 }
 
 /* fault_look.c */

@@ -18,7 +18,6 @@
  * by those of the thread (protection keys): HMM does not know the thread, and a guest is none.
  */
 #include <linux/errno.h>
-#include <linux/hmm.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -36,7 +35,7 @@ static bool only_present(const struct fault *fault)
 /* Linux has the page, with the right the guest needs. What nobody has touched yet stays shared. */
 static bool asked_present(const struct fault *fault)
 {
-	u8 kind = *kind_of(fault, fault->gfn);
+	u8 kind = kind_of(fault, fault->gfn);
 
 	return kind == MSHV_KIND_WRITE ||
 	       (kind == MSHV_KIND_READ && (!fault->write || fault->ahead || only_present(fault)));
@@ -116,29 +115,10 @@ static void look_at_blocks(struct fault *fault, unsigned long pfn)
 	}
 }
 
-/* Memory that has pages: of which kind are they? mmap_lock is held. Returns 0 or an errno. */
+/* Memory that has pages. mmap_lock is held. Returns 0 or an errno. */
 static int look_at_pages(struct fault *fault)
 {
-	struct mshv_scratch *scratch = fault->scratch;
-	u32 i, count = fault->span.end - fault->span.first;
-	unsigned long pfn;
-	int ret;
-
-	ret = ask_hmm(fault, fault->span.first, fault->span.end, scratch->pfns);
-	if (ret)
-		return ret;
-	for (i = 0; i < count; i++) {
-		pfn = scratch->pfns[i];
-		if (pfn & HMM_PFN_ERROR) {
-			scratch->kinds[i] = MSHV_KIND_BAD;
-		} else if (!(pfn & HMM_PFN_VALID)) {
-			scratch->kinds[i] = MSHV_KIND_NONE;
-		} else {
-			scratch->kinds[i] = pfn & HMM_PFN_WRITE ? MSHV_KIND_WRITE : MSHV_KIND_READ;
-			scratch->sources[i] = page_to_pfn(hmm_pfn_to_page(pfn));
-		}
-	}
-	return 0;
+	return ask_hmm(fault, fault->span.first, fault->span.end, fault->scratch->pfns);
 }
 
 /*
@@ -149,7 +129,7 @@ static int look_at_pages(struct fault *fault)
 static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned long address,
 		     u64 *end)
 {
-	u8 kind = *kind_of(fault, fault->gfn);
+	u8 kind = kind_of(fault, fault->gfn);
 
 	if (only_present(fault))
 		return -ENOENT;
@@ -290,7 +270,7 @@ static int fault_in_device(struct fault *fault)
  */
 static bool missing(const struct fault *fault, u64 gfn)
 {
-	u8 kind = *kind_of(fault, gfn);
+	u8 kind = kind_of(fault, gfn);
 
 	return kind == MSHV_KIND_NONE || (kind == MSHV_KIND_READ && fault->all && fault->write);
 }

@@ -32,42 +32,92 @@
 
 #include "fault.h"
 
-/* Marking the folio dirty makes nobody write anything that he would not have written otherwise. */
-static bool dirtying_is_free(struct folio *folio)
+/**
+ * enum writable - shall the child be able to write to a page that Linux would let it write to?
+ * @WRITABLE_NOT: no
+ * @WRITABLE_FREE: if dirtying it is free: it makes nobody write anything that he would not have
+ *	written otherwise
+ * @WRITABLE: yes
+ */
+enum writable {
+	WRITABLE_NOT,
+	WRITABLE_FREE,
+	WRITABLE,
+};
+
+/* Of the page asked for, or of those around it. */
+static enum writable writable(const struct fault *fault, bool asked)
 {
-	return folio_test_dirty(folio) ||
-	       (folio_test_anon(folio) && folio_test_swapbacked(folio) &&
-		!folio_test_swapcache(folio));
+	bool tracking = READ_ONCE(fault->partition->tracking);
+
+	if (!fault->region->writable)
+		return WRITABLE_NOT;
+	if (fault->write && (asked || (fault->all && !tracking)) &&
+	    (!fault->ahead || fault->faulted))
+		return WRITABLE;
+	if (tracking)
+		return WRITABLE_NOT;
+	return fault->device ? WRITABLE : WRITABLE_FREE;
 }
 
 /*
- * The child will be able to write to it. Most folios are dirty already, and whoever cleans one
- * calls the notifier.
+ * The child shall be able to write to it, so it is dirty from now on; or it is not, and the child
+ * shall not. Most folios are dirty already, and whoever cleans one calls the notifier.
  */
-static void make_dirty(struct folio *folio)
+static inline bool make_dirty(struct folio *folio, enum writable how)
 {
-	if (!folio_test_dirty(folio))
+	if (how == WRITABLE_NOT)
+		return false;
+	if (folio_test_dirty(folio))
+		return true;
+	/* Anonymous, no copy on swap, and not given up by MADV_FREE. */
+	if (folio_test_anon(folio) && !folio_test_swapcache(folio) &&
+	    folio_test_swapbacked(folio)) {
+		/* All that folio_mark_dirty() does where there is no mapping to tell. */
+		folio_set_dirty(folio);
+		return true;
+	}
+	if (how == WRITABLE)
 		folio_mark_dirty(folio);
+	return how == WRITABLE;
 }
 
-/* The right with which a page that Linux has, or a block by its first page, shall be mapped. */
-static u8 right_for(const struct fault *fault, u64 gfn, u8 kind, u64 source)
+/*
+ * The right with which a page that Linux has, or a block by its first page, shall be mapped.
+ * Everything is locked, the look is not stale.
+ */
+static inline u8 right_for(const struct fault *fault, enum writable how, u8 kind, u64 source)
 {
-	bool tracking, written;
-
 	if (kind != MSHV_KIND_WRITE)
 		return kind;
-	if (!fault->region->writable)
-		return MSHV_KIND_READ;
-	tracking = READ_ONCE(fault->partition->tracking);
-	written = fault->write && (gfn == fault->gfn || (fault->all && !tracking));
-	if (written && (!fault->ahead || fault->faulted))
-		return MSHV_KIND_WRITE;
-	if (tracking)
-		return MSHV_KIND_READ;
 	if (fault->device)
-		return MSHV_KIND_WRITE;
-	return dirtying_is_free(pfn_folio(source)) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+		return how == WRITABLE_NOT ? MSHV_KIND_READ : MSHV_KIND_WRITE;
+	return make_dirty(pfn_folio(source), how) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+}
+
+/*
+ * The same for pages of the span, by their indices; the page numbers are known then. This is most
+ * of what a page costs that is mapped with many others, so nothing is called for each.
+ */
+static void choose_rights(const struct fault *fault, enum writable how, u32 i, u32 end)
+{
+	unsigned long *pfns = fault->scratch->pfns;
+	u64 *sources = fault->scratch->sources;
+	u8 *kinds = fault->scratch->kinds;
+	struct page *page;
+
+	if (fault->device) {
+		for (; i < end; i++)
+			kinds[i] = right_for(fault, how, kinds[i], sources[i]);
+		return;
+	}
+	for (; i < end; i++) {
+		page = hmm_pfn_to_page(pfns[i]);
+		sources[i] = page_to_pfn(page);
+		kinds[i] = hmm_kind(pfns[i]);
+		if (kinds[i] == MSHV_KIND_WRITE && !make_dirty(page_folio(page), how))
+			kinds[i] = MSHV_KIND_READ;
+	}
 }
 
 /*
@@ -90,22 +140,21 @@ static unsigned int large_leaves(const struct fault *fault)
 static u16 map_blocks(struct fault *fault, unsigned int limit)
 {
 	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	u8 kind = *kind_of(fault, fault->gfn);
-	u8 right = right_for(fault, fault->gfn, kind, sources[0]);
+	u8 kind = kind_of(fault, fault->gfn);
+	u8 right = right_for(fault, writable(fault, true), kind, sources[0]);
+	enum writable others = writable(fault, false);
 	unsigned int blocks, done;
 	u16 status;
 
 	for (blocks = 1; blocks < limit; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
 		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->mapped) ||
-		    right_for(fault, gfn, kind, sources[blocks]) != right)
+		    right_for(fault, others, kind, sources[blocks]) != right)
 			break;
 	}
 	fault->large = true;
 	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
 	fault->writable = right == MSHV_KIND_WRITE;
-	for (done = 0; fault->writable && done < blocks; done++)
-		make_dirty(pfn_folio(sources[done]));
 	status = mshv_map_blocks(fault->region, fault->gfn, sources, blocks,
 				 fault->writable ? HVABI_MAP_GPA_WRITABLE : 0, &done);
 	fault->pages = done * MSHV_BLOCK_PAGES;
@@ -141,14 +190,14 @@ static u32 choose_run(struct fault *fault)
 	u32 count = fault->seen_end - fault->span.first;
 	u32 asked = fault->gfn - fault->span.first;
 	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
-	u32 i, run;
 	u8 *kinds = fault->scratch->kinds, kind;
+	u32 run;
 
-	for (i = 0; i < count; i++)
-		kinds[i] = right_for(fault, fault->span.first + i, kinds[i],
-				     fault->scratch->sources[i]);
-	/* The page asked for is mapped whatever the record says. */
+	choose_rights(fault, writable(fault, true), asked, asked + 1);
 	kind = kinds[asked];
+	choose_rights(fault, writable(fault, false), 0, asked);
+	choose_rights(fault, writable(fault, false), asked + 1, count);
+	/* The page asked for is mapped whatever the record says. */
 	mshv_leave_mapped(fault->region, fault->span.first, kinds, count,
 			  fault->all && fault->write);
 	kinds[asked] = kind;
@@ -163,9 +212,7 @@ static u32 choose_run(struct fault *fault)
 /* Map small pages. map_lock and the locks of their blocks are held, the look is not stale. */
 static u16 map_run(struct fault *fault)
 {
-	struct folio *folio, *dirtied = NULL;
-	u64 *sources = fault->scratch->sources;
-	u32 flags = 0, i, run, pages;
+	u32 flags = 0, run, pages;
 	u16 status;
 
 	status = mshv_break_block(fault->region, fault->gfn);
@@ -173,19 +220,13 @@ static u16 map_run(struct fault *fault)
 		return status;
 	fault->large = false;
 	run = choose_run(fault);
-	for (i = run; fault->writable && !fault->device && i < run + fault->pages; i++) {
-		folio = pfn_folio(sources[i]);
-		if (folio != dirtied)
-			make_dirty(folio);
-		dirtied = folio;
-	}
 	if (fault->writable)
 		flags |= HVABI_MAP_GPA_WRITABLE;
 	if (fault->device)
 		flags |= HVABI_MAP_GPA_NOT_CACHED;
 	pages = fault->pages;
-	return mshv_map_pages(fault->region, fault->first, sources + run, pages, flags,
-			      &fault->pages);
+	return mshv_map_pages(fault->region, fault->first, fault->scratch->sources + run, pages,
+			      flags, &fault->pages);
 }
 
 /* Everything is locked, the look is not stale. */
@@ -270,7 +311,7 @@ static int prepare_tables(struct fault *fault)
 
 	fault->seen_end = fault->span.end;
 	if (fault->span.end > border &&
-	    (fault->blocks || *kind_of(fault, border) == MSHV_KIND_NONE))
+	    (fault->blocks || kind_of(fault, border) == MSHV_KIND_NONE))
 		fault->seen_end = border;
 	ret = mshv_table_prepare(fault->partition, gfn);
 	while (!ret && (gfn += MSHV_BLOCK_PAGES) < blocks_end(fault)) {

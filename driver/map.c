@@ -249,8 +249,8 @@ void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned 
 {
 	u64 end = gfn + count, next;
 	struct mshv_table *table;
+	unsigned int i, first;
 	unsigned long block;
-	unsigned int i;
 
 	for (; gfn < end; gfn = next) {
 		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
@@ -260,11 +260,12 @@ void mshv_leave_mapped(struct mshv_region *region, u64 gfn, u8 *kinds, unsigned 
 			memset(kinds, MSHV_KIND_NONE, count);
 		} else if (test_bit(block, region->mapped)) {
 			table = mshv_table(region->partition, gfn);
-			for (i = 0; i < count; i++)
-				if (test_bit(mshv_block_index(gfn) + i, table->mapped) &&
-				    !(upgrade && kinds[i] == MSHV_KIND_WRITE &&
-				      !test_bit(mshv_block_index(gfn) + i, table->writable)))
-					kinds[i] = MSHV_KIND_NONE;
+			first = mshv_block_index(gfn);
+			i = first;
+			for_each_set_bit_from(i, table->mapped, first + count)
+				if (!upgrade || kinds[i - first] != MSHV_KIND_WRITE ||
+				    test_bit(i, table->writable))
+					kinds[i - first] = MSHV_KIND_NONE;
 		}
 		kinds += count;
 	}

@@ -297,8 +297,8 @@ struct mshv_partition {
 /**
  * struct mshv_scratch - room for what a fault sees
  * @pfns: of hmm_range_fault()
- * @sources: page numbers
- * @kinds: enum mshv_kind
+ * @sources: page numbers, of device memory or of what is to be mapped
+ * @kinds: enum mshv_kind, likewise
  * @blocks: page numbers of blocks that are mapped large
  */
 struct mshv_scratch {

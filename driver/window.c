@@ -135,12 +135,16 @@ void mshv_window_served(struct mshv_window *window, uint64_t end, uint32_t mappe
 uint32_t mshv_run_around(const uint8_t *kinds, uint32_t count, uint32_t asked, uint32_t limit,
 			 uint32_t *length)
 {
+	const uint8_t kind = kinds[asked];
 	uint32_t first = asked, end = asked + 1;
+	uint32_t last = limit < count - asked ? asked + limit : count;
+	uint32_t least;
 
 	/* Forward first: what comes after is more likely to be touched next. */
-	while (end < count && end - first < limit && kinds[end] == kinds[asked])
+	while (end < last && kinds[end] == kind)
 		end++;
-	while (first > 0 && end - first < limit && kinds[first - 1] == kinds[asked])
+	least = end > limit ? end - limit : 0;
+	while (first > least && kinds[first - 1] == kind)
 		first--;
 	*length = end - first;
 	return first;
