@@ -14,8 +14,10 @@
  * Why Linux is asked to fault by GUP (without taking the pages) and not by HMM: hmm_range_fault()
  * that has to fault one page of a hole faults all pages of the hole that lie in the range; and it
  * faults in a way that userfaultfd and signals cannot use. Device memory has no pages that GUP
- * could get: there it is fixup_user_fault(). All of them decide by the rights of the mapping, never
- * by those of the thread (protection keys): HMM does not know the thread, and a guest is none.
+ * could get: there it is fixup_user_fault(). What nobody has asked for needs no answer, only a
+ * fault, as an IOMMU makes them: handle_mm_fault(). All of them decide by the rights of the
+ * mapping, never by those of the thread (protection keys): HMM does not know the thread, and a
+ * guest is none.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
@@ -268,41 +270,97 @@ static int fault_in_device(struct fault *fault)
  * A page behind the one asked for that shall be faulted in with it. Who asks for all to write means
  * it.
  */
-static bool missing(const struct fault *fault, u64 gfn)
+static inline bool missing(unsigned long pfn, bool all_to_write)
 {
-	u8 kind = kind_of(fault, gfn);
+	u8 kind = hmm_kind(pfn);
 
-	return kind == MSHV_KIND_NONE || (kind == MSHV_KIND_READ && fault->all && fault->write);
+	return kind == MSHV_KIND_NONE || (kind == MSHV_KIND_READ && all_to_write);
 }
 
-/*
- * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, and the
- * page asked for. Nobody else's page is touched: a neighbour that is present and read-only stays
- * shared. Returns 1; 0 to stop there; or why the page asked for cannot be had.
- */
-static int fault_in_seen(struct fault *fault, u64 gfn, u64 end)
+/* The page asked for. Returns 0, or why it cannot be had. */
+static int fault_in_asked(struct fault *fault)
 {
 	unsigned int flags = MSHV_COMPAT_FOLL_FAULT | FOLL_HWPOISON |
 			     (fault->write ? FOLL_WRITE : 0);
-	u64 run_end;
 	long got;
 
-	for (; gfn < end; gfn = run_end) {
-		run_end = gfn + 1;
-		if (gfn != fault->gfn && !missing(fault, gfn))
+	got = mshv_compat_fault_remote(fault->partition->mm,
+				       mshv_gfn_to_hva(fault->region, fault->gfn), 1, flags);
+	return min(got, 0L);
+}
+
+/* A mapping in which pages may be faulted in that nobody has asked for. mmap_lock is held. */
+static bool is_for_more(const struct fault *fault, struct vm_area_struct *vma)
+{
+	return vma && vma->vm_flags & VM_READ && (!fault->write || vma->vm_flags & VM_WRITE) &&
+	       !mshv_vma_is_device(vma) && !userfaultfd_armed(vma);
+}
+
+/* How many pages from @gfn on Linux maps by one entry. mmap_lock is held. */
+static unsigned int pages_of_entry(struct fault *fault, u64 gfn)
+{
+	unsigned long pfn = 0, pages;
+
+	if (ask_hmm(fault, gfn, gfn + 1, &pfn) || hmm_kind(pfn) == MSHV_KIND_NONE)
+		return 1;
+	pages = 1UL << hmm_pfn_to_map_order(pfn);
+	return pages - (mshv_gfn_to_hva(fault->region, gfn) >> PAGE_SHIFT) % pages;
+}
+
+/*
+ * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, behind
+ * the page asked for. Nobody else's page is touched: a neighbour that is present and read-only
+ * stays shared. Whatever is wrong there, the guest has not asked for it: it ends this. So does a
+ * signal where Linux would wait; it gives mmap_lock away for that. Returns whether all was faulted
+ * in.
+ */
+static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
+{
+	const unsigned int anew = FAULT_FLAG_DEFAULT | FAULT_FLAG_REMOTE |
+				  (fault->write ? FAULT_FLAG_WRITE : 0);
+	unsigned long address = mshv_gfn_to_hva(fault->region, gfn);
+	const unsigned long *pfns = fault->scratch->pfns;
+	u32 i = gfn - fault->span.first, last = end - fault->span.first;
+	const bool all_to_write = fault->all && fault->write;
+	struct mm_struct *mm = fault->partition->mm;
+	struct vm_area_struct *vma = NULL;
+	unsigned int flags = anew, pages;
+	bool first = true;
+	vm_fault_t ret;
+
+	for (; i < last; i += pages, address += pages * PAGE_SIZE) {
+		pages = 1;
+		if (!missing(pfns[i], all_to_write))
 			continue;
-		while (run_end < end && missing(fault, run_end))
-			run_end++;
-		got = mshv_compat_fault_remote(fault->partition->mm,
-					       mshv_gfn_to_hva(fault->region, gfn),
-					       run_end - gfn, flags);
-		if (gfn == fault->gfn && got < 0)
-			return got;
-		/* Whatever is wrong there, the guest has not asked for it. */
-		if (got < (long)(run_end - gfn))
-			return 0;
+		if (!vma) {
+			if (signal_pending(current) || mmap_read_lock_killable(mm))
+				return false;
+			vma = vma_lookup(mm, address);
+			if (!is_for_more(fault, vma)) {
+				mmap_read_unlock(mm);
+				return false;
+			}
+		}
+		if (address >= vma->vm_end)
+			break;
+		ret = handle_mm_fault(vma, address, flags, NULL);
+		flags = anew;
+		if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
+			vma = NULL;
+		if (ret & VM_FAULT_ERROR)
+			break;
+		if (ret & VM_FAULT_RETRY) {
+			flags |= FAULT_FLAG_TRIED;
+			pages = 0;
+		} else if (first && vma) {
+			/* One fault may have brought all of the block. */
+			pages = pages_of_entry(fault, fault->span.first + i);
+			first = false;
+		}
 	}
-	return 1;
+	if (vma)
+		mmap_read_unlock(mm);
+	return i >= last;
 }
 
 /*
@@ -313,23 +371,27 @@ static int fault_in(struct fault *fault, u64 end)
 {
 	struct mm_struct *mm = fault->partition->mm;
 	const struct mshv_span span = fault->span;
+	bool more;
 	int ret;
 
-	ret = fault_in_seen(fault, fault->gfn, min(end, span.end));
-	while (ret > 0 && fault->span.end < end && !signal_pending(current)) {
+	ret = fault_in_asked(fault);
+	if (ret)
+		return ret;
+	more = fault_in_behind(fault, fault->gfn + 1, min(end, span.end));
+	while (more && fault->span.end < end && !signal_pending(current)) {
 		fault->span.first = fault->span.end;
 		fault->span.end = min(end, round_down(fault->span.first, MSHV_BLOCK_PAGES) +
 					   MSHV_BLOCK_PAGES);
 		if (mmap_read_lock_killable(mm))
 			break;
-		ret = !look_at_pages(fault);
+		more = !look_at_pages(fault);
 		mmap_read_unlock(mm);
-		if (ret)
-			ret = fault_in_seen(fault, fault->span.first, fault->span.end);
+		if (more)
+			more = fault_in_behind(fault, fault->span.first, fault->span.end);
 		cond_resched();
 	}
 	fault->span = span;
-	return min(ret, 0);
+	return 0;
 }
 
 /**
