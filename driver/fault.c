@@ -141,11 +141,15 @@ static void serve_more(const struct fault *served, const struct mshv_span *span)
 			.write = served->write,
 			.ahead = true,
 			.span = mshv_window_more(span, gfn),
+			.reclaimed = served->reclaimed,
 			.extent = served->large ? EXTENT_LIST : EXTENT_SPAN,
 		};
 
+		if (is_scarce(&fault))
+			fault.span.ahead_end = min(fault.span.ahead_end, gfn);
+
 		/* What is allocated is mapped; of what is there anyway, so many calls. */
-		if (gfn >= span->ahead_end && calls >= MSHV_WINDOW_CALLS)
+		if (gfn >= fault.span.ahead_end && calls >= MSHV_WINDOW_CALLS)
 			return;
 		if (READ_ONCE(fault.partition->tracking) || signal_pending(current) ||
 		    serve_span(&fault) || fault.next <= gfn)
@@ -255,6 +259,10 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 		       vp->repeat.count >= MSHV_REPEAT_MAX;
 	fault.write |= hidden_write;
 	catch_up(&fault);
+	fault.reclaimed = READ_ONCE(vp->partition->reclaimed);
+	if (fault.reclaimed != vp->reclaimed)
+		mshv_window_scarce(&vp->window);
+	vp->reclaimed = fault.reclaimed;
 	span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
 	fault.span = span;
 	fault.extent = vp->window.streams[0].large ? EXTENT_LIST : EXTENT_SPAN;

@@ -365,7 +365,8 @@ static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
 
 /*
  * The window of a guest in sequence, up to @end, goes beyond the span: a block at a time, and a
- * signal ends it. What is seen here is good for nothing but to leave alone what is there.
+ * signal ends it, or that there is no memory for it but the guest's own. What is seen here is good
+ * for nothing but to leave alone what is there.
  */
 static int fault_in(struct fault *fault, u64 end)
 {
@@ -378,7 +379,7 @@ static int fault_in(struct fault *fault, u64 end)
 	if (ret)
 		return ret;
 	more = fault_in_behind(fault, fault->gfn + 1, min(end, span.end));
-	while (more && fault->span.end < end && !signal_pending(current)) {
+	while (more && fault->span.end < end && !signal_pending(current) && !is_scarce(fault)) {
 		fault->span.first = fault->span.end;
 		fault->span.end = min(end, round_down(fault->span.first, MSHV_BLOCK_PAGES) +
 					   MSHV_BLOCK_PAGES);

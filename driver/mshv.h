@@ -228,6 +228,8 @@ struct mshv_age {
  * @age: ageing
  * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
  * @hvas_removed: how many have left @hvas
+ * @reclaimed: how often Linux has taken pages to have memory; changes under @map_lock held for
+ *	writing, read without
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes
@@ -272,6 +274,7 @@ struct mshv_partition {
 	struct mshv_age age;
 	struct rb_root_cached hvas;
 	unsigned long hvas_removed;
+	u64 reclaimed;
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;
@@ -348,6 +351,7 @@ struct mshv_repeat {
  * @intercepted: the last dispatch ended with an intercept: the next one clears the suspension
  * @unsure: whether it runs is not known, or a message is on its way (vp_scheduled.c). Under @lock
  * @window: how sequential its faults are
+ * @reclaimed: what @partition's was at its last fault
  * @repeat: its last fault, if the next is the same
  * @scratch: for its faults, under @lock
  * @message: copy of the intercept message: user space may write to the page
@@ -368,6 +372,7 @@ struct mshv_vp {
 	bool intercepted;
 	bool unsure;
 	struct mshv_window window;
+	u64 reclaimed;
 	struct mshv_repeat repeat;
 	struct mshv_scratch *scratch;
 	struct hvabi_message message;

@@ -12,6 +12,8 @@
  *	  faster than "ahead": nothing is allocated for it.
  *	- Memory is allocated on credit: what a processor was given and may not have touched is at
  *	  most an eighth of what it touched, and MSHV_WINDOW_CREDIT pages, however it goes about.
+ *	- Where Linux takes pages of the guest away, what is given in advance takes the place of
+ *	  what is in use: there is credit for MSHV_WINDOW_SCARCE pages then, until more is earned.
  */
 #ifndef MSHV_WINDOW_H
 #define MSHV_WINDOW_H
@@ -40,6 +42,8 @@
 #define MSHV_WINDOW_REACH_MAX	(MSHV_WINDOW_LOOK * MSHV_WINDOW_BLOCK)
 /* What a processor may be given in advance before it has touched anything: 2 MiB, once. */
 #define MSHV_WINDOW_CREDIT	512
+/* The same while memory is scarce: as many as Linux reads from swap around a page, twice. */
+#define MSHV_WINDOW_SCARCE	16
 /* Sequences that a processor may go through at a time: two of a copy, a stack, page tables. */
 #define MSHV_WINDOW_STREAMS	4
 
@@ -66,12 +70,14 @@ struct mshv_stream {
 /**
  * struct mshv_window - what a virtual processor's faults look like
  * @streams: the one that faulted last comes first
+ * @scarce: what the next fault gets is limited: mshv_window_scarce()
  * @balance: what the processor earned, less what was spent, in eighths of a page; never below
  *	-8 * MSHV_WINDOW_CREDIT. A window costs the pages that the guest has not asked for; they
  *	come back, with an eighth of all that was touched, when the guest has gone through it
  */
 struct mshv_window {
 	struct mshv_stream streams[MSHV_WINDOW_STREAMS];
+	bool scarce;
 	int64_t balance;
 };
 
@@ -102,6 +108,14 @@ struct mshv_span {
  */
 struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, uint64_t region_first,
 				    uint64_t region_end);
+
+/**
+ * mshv_window_scarce() - Linux has taken pages of the guest since the last fault
+ * @window: history of the processor; updated
+ *
+ * Context: as mshv_window_choose().
+ */
+void mshv_window_scarce(struct mshv_window *window);
 
 /**
  * mshv_window_more() - what is left of a window

@@ -188,6 +188,42 @@ static void one_stray_access_changes_nothing(void **state)
 	assert_int_equal(mshv_window_choose(&w, s.ahead_end, 0, 100000).ahead_end, s.ahead_end + 1);
 }
 
+/* While Linux takes pages away a window is small; what is earned afterwards counts again. */
+static void scarce_memory_is_not_given_in_advance(void **state)
+{
+	struct mshv_window w = { 0 };
+	uint64_t gfn = 0, since, most = 0;
+	struct mshv_span s;
+
+	(void)state;
+	for (int i = 0; i < 60; i++, gfn = s.ahead_end) {
+		s = mshv_window_choose(&w, gfn, 0, 1ull << 30);
+		mshv_window_served(&w, s.ahead_end, 1, false);
+	}
+	assert_true(s.ahead_end - s.first > MSHV_WINDOW_LOOK);
+	for (int i = 0; i < 100; i++, gfn = s.ahead_end) {
+		mshv_window_scarce(&w);
+		s = mshv_window_choose(&w, gfn, 0, 1ull << 30);
+		assert_int_equal(s.ahead_end - gfn, MSHV_WINDOW_SCARCE);
+		/* What is there anyway costs nothing. */
+		assert_true(s.reach > s.ahead_end);
+		mshv_window_served(&w, s.ahead_end, 1, false);
+	}
+	for (int i = 0; i < 60; i++, gfn = s.ahead_end) {
+		since = i ? since : gfn;
+		s = mshv_window_choose(&w, gfn, 0, 1ull << 30);
+		assert_true(s.ahead_end - gfn <= 3 * MSHV_WINDOW_SCARCE + (gfn - since) / 8);
+		mshv_window_served(&w, s.ahead_end, 1, false);
+		most = s.ahead_end - gfn > most ? s.ahead_end - gfn : most;
+	}
+	assert_true(most > 4 * MSHV_WINDOW_SCARCE);
+	/* Who had nothing has nothing to lose. */
+	for (int i = 0; i < 1000; i++)
+		mshv_window_scarce(&w);
+	s = mshv_window_choose(&w, 1ull << 29, 0, 1ull << 30);
+	assert_int_equal(s.ahead_end, (1ull << 29) + 1);
+}
+
 /* A fault that was not served comes back: it has earned nothing. */
 static void a_fault_again_earns_nothing(void **state)
 {
@@ -299,6 +335,7 @@ int main(void)
 		cmocka_unit_test(sequential_access_earns_blocks),
 		cmocka_unit_test(memory_is_given_on_credit),
 		cmocka_unit_test(one_stray_access_changes_nothing),
+		cmocka_unit_test(scarce_memory_is_not_given_in_advance),
 		cmocka_unit_test(a_fault_again_earns_nothing),
 		cmocka_unit_test(windows_stay_inside),
 		cmocka_unit_test(what_is_there_is_mapped_while_it_pays),

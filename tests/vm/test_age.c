@@ -496,6 +496,26 @@ static enum ktap_result hot_fifth(void)
 	return PASS;
 }
 
+/*
+ * A guest that goes through more than there is room for, in sequence, and has earned large windows before. What it is given in
+ * advance takes the place of what it comes to next: each page is swapped in about once a round, and not once for nothing, too.
+ */
+static enum ktap_result loop_beyond_limit(void)
+{
+	const uint64_t pages = 64 * MIB_PAGES, rounds = 4;
+	struct pressure p = { 0 }, before;
+
+	CHECK_PASS(open_guest(64 * MIB, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, pages, 1, 1));
+	CHECK_PASS(limit(32 * MIB));
+	before = now();
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, pages, 1, rounds));
+	add(&p, before);
+	say(&p, "a loop over twice the limit");
+	CHECK(p.in > rounds * pages / 2 && p.in <= rounds * pages * 9 / 8, "%llu of %llu", (ull)p.in, (ull)(rounds * pages));
+	return does(GUEST_COMMAND_CHECK, 0, pages, 1, 1);
+}
+
 /* ---- a guest that uses all it has ---- */
 
 static enum ktap_result use_all(unsigned int passes)
@@ -566,6 +586,7 @@ int main(int argc, char **argv)
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
 		{ "scan over cold, loop over hot", scan_cold_loop_hot },
+		{ "a loop over twice the limit", loop_beyond_limit },
 		{ "all is young: some is withheld", all_young },
 		{ "a guest that uses all it has can still be limited", limits_busy_guest },
 	};
