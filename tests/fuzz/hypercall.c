@@ -670,6 +670,8 @@ static void balance(void)
 
 static void teardown(void)
 {
+	uint64_t parents = 0;
+
 	for (struct partition *p = child_from_slot(0); p; p = child_from_slot(p->slot + 1u)) {
 		if (p->state == PARTITION_ACTIVE)
 			partition_finalize(&mock_cpus[0], p);
@@ -701,10 +703,16 @@ static void teardown(void)
 			  mock_cpus[1].counters.value[HVABI_COUNT_SIGNAL])
 		die("signals were counted that were not delivered, or the other way round");
 	for (uint64_t pfn = 0; pfn < MOCK_HEAP; pfn++) {
-		if (frame_of(pfn)->refs || frame_of(pfn)->mark) {
+		parents += (frame_of(pfn)->owner == FRAME_PARENT);
+		if (frame_refs(pfn) || frame_of(pfn)->mark) {
 			fprintf(stderr, "page %llx keeps a reference\n", (unsigned long long)pfn);
 			abort();
 		}
+		if (pfn % BLOCK_PAGES != BLOCK_PAGES - 1)
+			continue;
+		if (frame_range_owned(pfn + 1 - BLOCK_PAGES, BLOCK_PAGES, FRAME_PARENT, 0) != (parents == BLOCK_PAGES))
+			die("a block and its pages do not agree about their owner");
+		parents = 0;
 	}
 }
 
