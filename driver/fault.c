@@ -260,8 +260,7 @@ static int serve(struct mshv_vp *vp, struct mshv_region *region, u64 gfn, u32 ac
 	fault.write |= hidden_write;
 	catch_up(&fault);
 	fault.reclaimed = READ_ONCE(vp->partition->reclaimed);
-	if (fault.reclaimed != vp->reclaimed)
-		mshv_window_scarce(&vp->window);
+	mshv_window_scarce(&vp->window, fault.reclaimed - vp->reclaimed);
 	vp->reclaimed = fault.reclaimed;
 	span = mshv_window_choose(&vp->window, gfn, region->gfn, mshv_region_end(region));
 	fault.span = span;

@@ -36,8 +36,8 @@ enum extent {
  * @all: the VMM wants all of the span (mshv_ioctl_prefault())
  * @again: the guest comes back for a page that it was given: map it, whatever the record says
  * @span: pages to look at, and to fault in
- * @reclaimed: what the partition's was when @span was chosen: if it changes nothing more is faulted
- *	in that nobody has asked for
+ * @reclaimed: what the partition's was when @span was chosen: if many more are taken, no more is
+ *	faulted in that nobody has asked for
  *
  * What was seen, of each page of the span:
  * @scratch: what HMM says, of memory with pages; kinds and page numbers, of device memory
@@ -92,7 +92,8 @@ struct fault {
 /* Memory is scarce: what is faulted in now takes the place of what the guest has. */
 static inline bool is_scarce(const struct fault *fault)
 {
-	return !fault->all && READ_ONCE(fault->partition->reclaimed) != fault->reclaimed;
+	return !fault->all &&
+	       READ_ONCE(fault->partition->reclaimed) - fault->reclaimed >= MSHV_WINDOW_LOST;
 }
 
 /* What HMM says of a page. */

@@ -307,12 +307,19 @@ static unsigned int pages_of_entry(struct fault *fault, u64 gfn)
 	return pages - (mshv_gfn_to_hva(fault->region, gfn) >> PAGE_SHIFT) % pages;
 }
 
+/* Who was killed, or has to take memory from the guest itself, does not go on. May sleep. */
+static bool no_more(const struct fault *fault)
+{
+	cond_resched();
+	return fatal_signal_pending(current) || is_scarce(fault);
+}
+
 /*
  * Let Linux fault in what it does not have from @gfn to before @end, as the span shows it, behind
  * the page asked for. Nobody else's page is touched: a neighbour that is present and read-only
- * stays shared. Whatever is wrong there, the guest has not asked for it: it ends this. So does a
- * signal where Linux would wait; it gives mmap_lock away for that. Returns whether all was faulted
- * in.
+ * stays shared. Whatever is wrong there, the guest has not asked for it: it ends this; so does a
+ * signal that kills, or any where Linux waits, for which it gives mmap_lock away. Returns whether
+ * all was faulted in.
  */
 static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
 {
@@ -320,16 +327,18 @@ static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
 				  (fault->write ? FAULT_FLAG_WRITE : 0);
 	unsigned long address = mshv_gfn_to_hva(fault->region, gfn);
 	const unsigned long *pfns = fault->scratch->pfns;
-	u32 i = gfn - fault->span.first, last = end - fault->span.first;
+	u32 i = gfn - fault->span.first, all = end - fault->span.first, last = all;
 	const bool all_to_write = fault->all && fault->write;
 	struct mm_struct *mm = fault->partition->mm;
 	struct vm_area_struct *vma = NULL;
 	unsigned int flags = anew, pages;
-	bool first = true;
+	bool ask = true;
 	vm_fault_t ret;
 
 	for (; i < last; i += pages, address += pages * PAGE_SIZE) {
 		pages = 1;
+		if (i % MSHV_WINDOW_AROUND == 0 && no_more(fault))
+			break;
 		if (!missing(pfns[i], all_to_write))
 			continue;
 		if (!vma) {
@@ -340,27 +349,30 @@ static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
 				mmap_read_unlock(mm);
 				return false;
 			}
+			/* It may have changed. */
+			last = min_t(u64, last, i + ((vma->vm_end - address) >> PAGE_SHIFT));
 		}
-		if (address >= vma->vm_end)
-			break;
 		ret = handle_mm_fault(vma, address, flags, NULL);
-		flags = anew;
+		if (!ask && !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR)))
+			continue;
 		if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
 			vma = NULL;
 		if (ret & VM_FAULT_ERROR)
 			break;
-		if (ret & VM_FAULT_RETRY) {
+		flags = anew;
+		ask = ret & VM_FAULT_RETRY;
+		if (ask) {
 			flags |= FAULT_FLAG_TRIED;
 			pages = 0;
-		} else if (first && vma) {
-			/* One fault may have brought all of the block. */
+		} else if (vma) {
+			/* One fault may have brought all of a block; then the next one, too. */
 			pages = pages_of_entry(fault, fault->span.first + i);
-			first = false;
+			ask = pages > 1;
 		}
 	}
 	if (vma)
 		mmap_read_unlock(mm);
-	return i >= last;
+	return i >= all;
 }
 
 /*

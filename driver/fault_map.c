@@ -20,7 +20,8 @@
  *	  The next guest write faults, finds the entry read-only, and goes through page_mkwrite().
  *	- MADV_FREE: the notifier comes before the entries are cleaned. The next map marks the folio
  *	  dirty again, and reclaim gives up discarding it.
- * So between two cleanings the child's map is made anew, and made dirty anew.
+ * So between two cleanings the child's map is made anew, and made dirty anew. What lies around the
+ * page asked for may be made dirty and not be mapped in the end, where that is free.
  *
  * The price is kept small: a page that the guest only reads is mapped writable only where dirtying
  * costs nothing (dirty already, or anonymous without a copy on swap). Otherwise reading would make
@@ -66,8 +67,6 @@ static enum writable writable(const struct fault *fault, bool asked)
  */
 static inline bool make_dirty(struct folio *folio, enum writable how)
 {
-	if (how == WRITABLE_NOT)
-		return false;
 	if (folio_test_dirty(folio))
 		return true;
 	/* Anonymous, no copy on swap, and not given up by MADV_FREE. */
@@ -90,9 +89,11 @@ static inline u8 right_for(const struct fault *fault, enum writable how, u8 kind
 {
 	if (kind != MSHV_KIND_WRITE)
 		return kind;
-	if (fault->device)
-		return how == WRITABLE_NOT ? MSHV_KIND_READ : MSHV_KIND_WRITE;
-	return make_dirty(pfn_folio(source), how) ? MSHV_KIND_WRITE : MSHV_KIND_READ;
+	if (how == WRITABLE_NOT)
+		return MSHV_KIND_READ;
+	if (fault->device || make_dirty(pfn_folio(source), how))
+		return MSHV_KIND_WRITE;
+	return MSHV_KIND_READ;
 }
 
 /*
@@ -106,16 +107,15 @@ static void choose_rights(const struct fault *fault, enum writable how, u32 i, u
 	u8 *kinds = fault->scratch->kinds;
 	struct page *page;
 
-	if (fault->device) {
-		for (; i < end; i++)
-			kinds[i] = right_for(fault, how, kinds[i], sources[i]);
-		return;
-	}
+	for (; i < end && fault->device; i++)
+		kinds[i] = right_for(fault, how, kinds[i], sources[i]);
 	for (; i < end; i++) {
 		page = hmm_pfn_to_page(pfns[i]);
 		sources[i] = page_to_pfn(page);
 		kinds[i] = hmm_kind(pfns[i]);
-		if (kinds[i] == MSHV_KIND_WRITE && !make_dirty(page_folio(page), how))
+		if (how == WRITABLE_NOT && kinds[i] == MSHV_KIND_WRITE)
+			kinds[i] = MSHV_KIND_READ;
+		else if (kinds[i] == MSHV_KIND_WRITE && !make_dirty(page_folio(page), how))
 			kinds[i] = MSHV_KIND_READ;
 	}
 }

@@ -502,6 +502,7 @@ static struct mshv_vp *vp_alloc(struct mshv_partition *partition, u32 index)
 	vp->partition = partition;
 	vp->index = index;
 	vp->cpu = -1;
+	vp->reclaimed = READ_ONCE(partition->reclaimed);
 	mutex_init(&vp->lock);
 	rcuwait_init(&vp->wait);
 	vp->scratch = kvzalloc(sizeof(*vp->scratch), GFP_KERNEL_ACCOUNT);

@@ -67,7 +67,7 @@ static uint32_t grow(struct mshv_window *window, const struct mshv_stream *strea
 		ahead *= ahead < MSHV_WINDOW_AROUND ? 2 : 4;
 	}
 	ahead = min_u64(ahead, (uint64_t)(window->balance + 8 * MSHV_WINDOW_CREDIT) / 8 + 1);
-	ahead = min_u64(ahead, window->scarce ? MSHV_WINDOW_SCARCE : MSHV_WINDOW_AHEAD_MAX);
+	ahead = min_u64(ahead, MSHV_WINDOW_AHEAD_MAX);
 	if (ahead > MSHV_WINDOW_LOOK)
 		ahead -= ahead % MSHV_WINDOW_LOOK;
 	window->balance -= 8 * ((int64_t)ahead - 1);
@@ -105,21 +105,29 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 	stream->next = gfn;
 	stream->pages = 0;
 	stream->mapped = 0;
-	window->scarce = false;
 	return span;
 }
 
-void mshv_window_scarce(struct mshv_window *window)
+void mshv_window_scarce(struct mshv_window *window, uint64_t taken)
 {
 	const int64_t least = 8 * (MSHV_WINDOW_SCARCE - MSHV_WINDOW_CREDIT);
+	const int64_t most = 8ll * (MSHV_WINDOW_AHEAD_MAX - MSHV_WINDOW_CREDIT);
 	struct mshv_stream *stream = window->streams;
 
+	if (!taken)
+		return;
+	/* What was earned long ago buys no more than the largest window. */
+	if (window->balance > most)
+		window->balance = most;
+	taken = min_u64(taken, MSHV_WINDOW_AHEAD_MAX);
 	/* What was spent on a window would come back with the next one. */
 	for (; stream < window->streams + MSHV_WINDOW_STREAMS; stream++)
-		stream->ahead = (uint32_t)min_u64(stream->ahead, MSHV_WINDOW_SCARCE);
+		if (stream->ahead > MSHV_WINDOW_SCARCE)
+			stream->ahead -= (uint32_t)min_u64(taken,
+							   stream->ahead - MSHV_WINDOW_SCARCE);
 	if (window->balance > least)
-		window->balance = least;
-	window->scarce = true;
+		window->balance -= (int64_t)min_u64(8 * taken,
+						    (uint64_t)(window->balance - least));
 }
 
 struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn)

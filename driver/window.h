@@ -12,8 +12,9 @@
  *	  faster than "ahead": nothing is allocated for it.
  *	- Memory is allocated on credit: what a processor was given and may not have touched is at
  *	  most an eighth of what it touched, and MSHV_WINDOW_CREDIT pages, however it goes about.
- *	- Where Linux takes pages of the guest away, what is given in advance takes the place of
- *	  what is in use: there is credit for MSHV_WINDOW_SCARCE pages then, until more is earned.
+ *	- Where Linux takes pages of the guest to have memory, what is given in advance takes the
+ *	  place of what is in use. Each that it takes is one less to give, down to
+ *	  MSHV_WINDOW_SCARCE; and a window on its way ends when MSHV_WINDOW_LOST were taken.
  */
 #ifndef MSHV_WINDOW_H
 #define MSHV_WINDOW_H
@@ -42,8 +43,10 @@
 #define MSHV_WINDOW_REACH_MAX	(MSHV_WINDOW_LOOK * MSHV_WINDOW_BLOCK)
 /* What a processor may be given in advance before it has touched anything: 2 MiB, once. */
 #define MSHV_WINDOW_CREDIT	512
-/* The same while memory is scarce: as many as Linux reads from swap around a page, twice. */
-#define MSHV_WINDOW_SCARCE	16
+/* Credit that is left while memory is scarce: as many as Linux reads from swap around a page. */
+#define MSHV_WINDOW_SCARCE	8
+/* What one round of reclaim takes. */
+#define MSHV_WINDOW_LOST	32
 /* Sequences that a processor may go through at a time: two of a copy, a stack, page tables. */
 #define MSHV_WINDOW_STREAMS	4
 
@@ -70,14 +73,12 @@ struct mshv_stream {
 /**
  * struct mshv_window - what a virtual processor's faults look like
  * @streams: the one that faulted last comes first
- * @scarce: what the next fault gets is limited: mshv_window_scarce()
  * @balance: what the processor earned, less what was spent, in eighths of a page; never below
  *	-8 * MSHV_WINDOW_CREDIT. A window costs the pages that the guest has not asked for; they
  *	come back, with an eighth of all that was touched, when the guest has gone through it
  */
 struct mshv_window {
 	struct mshv_stream streams[MSHV_WINDOW_STREAMS];
-	bool scarce;
 	int64_t balance;
 };
 
@@ -112,10 +113,11 @@ struct mshv_span mshv_window_choose(struct mshv_window *window, uint64_t gfn, ui
 /**
  * mshv_window_scarce() - Linux has taken pages of the guest since the last fault
  * @window: history of the processor; updated
+ * @taken: how many
  *
  * Context: as mshv_window_choose().
  */
-void mshv_window_scarce(struct mshv_window *window);
+void mshv_window_scarce(struct mshv_window *window, uint64_t taken);
 
 /**
  * mshv_window_more() - what is left of a window
