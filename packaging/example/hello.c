@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The smallest monitor: a guest of one page that prints "hello" through port 0x3f8 and halts.
+ * The smallest monitor: a guest of one page that prints "hello" through port 0x3f8 and a device's memory, and halts.
  *
  *	cc hello.c $(pkg-config --cflags --libs libmshv) && ./a.out
  *
  * Compiles as C and as C++. Exit code 0: the guest came to its end.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include <mshv.h>
@@ -15,7 +16,8 @@ static const unsigned char code[] = {
 	0xba, 0xf8, 0x03,			/* mov dx, 0x3f8 */
 	0xb0, 'h', 0xee, 0xb0, 'e', 0xee,	/* mov al, 'h'; out dx, al ... */
 	0xb0, 'l', 0xee, 0xb0, 'l', 0xee,
-	0xb0, 'o', 0xee, 0xb0, '\n', 0xee,
+	0xb0, 'o', 0xee,
+	0xc6, 0x06, 0x00, 0x30, '\n',		/* mov byte [0x3000], '\n': there is no memory */
 	0xf4,					/* hlt */
 };
 
@@ -24,6 +26,18 @@ static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned in
 	(void)vcpu;
 	(void)arg;
 	if (write && port == 0x3f8 && size == 1)
+		putchar((int)*value);
+	return 0;
+}
+
+/* The loop has decoded the instruction, and does the rest of it. */
+static int on_mmio(struct mshv_vcpu *vcpu, void *arg, uint64_t gpa, unsigned int size, bool write, uint64_t *value)
+{
+	(void)vcpu;
+	(void)arg;
+	if (gpa != 0x3000 || size != 1)
+		return -ENOENT;		/* nobody there: the loop ends with an error */
+	if (write)
 		putchar((int)*value);
 	return 0;
 }
@@ -38,7 +52,7 @@ static int on_halt(struct mshv_vcpu *vcpu, void *arg)
 static int run(struct mshv_vm *vm)
 {
 	struct mshv_handlers handlers;
-	struct hvabi_register_assoc regs[3];
+	struct hvabi_register_assoc regs[4];
 	struct mshv_vcpu *vcpu;
 	void *memory = mshv_memory_add(vm, 0, 2 * MSHV_PAGE_SIZE, 0);
 	int ret = -1;
@@ -50,13 +64,15 @@ static int run(struct mshv_vm *vm)
 	if (!vcpu)
 		return -1;
 	regs[0] = mshv_segment(HVABI_REG_CS, 0, 0xffff, 0x009b);
-	regs[1] = mshv_scalar(HVABI_REG_RIP, 0);
-	regs[2] = mshv_scalar(HVABI_REG_RFLAGS, 2);
+	regs[1] = mshv_segment(HVABI_REG_DS, 0, 0xffff, 0x0093);
+	regs[2] = mshv_scalar(HVABI_REG_RIP, 0);
+	regs[3] = mshv_scalar(HVABI_REG_RFLAGS, 2);
 	memset(&handlers, 0, sizeof(handlers));
 	handlers.size = sizeof(handlers);
 	handlers.port = on_port;
 	handlers.halt = on_halt;
-	if (!mshv_set_registers(vcpu, regs, 3))
+	handlers.mmio = on_mmio;
+	if (!mshv_set_registers(vcpu, regs, 4))
 		ret = mshv_vcpu_loop(vcpu, &handlers, NULL);
 	mshv_vcpu_destroy(vcpu);
 	return ret;

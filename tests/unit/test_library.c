@@ -23,6 +23,9 @@ static const struct {
 	int error;
 	bool message;
 } *answers;
+/* The instruction in the message; NULL: none. */
+static const uint8_t *instruction;
+static unsigned int instruction_length;
 
 static void put_message(void *to)
 {
@@ -30,7 +33,13 @@ static void put_message(void *to)
 	struct hvabi_x64_memory_intercept_message *m = (void *)message.payload;
 
 	m->header.intercept_access_type = HVABI_INTERCEPT_ACCESS_WRITE;
+	m->header.execution_state = HVABI_EXECUTION_STATE_CR0_PE | HVABI_EXECUTION_STATE_EFER_LMA;
+	m->header.cs_segment.attributes = HVABI_SEGMENT_LONG;
 	m->guest_physical_address = GPA;
+	if (instruction) {
+		m->instruction_byte_count = (uint8_t)instruction_length;
+		memcpy(m->instruction_bytes, instruction, instruction_length);
+	}
 	memcpy(to, &message, sizeof(message));
 }
 
@@ -64,6 +73,7 @@ static int setup(void **state)
 	vm = mshv_vm_create();
 	vcpu = vm ? mshv_vcpu_create(vm, 0) : NULL;
 	calls = runs = handled = 0;
+	instruction = NULL;
 	return vcpu ? 0 : -1;
 }
 
@@ -122,6 +132,126 @@ static void a_fault_has_its_message(void **state)
 	assert_int_equal(mshv_vcpu_loop(vcpu, &handlers, &error), -1);
 	assert_int_equal(errno, EOWNERDEAD);
 	assert_int_equal(handled, 2);
+}
+
+/* A device of one register; the page of registers (@regs) is the processor, whose RDI is where the guest has it. */
+static struct {
+	uint64_t value, gpa;
+	unsigned int reads, writes;
+	int ret;
+} device;
+static struct hvabi_vp_register_page regs;
+
+static int on_mmio(struct mshv_vcpu *v, void *arg, uint64_t gpa, unsigned int size, bool write, uint64_t *value)
+{
+	assert_ptr_equal(v, vcpu);
+	assert_ptr_equal(arg, &device);
+	assert_int_equal(size, 4);
+	device.gpa = gpa;
+	if (write) {
+		device.writes++;
+		device.value = *value;
+	} else {
+		device.reads++;
+		*value = device.value;
+	}
+	return device.ret;
+}
+
+static int nobody(struct mshv_vcpu *v, void *arg, const struct hvabi_x64_memory_intercept_message *m, int error)
+{
+	(void)v, (void)arg, (void)m, (void)error;
+	handled++;
+	return -ENOENT;
+}
+
+static int loop_with(const struct mshv_handlers *h, const uint8_t *bytes, unsigned int length)
+{
+	int ret;
+
+	memset(&regs, 0, sizeof(regs));
+	regs.isvalid = 1;
+	regs.rflags = 2;
+	regs.rip = 0x401000;
+	regs.gp_registers[3] = 0x1111111122222222;
+	device.reads = device.writes = 0;
+	runs = handled = 0;
+	instruction = bytes;
+	instruction_length = length;
+	vcpu->page = &regs;
+	ret = mshv_vcpu_loop(vcpu, h, &device);
+	vcpu->page = NULL;
+	return ret;
+}
+
+/* The loop does the instruction: the program is asked for the access, and registers, flags and RIP are those behind it. */
+static void accesses_to_devices_are_completed(void **state)
+{
+	static const uint8_t xchg[] = { 0x87, 0x1f };			/* xchg [rdi], ebx */
+	static const uint8_t and[] = { 0x81, 0x27, 0, 0, 0, 0 };	/* and dword [rdi], 0 */
+	static const uint8_t movs[] = { 0xa5 };
+	struct mshv_handlers h = { .size = sizeof(h), .mmio = on_mmio };
+
+	(void)state;
+	device.ret = 0;
+	device.value = 0x12345678;
+	ANSWERS({ 0, true }, { EIO, false });
+	assert_int_equal(loop_with(&h, xchg, sizeof(xchg)), -1);
+	assert_int_equal(errno, EIO);
+	assert_int_equal(device.reads, 1);
+	assert_int_equal(device.writes, 1);
+	assert_true(device.gpa == GPA);
+	assert_int_equal(device.value, 0x22222222);
+	assert_int_equal(regs.gp_registers[3], 0x12345678);
+	assert_int_equal(regs.rip, 0x401002);
+	assert_int_equal(regs.dirty, HVABI_REGISTER_PAGE_DIRTY_GENERAL | HVABI_REGISTER_PAGE_DIRTY_IP |
+				     HVABI_REGISTER_PAGE_DIRTY_FLAGS);
+	/* Who has a handler for memory is asked first. */
+	h.memory = nobody;
+	assert_int_equal(loop_with(&h, and, sizeof(and)), -1);
+	assert_int_equal(handled, 1);
+	assert_int_equal(device.value, 0);
+	assert_int_equal(regs.rip, 0x401006);
+	assert_int_equal(regs.rflags, 2 | 1 << 2 | 1 << 6);
+	/* What a device leaves the loop with is done. */
+	device.ret = 7;
+	assert_int_equal(loop_with(&h, xchg, sizeof(xchg)), 7);
+	assert_int_equal(runs, 1);
+	assert_int_equal(regs.rip, 0x401002);
+	device.ret = 0;
+	/* Nothing is done of what is not understood. */
+	assert_int_equal(loop_with(&h, movs, sizeof(movs)), -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_non_null(strstr(mshv_error(), "no instruction that can be done for a device: a5"));
+	assert_int_equal(device.reads + device.writes, 0);
+	assert_int_equal(regs.rip, 0x401000);
+}
+
+static void where_no_device_is(void **state)
+{
+	static const uint8_t xchg[] = { 0x87, 0x1f };
+	struct mshv_handlers h = { .size = sizeof(h), .mmio = on_mmio };
+
+	(void)state;
+	ANSWERS({ 0, true }, { EIO, false });
+	device.ret = -ENOENT;
+	assert_int_equal(loop_with(&h, xchg, sizeof(xchg)), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_non_null(strstr(mshv_error(), "write of 0xd0000000 at rip 0x0: no memory there"));
+	assert_int_equal(regs.rip, 0x401000);
+	assert_int_equal(regs.dirty, 0);
+	assert_int_equal(device.reads, 1);
+	/* Memory that could not be had is no device. */
+	ANSWERS({ ENOMEM, true }, { EIO, false });
+	assert_int_equal(loop_with(&h, xchg, sizeof(xchg)), -1);
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(device.reads + device.writes, 0);
+	/* A program that was compiled before there was such a handler: what stands behind its structure is none. */
+	ANSWERS({ 0, true }, { EIO, false });
+	h.size = offsetof(struct mshv_handlers, mmio);
+	assert_int_equal(loop_with(&h, xchg, sizeof(xchg)), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_int_equal(device.reads + device.writes, 0);
 }
 
 static void errors_of_errors(void **state)
@@ -208,6 +338,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(no_message_is_delivered_twice),
 		TEST(a_fault_has_its_message),
+		TEST(accesses_to_devices_are_completed),
+		TEST(where_no_device_is),
 		TEST(errors_of_errors),
 		TEST(numbers_that_do_not_fit),
 		TEST(unknown_flags),

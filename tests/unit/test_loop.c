@@ -99,6 +99,26 @@ int mshv_get_registers(struct mshv_vcpu *v, const uint32_t *names, union hvabi_r
 	return 0;
 }
 
+/* Of devices, which are not in this guest. */
+int mshv_get_general(struct mshv_vcpu *v, struct mshv_general *general)
+{
+	(void)v, (void)general;
+	fail();
+	return -1;
+}
+
+int mshv_set_general(struct mshv_vcpu *v, const struct mshv_general *general)
+{
+	(void)v, (void)general;
+	fail();
+	return -1;
+}
+
+uint32_t mshv_vcpu_index(const struct mshv_vcpu *v)
+{
+	return v->index;
+}
+
 /* Executes the instruction if the processor is there, and is kicked out behind it. */
 int mshv_vcpu_run(struct mshv_vcpu *v, struct hvabi_message *message)
 {

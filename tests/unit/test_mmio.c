@@ -2,7 +2,7 @@
 /* Doing instructions that touch device memory: encodings, results, flags, and what cannot be done. */
 #include <errno.h>
 
-#include "devices/mmio.h"
+#include "mmio.h"
 #include "vmm.h"
 
 #define GPA	0xfec00010ull
@@ -14,14 +14,16 @@
 #define OF	0x800u
 
 /*
- * What mmio_handle() asks of the library: one processor, whose registers are g, and guest memory
+ * What mshv_mmio_handle() asks of the library: one processor, whose registers are g, and guest memory
  * that holds one instruction.
  */
 static struct {
 	uint64_t gva;
-	uint8_t bytes[MMIO_INSTRUCTION_MAX];
+	uint8_t bytes[MSHV_INSTRUCTION_MAX];
 	int count;			/* mapped; -1: not even one */
-	unsigned int fetches, sets;
+	unsigned int fetches, sets, segments;
+	uint64_t segment_base;		/* of all but CS */
+	uint32_t segment;		/* the last that was asked for */
 } guest;
 static struct mshv_general g;
 
@@ -61,36 +63,50 @@ int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned 
 	return (int)size;
 }
 
+int mshv_get_registers(struct mshv_vcpu *vcpu, const uint32_t *names, union hvabi_register_value *values, unsigned int count)
+{
+	(void)vcpu;
+	assert_int_equal(count, 1);
+	memset(values, 0, sizeof(*values));
+	values->segment.base = guest.segment_base;
+	guest.segment = names[0];
+	guest.segments++;
+	return 0;
+}
+
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
 /* A register of a device: 8 bytes, of which any part may be read and written. */
 static struct {
 	uint64_t value;
 	unsigned int reads, writes, size;
-	uint64_t offset;
-	int ret;
+	uint64_t gpa;
+	int ret, write_ret;
 } device;
-static struct bus bus;
 
-static int on_access(void *arg, uint64_t offset, unsigned int size, bool write, uint64_t *value)
+static int on_access(struct mshv_vcpu *vcpu, void *arg, uint64_t gpa, unsigned int size, bool write, uint64_t *value)
 {
-	(void)arg;
-	device.offset = offset;
+	(void)vcpu;
+	assert_ptr_equal(arg, &device);
+	device.gpa = gpa;
 	device.size = size;
 	if (write) {
 		device.writes++;
+		/* Nothing of the register but what is written. */
+		if (size < 8)
+			assert_true(*value >> 8 * size == 0);
 		memcpy(&device.value, value, size);
 	} else {
 		device.reads++;
+		assert_true(*value == (size == 8 ? ~0ull : (1ull << 8 * size) - 1));
 		*value = device.value;
 	}
-	return device.ret;
+	return device.ret ? device.ret : write ? device.write_ret : 0;
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	bus.count = 0;
 	memset(&device, 0, sizeof(device));
 	memset(&g, 0, sizeof(g));
 	memset(&guest, 0, sizeof(guest));
@@ -98,12 +114,16 @@ static int setup(void **state)
 		g.gp[i] = 0x1111111111111111ull * i;
 	g.rip = 0xffffffff81000000;
 	g.rflags = 2;
-	return bus_add(&bus, GPA & ~0xfffull, 0x1000, on_access, NULL);
+	return 0;
 }
 
-static int run_in(enum mmio_mode mode, const uint8_t *bytes, unsigned int count)
+static int run_in(enum mshv_mode mode, const uint8_t *bytes, unsigned int count)
 {
-	return mmio_emulate(&bus, &g, mode, bytes, count, GPA);
+	struct mshv_instruction in;
+
+	if (mshv_instruction_decode(&in, mode, bytes, count))
+		return -1;
+	return mshv_instruction_do(&in, &g, mode, NULL, on_access, &device, GPA);
 }
 
 #define RUN_IN(mode, ...)							\
@@ -114,7 +134,7 @@ static int run_in(enum mmio_mode mode, const uint8_t *bytes, unsigned int count)
 		assert_int_equal(run_in(mode, bytes_, sizeof(bytes_)), 0);	\
 		assert_int_equal(g.rip - rip_, sizeof(bytes_));			\
 	} while (0)
-#define RUN(...) RUN_IN(MMIO_MODE_64, __VA_ARGS__)
+#define RUN(...) RUN_IN(MSHV_MODE_64, __VA_ARGS__)
 
 #define REFUSED(error, ...)							\
 	do {									\
@@ -122,7 +142,7 @@ static int run_in(enum mmio_mode mode, const uint8_t *bytes, unsigned int count)
 		const struct mshv_general before_ = g;				\
 										\
 		errno = 0;							\
-		assert_int_equal(run_in(MMIO_MODE_64, bytes_, sizeof(bytes_)), -1); \
+		assert_int_equal(run_in(MSHV_MODE_64, bytes_, sizeof(bytes_)), -1); \
 		assert_int_equal(errno, error);					\
 		assert_memory_equal(&g, &before_, sizeof(g));			\
 		assert_int_equal(device.reads + device.writes, 0);		\
@@ -135,7 +155,7 @@ static void loads(void **state)
 	RUN(0x8b, 0x07);			/* mov eax, [rdi] */
 	assert_int_equal(g.gp[RAX], 0x44332211);
 	assert_int_equal(device.size, 4);
-	assert_int_equal(device.offset, 0x10);
+	assert_true(device.gpa == GPA);
 	RUN(0x48, 0x8b, 0x43, 0x10);		/* mov rax, [rbx + 0x10] */
 	assert_int_equal(g.gp[RAX], 0x8877665544332211);
 	RUN(0x66, 0x8b, 0x0c, 0x25, 0, 0, 0, 0);	/* mov cx, [0] */
@@ -266,19 +286,19 @@ static void other_modes(void **state)
 	(void)state;
 	device.value = 0x8877665544332211;
 	g.rip = 0x1000;
-	RUN_IN(MMIO_MODE_32, 0x8b, 0x07);	/* mov eax, [edi] */
+	RUN_IN(MSHV_MODE_32, 0x8b, 0x07);	/* mov eax, [edi] */
 	assert_int_equal(g.gp[RAX], 0x44332211);
-	RUN_IN(MMIO_MODE_32, 0xa1, 0, 0, 0xc0, 0xfe);
-	RUN_IN(MMIO_MODE_16, 0x8b, 0x07);	/* mov ax, [bx] */
+	RUN_IN(MSHV_MODE_32, 0xa1, 0, 0, 0xc0, 0xfe);
+	RUN_IN(MSHV_MODE_16, 0x8b, 0x07);	/* mov ax, [bx] */
 	assert_int_equal(device.size, 2);
-	RUN_IN(MMIO_MODE_16, 0x66, 0x67, 0x8b, 0x07);
+	RUN_IN(MSHV_MODE_16, 0x66, 0x67, 0x8b, 0x07);
 	assert_int_equal(device.size, 4);
 	g.rip = 0xffffffff;
 	const uint8_t mov[] = { 0x8b, 0x07 };
-	assert_int_equal(run_in(MMIO_MODE_32, mov, 2), 0);
+	assert_int_equal(run_in(MSHV_MODE_32, mov, 2), 0);
 	assert_int_equal(g.rip, 1);
 	g.rip = 0xfffe;
-	assert_int_equal(run_in(MMIO_MODE_16, mov, 2), 0);
+	assert_int_equal(run_in(MSHV_MODE_16, mov, 2), 0);
 	assert_int_equal(g.rip, 0);
 }
 
@@ -310,7 +330,7 @@ static void refused(void **state)
 static void any_bytes(void **state)
 {
 	uint32_t seed = 12345;
-	uint8_t bytes[MMIO_INSTRUCTION_MAX];
+	uint8_t bytes[MSHV_INSTRUCTION_MAX];
 
 	(void)state;
 	for (unsigned int i = 0; i < 200000; i++) {
@@ -332,8 +352,37 @@ static void devices_may_end_the_guest(void **state)
 
 	(void)state;
 	device.ret = 5;
-	assert_int_equal(run_in(MMIO_MODE_64, mov, sizeof(mov)), 5);
+	assert_int_equal(run_in(MSHV_MODE_64, mov, sizeof(mov)), 5);
 	assert_int_equal(g.rip, 0xffffffff81000002);
+}
+
+/* A device that fails has not done it: the guest would do it again. */
+static void devices_may_fail(void **state)
+{
+	static const uint8_t instructions[][3] = {
+		{ 0x8b, 0x07, 0 },		/* mov eax, [rdi] */
+		{ 0x89, 0x07, 0 },		/* mov [rdi], eax */
+		{ 0x87, 0x1f, 0 },		/* xchg [rdi], ebx */
+		{ 0x83, 0x0f, 0x01 },		/* or dword [rdi], 1 */
+		{ 0x3b, 0x07, 0 },		/* cmp eax, [rdi] */
+	};
+	const struct mshv_general before = g;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
+		device.ret = -ENOENT;
+		device.reads = device.writes = 0;
+		assert_int_equal(run_in(MSHV_MODE_64, instructions[i], 3), -ENOENT);
+		assert_memory_equal(&g, &before, sizeof(g));
+		assert_int_equal(device.reads + device.writes, 1);
+		device.ret = 0;
+		device.write_ret = -EIO;
+		device.value = i;
+		if (i >= 1 && i <= 3) {
+			assert_int_equal(run_in(MSHV_MODE_64, instructions[i], 3), -EIO);
+			assert_memory_equal(&g, &before, sizeof(g));
+		}
+	}
 }
 
 /* ---- messages ---- */
@@ -357,6 +406,20 @@ static struct hvabi_x64_memory_intercept_message message(const uint8_t *bytes, u
 	return m;
 }
 
+static int handle(const struct hvabi_x64_memory_intercept_message *m)
+{
+	return mshv_mmio_handle(NULL, on_access, &device, m);
+}
+
+/* Where the guest has the device: its page begins at RDI. */
+static int setup_messages(void **state)
+{
+	int ret = setup(state);
+
+	g.gp[RDI] = 0xffff888000000000;
+	return ret;
+}
+
 static const uint8_t mov_disp[] = { 0x8b, 0x87, 0x10, 0, 0, 0 };	/* mov eax, [rdi + 0x10] */
 
 static void bytes_in_the_message(void **state)
@@ -365,7 +428,7 @@ static void bytes_in_the_message(void **state)
 
 	(void)state;
 	device.value = 0x12345678;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	assert_int_equal(g.gp[RAX], 0x12345678);
 	assert_int_equal(g.rip, 0xffffffff81000006);
 	assert_int_equal(guest.fetches, 0);
@@ -373,9 +436,9 @@ static void bytes_in_the_message(void **state)
 	/* A message has room for a byte more than an instruction can have. */
 	m.instruction_byte_count = 16;
 	m.header.rip = g.rip;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	device.ret = 9;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 9);
+	assert_int_equal(handle(&m), 9);
 	assert_int_equal(guest.sets, 3);
 }
 
@@ -386,17 +449,17 @@ static void too_few_bytes_in_the_message(void **state)
 		struct hvabi_x64_memory_intercept_message m = message(mov_disp, count);
 
 		guest.gva = g.rip;
-		guest.count = MMIO_INSTRUCTION_MAX;
+		guest.count = MSHV_INSTRUCTION_MAX;
 		memcpy(guest.bytes, mov_disp, sizeof(mov_disp));
 		device.value = count;
-		assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+		assert_int_equal(handle(&m), 0);
 		assert_int_equal(g.gp[RAX], count);
 		assert_int_equal(guest.fetches, count + 1);
 		assert_int_equal(device.reads, count + 1);
 		/* The next page is not mapped, but the instruction ends before it. */
 		m.header.rip = guest.gva = g.rip;
 		guest.count = sizeof(mov_disp);
-		assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+		assert_int_equal(handle(&m), 0);
 		guest.fetches--;
 		device.reads--;
 	}
@@ -409,23 +472,24 @@ static void modes_of_messages(void **state)
 
 	(void)state;
 	g.rip = m.header.rip = 0x200;
+	g.gp[RDI] = g.gp[RBX] = GPA;
 	guest.count = 2;
 	memcpy(guest.bytes, mov, 2);
 	/* A code segment's base counts where there are segments. */
 	guest.gva = 0x1200;
 	m.header.cs_segment.attributes = HVABI_SEGMENT_DEFAULT_BIG;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	assert_int_equal(device.size, 4);
 	m.header.cs_segment.attributes = 0;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	assert_int_equal(device.size, 2);
 	m.header.execution_state = 0;
 	m.header.cs_segment.attributes = HVABI_SEGMENT_LONG;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	assert_int_equal(device.size, 2);
 	guest.gva = 0x200;
 	m.header.execution_state = LONG_MODE;
-	assert_int_equal(mmio_handle(NULL, &bus, &m), 0);
+	assert_int_equal(handle(&m), 0);
 	assert_int_equal(device.size, 4);
 }
 
@@ -433,11 +497,92 @@ static void fails(const struct hvabi_x64_memory_intercept_message *m, const char
 {
 	const struct mshv_general before = g;
 
-	assert_int_equal(mmio_handle(NULL, &bus, m), -1);
+	assert_int_equal(handle(m), -1);
 	if (!strstr(mshv_error(), why))
 		fail_msg("\"%s\" does not say \"%s\"", mshv_error(), why);
 	assert_memory_equal(&g, &before, sizeof(g));
 	assert_int_equal(guest.sets, 0);
+}
+
+/* What crosses a page, or is beside the operand, never gets to the device. */
+static void operands_within_a_page(void **state)
+{
+	static const uint8_t mov[] = { 0x48, 0x8b, 0x07 };	/* mov rax, [rdi] */
+	struct hvabi_x64_memory_intercept_message m = message(mov, sizeof(mov));
+
+	(void)state;
+	g.gp[RDI] += 0xff8;
+	m.guest_physical_address = GPA - 0x10 + 0xff8;
+	assert_int_equal(handle(&m), 0);
+	assert_true(device.gpa == m.guest_physical_address);
+	guest.sets = 0;
+	for (unsigned int i = 1; i < 8; i++) {
+		g.gp[RDI]++;
+		g.rip = m.header.rip;
+		/* Stopped at the first page. */
+		m.guest_physical_address++;
+		fails(&m, "an operand that crosses a page: 48 8b 07");
+		/* ... at the second: the first was memory. */
+		m.guest_physical_address = GPA - 0x10 + 0x1000;
+		fails(&m, "an operand that crosses a page");
+		m.guest_physical_address = GPA - 0x10 + 0xff8 + i;
+	}
+	assert_int_equal(device.reads, 1);
+	g.gp[RDI] = 0xffff888000000008;
+	m.guest_physical_address = GPA - 0x10;
+	fails(&m, "it is not the instruction's operand");
+	assert_int_equal(device.reads, 1);
+}
+
+static void one_operand(enum mshv_mode mode, uint64_t gpa, const uint8_t *bytes, unsigned int count)
+{
+	struct hvabi_x64_memory_intercept_message m = message(bytes, count);
+	uint64_t rip = g.rip;
+
+	if (mode != MSHV_MODE_64)
+		m.header.cs_segment.attributes = mode == MSHV_MODE_32 ? HVABI_SEGMENT_DEFAULT_BIG : 0;
+	m.header.cs_segment.base = 0x1230;
+	m.guest_physical_address = gpa;
+	guest.segments = 0;
+	assert_int_equal(handle(&m), 0);
+	assert_true(device.gpa == gpa);
+	g.rip = rip;
+}
+
+/* Bases, indexes, displacements and segments all say where it is. */
+static void operands_are_found(void **state)
+{
+#define AT(mode, gpa, ...) do { const uint8_t b_[] = { __VA_ARGS__ }; one_operand(mode, gpa, b_, sizeof(b_)); } while (0)
+	(void)state;
+	guest.segment_base = 0x5600;
+	g.gp[RCX] = 0x21;
+	g.gp[RBX] = 0xfff;
+	g.gp[R12] = 0x100;
+	AT(MSHV_MODE_64, 0x1100, 0x41, 0x8b, 0x04, 0x24);			/* [r12] */
+	AT(MSHV_MODE_64, 0x1085, 0x8b, 0x44, 0x8f, 1);				/* [rdi + rcx * 4 + 1] */
+	AT(MSHV_MODE_64, 0x1084, 0x8b, 0x04, 0x8d, 0, 0, 0, 0);			/* [rcx * 4] */
+	AT(MSHV_MODE_64, 0x1ef, 0x8b, 0x83, 0xf0, 0xf1, 0xff, 0xff);		/* [rbx - 0xe10] */
+	AT(MSHV_MODE_64, 0x316, 0x8b, 0x05, 0x10, 0x03, 0, 0);			/* [rip + 0x310] */
+	AT(MSHV_MODE_64, 0x201, 0xa1, 1, 2, 3, 4, 5, 6, 7, 8);
+	assert_int_equal(guest.segments, 0);
+	AT(MSHV_MODE_64, 0x600, 0x65, 0x8b, 0x07);				/* gs:[rdi] */
+	assert_int_equal(guest.segments, 1);
+	assert_int_equal(guest.segment, HVABI_REG_GS);
+	AT(MSHV_MODE_64, 0x000, 0x2e, 0x8b, 0x07);				/* cs: has no base there */
+	assert_int_equal(guest.segments, 0);
+	AT(MSHV_MODE_32, 0x600, 0x8b, 0x07);
+	assert_int_equal(guest.segment, HVABI_REG_DS);
+	AT(MSHV_MODE_32, 0x230, 0x2e, 0x8b, 0x07);				/* cs:[edi] */
+	assert_int_equal(guest.segments, 0);
+	g.gp[RBP] = 8;
+	AT(MSHV_MODE_32, 0x60a, 0x8b, 0x45, 2);					/* [ebp + 2] */
+	assert_int_equal(guest.segment, HVABI_REG_SS);
+	g.gp[RSI] = 0x11;
+	AT(MSHV_MODE_16, 0x610, 0x8b, 0x00);					/* [bx + si] */
+	AT(MSHV_MODE_16, 0x619, 0x8b, 0x02);					/* [bp + si] */
+	assert_int_equal(guest.segment, HVABI_REG_SS);
+	AT(MSHV_MODE_16, 0x602, 0x8b, 0x06, 2, 0);				/* [2] */
+	assert_int_equal(guest.segment, HVABI_REG_DS);
 }
 
 static void errors_say_what_and_where(void **state)
@@ -462,6 +607,7 @@ static void errors_say_what_and_where(void **state)
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, setup)
+#define MESSAGE_TEST(function) cmocka_unit_test_setup(function, setup_messages)
 	const struct CMUnitTest tests[] = {
 		TEST(loads),
 		TEST(extended_loads),
@@ -472,10 +618,13 @@ int main(void)
 		TEST(refused),
 		TEST(any_bytes),
 		TEST(devices_may_end_the_guest),
-		TEST(bytes_in_the_message),
-		TEST(too_few_bytes_in_the_message),
-		TEST(modes_of_messages),
-		TEST(errors_say_what_and_where),
+		TEST(devices_may_fail),
+		MESSAGE_TEST(bytes_in_the_message),
+		MESSAGE_TEST(too_few_bytes_in_the_message),
+		MESSAGE_TEST(modes_of_messages),
+		MESSAGE_TEST(operands_within_a_page),
+		MESSAGE_TEST(operands_are_found),
+		MESSAGE_TEST(errors_say_what_and_where),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,11 +328,19 @@ struct mshv_handlers {
 			 uint64_t output, uint64_t *result);
 	/* Memory that is not RAM, or a fault that was not served (@error is an errno, 0 if
 	 * the driver did not try). The handler does all that the instruction does, RIP
-	 * included. Leaves the loop with an error if there is no handler, or it says -ENOENT. */
+	 * included. If there is no handler, or it says -ENOENT: @mmio, or the loop is left with an error. */
 	int (*memory)(struct mshv_vcpu *vcpu, void *arg,
 		      const struct hvabi_x64_memory_intercept_message *message, int error);
-	/* Any other message. The same. */
+	/* Any other message. The same, without @mmio. */
 	int (*other)(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message);
+	/*
+	 * One access to memory that is not RAM, by an instruction that the loop does: moves, tests and logic with one memory
+	 * operand. @value is what was written, or takes what is read (all ones before). Size 1, 2, 4, 8, within a page. An
+	 * instruction that reads and writes makes two. -ENOENT: nobody is there; the loop is left with an error, as it is
+	 * without a handler, and for instructions that it does not do.
+	 */
+	int (*mmio)(struct mshv_vcpu *vcpu, void *arg, uint64_t gpa, unsigned int size, bool write,
+		    uint64_t *value);
 };
 
 /*

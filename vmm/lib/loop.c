@@ -12,6 +12,7 @@
 #include <hvabi/status.h>
 
 #include "internal.h"
+#include "mmio.h"
 
 #define RFLAGS_DF	(1u << 10)
 /* Elements of one string instruction at a time: whoever kicks the processor waits for them. */
@@ -395,6 +396,9 @@ static int do_memory(struct mshv_vcpu *vcpu, const struct mshv_handlers *handler
 
 	int ret = handlers->memory ? handlers->memory(vcpu, arg, m, error) : -ENOENT;
 
+	/* RAM that could not be had is no device. */
+	if (ret == -ENOENT && handlers->mmio && !error)
+		ret = mshv_mmio_handle(vcpu, handlers->mmio, arg, m);
 	if (ret != -ENOENT)
 		return ret;
 	return mshv_fail_because(error ? error : EFAULT, "processor %u: %s of 0x%llx at rip "

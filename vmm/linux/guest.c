@@ -28,7 +28,6 @@
 #include "control.h"
 #include "devices/bus.h"
 #include "devices/ioapic.h"
-#include "devices/mmio.h"
 #include "devices/rtc.h"
 #include "devices/serial.h"
 #include "devices/user_net.h"
@@ -213,15 +212,12 @@ static int on_port(struct mshv_vcpu *vcpu, void *arg, uint16_t port, unsigned in
 	return ret;
 }
 
-static int on_memory(struct mshv_vcpu *vcpu, void *arg,
-		     const struct hvabi_x64_memory_intercept_message *message, int error)
+static int on_mmio(struct mshv_vcpu *vcpu, void *arg, uint64_t gpa, unsigned int size, bool write, uint64_t *value)
 {
 	struct processor *p = arg;
 
-	/* RAM that could not be had is no device. */
-	if (error)
-		return -ENOENT;
-	return mmio_handle(vcpu, &p->machine->memory, message);
+	(void)vcpu;
+	return bus_access(&p->machine->memory, gpa, size, write, value);
 }
 
 static void *guest_memory(void *arg, uint64_t gpa, uint64_t size)
@@ -268,9 +264,9 @@ static int on_other(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_messag
 static const struct mshv_handlers handlers = {
 	.size = sizeof(handlers),
 	.port = on_port,
-	.memory = on_memory,
 	.hypercall = on_hypercall,
 	.other = on_other,
+	.mmio = on_mmio,
 };
 
 static void *processor_thread(void *arg)
