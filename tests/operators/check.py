@@ -22,12 +22,24 @@ def fail(*what):
     sys.exit(1)
 
 
-def check_schema(schema_name, name, *options):
+def validator_of(schema, folder):
+    """One schema may name parts of others of its folder."""
     import jsonschema
 
-    schema = json.loads(pathlib.Path(schema_name).read_text())
+    others = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
     jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
+    try:
+        from referencing import Registry, Resource
+    except ImportError:  # before jsonschema 4.18
+        resolver = jsonschema.RefResolver.from_schema(schema, store=others)
+        return jsonschema.Draft202012Validator(schema, resolver=resolver)
+    registry = Registry().with_resources((name, Resource.from_contents(other)) for name, other in others.items())
+    return jsonschema.Draft202012Validator(schema, registry=registry)
+
+
+def check_schema(schema_name, name, *options):
+    schema = json.loads(pathlib.Path(schema_name).read_text())
+    validator = validator_of(schema, pathlib.Path(schema_name).parent)
     text = pathlib.Path(name).read_text(encoding="utf-8")
     values = [json.loads(line) for line in text.splitlines()] if "--lines" in options else [json.loads(text)]
     if not values or not values[-1]:

@@ -40,6 +40,24 @@ done
 mshv stat --json --skip-zero >$out/stat-skip-zero.json
 mshv hv --json >$out/hv.json
 mshv list --json >$out/list.json
+# Its socket by hand: what is right, and what is not.
+cat >$out/control-requests.jsonl <<END
+{"do":"status"}
+{"do":"accessed","parts":16}
+{"do":"balloon","size":268435456}
+{"do":"pause"}
+{"do":"accessed","parts":1}
+{"do":"resume"}
+END
+cat >$out/control-wrong.jsonl <<END
+{"do":"accessed","parts":257}
+{"do":"balloon","size":"256M"}
+{"do":"status","size":1}
+{"do":"restart"}
+{"size":1}
+["status"]
+END
+cat $out/control-requests.jsonl $out/control-wrong.jsonl | ./ask /run/mshv/$linux.sock >$out/control-answers.jsonl
 mshv map >$out/map.txt
 mshv map --json --pid $payload >$out/map-payload.json
 mshv stat --json --pid $payload >$out/stat-payload.json
@@ -93,6 +111,8 @@ if [ $# -eq 1 ]; then
 fi
 kill $server
 kill -CONT $payload
-kill $payload $linux 2>/dev/null
+kill $payload 2>/dev/null
+echo '{"do":"stop"}' | ./ask /run/mshv/$linux.sock >>$out/control-answers.jsonl
+kill $linux 2>/dev/null
 wait
 exit 0
