@@ -35,7 +35,7 @@ scripts := driver/into-tree packaging/dist packaging/check packaging/deb packagi
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer test-packages test-tree bench bench-compare coverage shell guest check clean distclean $(parts)
+.PHONY: help fetch build run test test-debug test-peer test-packages test-tree bench bench-compare coverage coverage-driver shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
@@ -46,6 +46,7 @@ help:
 	@echo "make test-tree  the driver in Linux's own tree: as module, built in, booted (a kernel is built first: some 20 minutes)"
 	@echo "make bench      what guests cost: this driver, Linux's own, KVM, side by side (B=M1,M3; BENCH_QUICK=1)"
 	@echo "make coverage   which lines the host's unit tests reach"
+	@echo "make coverage-driver which lines of the driver its tests reach in the parent (a kernel is built first: some 15 minutes)"
 	@echo 'make bench-compare A=OLD.json B=NEW.json  what changed between two runs'
 	@echo 'make shell      a root shell in the parent partition, driver loaded'
 	@echo 'make guest      a Linux guest with a shell, in the parent partition'
@@ -140,6 +141,22 @@ coverage: fetch
 	done
 	$(Q)tests/coverage $(O)/coverage
 
+# The driver's lines, counted by the kernel's gcov while tests run in the parent; T=NAME: one test, or one group.
+gcov_kernel = $(O)/kernel/gcov-$(KVER)
+gcov_part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=gcov KDIR=$(gcov_kernel)/headers V=$(V)
+gcov_tests := region ioctl lifecycle misbehave swap dirty pin races waits kick limits module isolated stat vfio device backing \
+	exact prefault events age rawcall module-scheduled scheduled-lifecycle scheduled-events
+
+coverage-driver: build
+	$(Q)rig/kernel gcov
+	$(call gcov_part,driver) GCOV=1
+	$(call gcov_part,tests) $(O)/tests/vm/mshv_rawcall.ko
+	$(Q)rm -rf $(O)/gcov && mkdir $(O)/gcov
+	$(Q)code=0; T= COLLECT='sh ./gcov.sh /tmp/collected' COLLECT_TO=$(O)/gcov \
+		VM_ARGS='--kernel $(gcov_kernel)/bzImage --modules $(gcov_kernel)/modules --driver $(O)/driver/gcov/mshv_movable.ko --add $(top)/tests/vm/gcov.sh' \
+		tests/run --in-parent $(or $(T),$(gcov_tests)) || code=$$?; \
+	tests/coverage $(O)/driver/gcov $(O)/gcov/*/collected && exit $$code
+
 # What changed between two runs: A=OLD.json B=NEW.json, of one system.
 bench-compare:
 	$(Q)bench/compare $(A) $(B)
@@ -154,7 +171,7 @@ guest: build
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
-	$(Q)shellcheck -s dash rig/init tests/packages/stage
+	$(Q)shellcheck -s dash rig/init tests/packages/stage tests/vm/gcov.sh
 	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
 	$(Q)tests/docs/links
 	+$(Q)set -e; for p in $(parts); do \
