@@ -31,7 +31,7 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := driver/into-tree packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run tests/tree/run bench/run bench/report bench/compare bench/charts bench/overhead tests/packages/run tests/packages/image $(wildcard tests/rig/* .ci/*)
+scripts := driver/into-tree packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/operators/run tests/tree/run bench/run bench/report bench/compare bench/charts bench/overhead tests/packages/run tests/packages/image docs/pictures/make $(wildcard tests/rig/* .ci/*)
 
 include $(top)/packaging/install.mk
 
@@ -171,7 +171,7 @@ guest: build
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
-	$(Q)shellcheck -s dash rig/init tests/packages/stage tests/vm/gcov.sh
+	$(Q)shellcheck -s dash rig/init tests/packages/stage docs/pictures/in-parent.sh tests/vm/gcov.sh
 	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
 	$(Q)tests/docs/links
 	+$(Q)set -e; for p in $(parts); do \
