@@ -19,6 +19,7 @@
 #include <host.h>
 #include <session.h>
 
+#include "group.h"
 #include "ktap.h"
 #include "probe.h"
 
@@ -45,18 +46,11 @@ static uint64_t size;
 static uint64_t version;
 static unsigned int patience = 300;
 
-static void leave(void)
-{
-	host_write(GROUP "/memory.max", "max");
-	host_write("/sys/fs/cgroup/cgroup.procs", "0");
-	rmdir(GROUP);
-}
-
 static void tear_down(void)
 {
 	mshv_session_close(session);
 	session = NULL;
-	leave();
+	group_leave();
 	host_write(PARAMETERS "ageing", "auto");
 	host_write(PARAMETERS "harvest_ms", "20");
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
@@ -66,10 +60,11 @@ static void tear_down(void)
 
 static enum ktap_result enter(void)
 {
-	rmdir(GROUP);
-	if (mkdir(GROUP, 0755) || access(GROUP "/memory.max", F_OK))
+	int entered = group_enter(GROUP);
+
+	if (entered > 0)
 		return ktap_skip("no memory cgroups");
-	CHECK(!host_write(GROUP "/cgroup.procs", "0"), "%s", strerror(errno));
+	CHECK(!entered, "%s", strerror(errno));
 	return PASS;
 }
 
@@ -528,8 +523,9 @@ static enum ktap_result piece_and_scan(unsigned int flags, unsigned int percent,
 }
 
 /*
- * Of twenty uses of the fifth 19 find it there; where the limit is tight, without ageing, three times as many do not. Huge pages
- * are 32 entries in Linux's lists: what is hot comes to their end before the guest has used it again, and goes at times.
+ * With small pages on the classic lists 99 of a hundred uses of the fifth find it there, and without ageing three times as many do
+ * not. Elsewhere a time comes, in some runs, when the hot pages are the oldest and go once (huge pages are 32 entries of the lists;
+ * generations begin with the order in which the guest has first had its pages): nine of ten, and no more than without.
  */
 static enum ktap_result all_limits(void)
 {
@@ -550,13 +546,13 @@ static enum ktap_result all_limits(void)
 				ktap_note("%s LRU, %s pages, limit %u %%: %llu pages of the fifth refaulted in %llu uses",
 					  lru ? "multi-generation" : "classic", huge ? "huge" : "small", percent[i],
 					  (ull)with.refaults, (ull)uses);
-				CHECK(with.refaults <= (percent[i] > 100 ? 0 : uses / (huge ? 10 : 20)));
+				CHECK(with.refaults <= (percent[i] > 100 ? 0 : uses / (huge || lru ? 10 : 100)));
 				tight = i ? tight : with.refaults;
 			}
 			CHECK(!host_write(PARAMETERS "ageing", "off"));
 			CHECK_PASS(piece_and_scan(flags, percent[0], &without));
 			ktap_note("limit %u %%, ageing=off: %llu pages refaulted", percent[0], (ull)without.refaults);
-			CHECK(tight * (huge ? 1 : 3) <= without.refaults);
+			CHECK(tight * (huge || lru ? 1 : 3) <= without.refaults);
 		}
 	}
 	return PASS;

@@ -17,6 +17,7 @@
 
 #include <host.h>
 
+#include "group.h"
 #include "ktap.h"
 #include "probe.h"
 #include "stamper.h"
@@ -567,22 +568,15 @@ static enum ktap_result zram(void)
 	return PASS;
 }
 
-/* Enters a new cgroup; leave() goes back. */
+/* Enters a new cgroup; group_leave() goes back. */
 static enum ktap_result enter(void)
 {
-	rmdir(GROUP);
-	if (mkdir(GROUP, 0755) || access(GROUP "/memory.max", F_OK))
-		return ktap_skip("no memory cgroups");
-	CHECK(!host_write(GROUP "/cgroup.procs", "0"), "%s", strerror(errno));
-	return PASS;
-}
+	int entered = group_enter(GROUP);
 
-static void leave(void)
-{
-	host_write(GROUP "/memory.high", "max");
-	host_write(GROUP "/memory.max", "max");
-	host_write("/sys/fs/cgroup/cgroup.procs", "0");
-	rmdir(GROUP);
+	if (entered > 0)
+		return ktap_skip("no memory cgroups");
+	CHECK(!entered, "%s", strerror(errno));
+	return PASS;
 }
 
 /* A limit of @file below what the guest works on. */
@@ -615,7 +609,7 @@ static enum ktap_result memory_max(void)
 	enum ktap_result result = limited("memory.max", "14M", "max");
 
 	stamper_close(&guest);
-	leave();
+	group_leave();
 	return result;
 }
 
@@ -624,7 +618,7 @@ static enum ktap_result memory_high(void)
 	enum ktap_result result = limited("memory.high", "14M", "high");
 
 	stamper_close(&guest);
-	leave();
+	group_leave();
 	return result;
 }
 
@@ -652,7 +646,7 @@ static enum ktap_result memory_reclaim(void)
 	enum ktap_result result = memory_reclaim_under();
 
 	stamper_close(&guest);
-	leave();
+	group_leave();
 	return result;
 }
 
