@@ -73,7 +73,10 @@ static int run(struct mshv_vm *vm)
 	handlers.halt = on_halt;
 	handlers.mmio = on_mmio;
 	if (!mshv_set_registers(vcpu, regs, 4))
-		ret = mshv_vcpu_loop(vcpu, &handlers, NULL);
+		/* Linux may want the thread for something, without a signal or a kick: it comes back. */
+		do
+			ret = mshv_vcpu_loop(vcpu, &handlers, NULL);
+		while (ret < 0 && errno == EINTR);
 	mshv_vcpu_destroy(vcpu);
 	return ret;
 }
