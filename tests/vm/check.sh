@@ -25,7 +25,7 @@ is "and who could not be asked" says /tmp/check.out "does not tell who reaches w
 is "the report has kernel and hypervisor" says /tmp/report "^kernel: Linux [0-9]"
 is "by name and version" says /tmp/report "^hypervisor: Microsoft Hv"
 is "its capabilities" says /tmp/report "^vmm-capabilities: 0x"
-is "each row" [ "$(grep -c '^row: ' /tmp/report)" -eq 12 ]
+is "each row" [ "$(grep -c '^row: ' /tmp/report)" -eq 13 ]
 is "with counts" says /tmp/report "^counts: .* pages touched, .* resident"
 is "and nothing personal" silent /tmp/report "$(hostname)|root|/root"
 

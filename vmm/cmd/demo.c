@@ -26,7 +26,7 @@ static const char usage[] =
 	"usage: mshv demo [--memory SIZE] [--touch SIZE] [ROW]...\n"
 	"\n"
 	"Runs the demonstration of movable guest memory, all rows or the ones named (create,\n"
-	"touch, migrate, compact, swap, thp, ksm, overcommit, kill, pinned, passthrough,\n"
+	"touch, migrate, compact, swap, copy, thp, ksm, overcommit, kill, pinned, passthrough,\n"
 	"linux), and prints a table. Meanwhile switches of this machine (balancing of NUMA,\n"
 	"free lists, KSM) have other values; they come back, also after Ctrl-C.\n"
 	"\n"

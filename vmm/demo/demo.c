@@ -19,6 +19,7 @@ const struct demo_row demo_rows[DEMO_ROWS] = {
 	{ "migrate", "pages migrate between nodes under a running guest", demo_row_migrate },
 	{ "compact", "memory is compacted under a running guest", demo_row_compact },
 	{ "swap", "guest memory goes to disk and comes back", demo_row_swap },
+	{ "copy", "a working guest is copied, and no write is missed", demo_row_copy },
 	{ "thp", "huge pages are split and come back under a running guest", demo_row_thp },
 	{ "ksm", "equal pages of guests are merged until written", demo_row_ksm },
 	{ "overcommit", "guests use more memory than there is for them", demo_row_overcommit },

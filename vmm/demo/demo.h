@@ -22,7 +22,7 @@ struct demo {
 	uint64_t touch_size;		/* of that, what it works on; a multiple of 8 MiB */
 	FILE *progress;			/* a line at each step; NULL: none */
 	double started;			/* what progress counts from; set by demo_begin() */
-	struct mshv_session *session;	/* the guest of rows 1 to 5 */
+	struct mshv_session *session;	/* the guest of rows 1 to 6 */
 	bool booted;
 	bool stamped;
 	uint64_t version[DEMO_VPS];	/* of the stamps each processor keeps */
@@ -47,7 +47,7 @@ struct demo_row {
 	void (*run)(struct demo *demo, struct demo_report *report);
 };
 
-#define DEMO_ROWS	12
+#define DEMO_ROWS	13
 extern const struct demo_row demo_rows[DEMO_ROWS];
 
 /* To be called before the first row and after the last; they set and restore switches (undo.h). */
@@ -57,7 +57,7 @@ void demo_finish(struct demo *demo);
 /* Whether every check of the row holds (and it was not skipped). */
 bool demo_holds(const struct demo_report *report);
 
-/* Ends the guest of rows 1 to 5. */
+/* Ends the guest of rows 1 to 6. */
 void demo_end(struct demo *demo);
 
 /* ---- for the rows ---- */
@@ -123,5 +123,6 @@ void demo_row_touch(struct demo *demo, struct demo_report *report);
 void demo_row_migrate(struct demo *demo, struct demo_report *report);
 void demo_row_compact(struct demo *demo, struct demo_report *report);
 void demo_row_swap(struct demo *demo, struct demo_report *report);
+void demo_row_copy(struct demo *demo, struct demo_report *report);
 
 #endif
