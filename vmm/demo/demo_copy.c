@@ -42,15 +42,15 @@ static int64_t copy_dirty(struct copy *c)
 	return count;
 }
 
-/* While the guest works: each round Linux takes another quarter of what it works on, before or after that is copied. */
+/* While the guest works: each round Linux takes another part of what it works on. */
 static bool pre_copy(struct demo *demo, struct demo_report *report, struct copy *c)
 {
-	const uint64_t quarter = c->pages / ROUNDS * GUEST_PAGE_SIZE;
+	const uint64_t part = c->pages / 16 * GUEST_PAGE_SIZE;
 	int64_t now;
 
 	memcpy(c->target, c->source, c->pages * GUEST_PAGE_SIZE);
 	for (c->rounds = 0; c->rounds < ROUNDS; c->rounds++) {
-		if (host_page_out(c->source + c->rounds * quarter, quarter))
+		if (host_page_out(c->source + c->rounds * part, part))
 			return demo_failed(report, "page out");
 		now = copy_dirty(c);
 		if (now < 0)
