@@ -2,6 +2,7 @@
 /*
  * A memory cgroup with fresh statistics: group.h.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,15 +45,18 @@ int group_enter(const char *path)
 	rmdir(group);
 	if (mkdir(group, 0755) || access(file, F_OK)) {
 		group[0] = '\0';
-		return 1;
+		/* Somebody is in it still. */
+		return errno == EEXIST ? -1 : 1;
 	}
 	file_of(file, "cgroup.procs");
 	atomic_store(&reads, true);
-	if (host_write(file, "0") || pthread_create(&reader, NULL, read_statistics, NULL)) {
-		atomic_store(&reads, false);
-		return -1;
+	if (!host_write(file, "0")) {
+		errno = pthread_create(&reader, NULL, read_statistics, NULL);
+		if (!errno)
+			return 0;
 	}
-	return 0;
+	atomic_store(&reads, false);
+	return -1;
 }
 
 void group_leave(void)

@@ -11,8 +11,23 @@
 #ifndef TESTS_GROUP_H
 #define TESTS_GROUP_H
 
+#include <errno.h>
+
+#include "ktap.h"
+
 /* Makes the cgroup @path, without limits, and enters it. Returns 0; 1: there are none; -1: errno says why. */
 int group_enter(const char *path);
+
+/* The same, as a step of a test. */
+static inline enum ktap_result group_need(const char *path)
+{
+	int entered = group_enter(path);
+
+	if (entered > 0)
+		return ktap_skip("no memory cgroups");
+	CHECK(!entered, "%s", strerror(errno));
+	return PASS;
+}
 
 /* The limits are lifted, the calling process leaves, and the cgroup is removed. Nothing happens without one. */
 void group_leave(void);

@@ -58,16 +58,6 @@ static void tear_down(void)
 	mshv_hypervisor_option(HVABI_OPTION_LIE, 0);
 }
 
-static enum ktap_result enter(void)
-{
-	int entered = group_enter(GROUP);
-
-	if (entered > 0)
-		return ktap_skip("no memory cgroups");
-	CHECK(!entered, "%s", strerror(errno));
-	return PASS;
-}
-
 /* A guest with @bytes at GPA, in the cgroup. */
 static enum ktap_result open_guest(uint64_t bytes, unsigned int flags)
 {
@@ -77,7 +67,7 @@ static enum ktap_result open_guest(uint64_t bytes, unsigned int flags)
 
 	if (host_stat("/proc/meminfo", "SwapTotal") == 0)
 		return ktap_skip("no swap");
-	CHECK_PASS(enter());
+	CHECK_PASS(group_need(GROUP));
 	session = mshv_session_open(&config);
 	CHECK(session, "%s", mshv_error());
 	memory = mshv_session_memory(session) + GPA;

@@ -568,17 +568,6 @@ static enum ktap_result zram(void)
 	return PASS;
 }
 
-/* Enters a new cgroup; group_leave() goes back. */
-static enum ktap_result enter(void)
-{
-	int entered = group_enter(GROUP);
-
-	if (entered > 0)
-		return ktap_skip("no memory cgroups");
-	CHECK(!entered, "%s", strerror(errno));
-	return PASS;
-}
-
 /* A limit of @file below what the guest works on. */
 static enum ktap_result limited(const char *file, const char *limit, const char *event)
 {
@@ -586,7 +575,7 @@ static enum ktap_result limited(const char *file, const char *limit, const char 
 	char path[64];
 
 	CHECK_PASS(no_swap());
-	CHECK_PASS(enter());
+	CHECK_PASS(group_need(GROUP));
 	CHECK_PASS(work(MSHV_MEMORY_SMALL));
 	snprintf(path, sizeof(path), GROUP "/%s", file);
 	CHECK(!host_write(path, limit), "%s: %s", path, strerror(errno));
@@ -628,7 +617,7 @@ static enum ktap_result memory_reclaim_under(void)
 	unsigned int round;
 
 	CHECK_PASS(no_swap());
-	CHECK_PASS(enter());
+	CHECK_PASS(group_need(GROUP));
 	CHECK_PASS(work(0));
 	for (round = 0; round < 8; round++) {
 		/* EAGAIN: less could be had. */
