@@ -398,6 +398,7 @@ int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, 
 		.gfn = *gfn,
 		.write = write,
 		.all = true,
+		.reclaimed = READ_ONCE(region->partition->reclaimed),
 		.span = {
 			.first = *gfn,
 			.end = min(*gfn + MSHV_WINDOW_LOOK, end),

@@ -92,8 +92,7 @@ struct fault {
 /* Memory is scarce: what is faulted in now takes the place of what the guest has. */
 static inline bool is_scarce(const struct fault *fault)
 {
-	return !fault->all &&
-	       READ_ONCE(fault->partition->reclaimed) - fault->reclaimed >= MSHV_WINDOW_LOST;
+	return READ_ONCE(fault->partition->reclaimed) - fault->reclaimed >= MSHV_WINDOW_LOST;
 }
 
 /* What HMM says of a page. */

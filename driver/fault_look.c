@@ -146,6 +146,12 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 		return -EFAULT;
 	*end = fault->gfn + 1;
 	/*
+	 * It was faulted in, and gone before it was seen: what was faulted in with it took its
+	 * place.
+	 */
+	if (fault->faulted)
+		return 0;
+	/*
 	 * A page that user space has to supply is not worth waiting for before somebody wants it.
 	 */
 	if (userfaultfd_armed(vma))
@@ -285,7 +291,7 @@ static int fault_in_asked(struct fault *fault)
 	long got;
 
 	got = mshv_compat_fault_remote(fault->partition->mm,
-				       mshv_gfn_to_hva(fault->region, fault->gfn), 1, flags);
+				       mshv_gfn_to_hva(fault->region, fault->gfn), flags);
 	return min(got, 0L);
 }
 
@@ -332,13 +338,17 @@ static bool fault_in_behind(struct fault *fault, u64 gfn, u64 end)
 	struct mm_struct *mm = fault->partition->mm;
 	struct vm_area_struct *vma = NULL;
 	unsigned int flags = anew, pages;
+	u32 check = i;
 	bool ask = true;
 	vm_fault_t ret;
 
 	for (; i < last; i += pages, address += pages * PAGE_SIZE) {
 		pages = 1;
-		if (i % MSHV_WINDOW_AROUND == 0 && no_more(fault))
-			break;
+		if (i >= check) {
+			check = i + MSHV_WINDOW_AROUND;
+			if (no_more(fault))
+				break;
+		}
 		if (!missing(pfns[i], all_to_write))
 			continue;
 		if (!vma) {

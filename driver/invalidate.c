@@ -206,10 +206,14 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 	/* So reclaim takes pages, among others. */
 	if (zapped.pages && event == MMU_NOTIFY_CLEAR)
 		mshv_age_taken(&region->partition->age, zapped.pages);
-	/* Reclaim, and who compacts memory that is short of large pages. */
-	if (event == MMU_NOTIFY_CLEAR && current->flags & PF_MEMALLOC)
+	/*
+	 * Reclaim, and who compacts memory that is short of large pages. What was faulted in ahead
+	 * and is not mapped yet goes as well.
+	 */
+	if (region->state != MSHV_REGION_PINNED && event == MMU_NOTIFY_CLEAR &&
+	    current->flags & PF_MEMALLOC)
 		WRITE_ONCE(region->partition->reclaimed,
-			   region->partition->reclaimed + zapped.pages);
+			   region->partition->reclaimed + max_t(u64, zapped.pages, 1));
 	if (!first && !zapped.calls)
 		return;
 	mshv_count_invalidation(region, event, zapped.pages);

@@ -228,7 +228,7 @@ struct mshv_age {
  * @age: ageing
  * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
  * @hvas_removed: how many have left @hvas
- * @reclaimed: mapped pages that Linux has taken to have memory; changes under @map_lock held for
+ * @reclaimed: pages that Linux has taken to have memory; changes under @map_lock held for
  *	writing, read without
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU

@@ -22,6 +22,7 @@
 #include <host.h>
 #include <uapi/mshv.h>
 
+#include "group.h"
 #include "ktap.h"
 #include "probe.h"
 
@@ -29,6 +30,7 @@
 #define SIZE	(64ull << 20)
 #define PAGES	(SIZE / PAGE)
 #define PER_CALL	509u
+#define GROUP	"/sys/fs/cgroup/prefault"
 
 typedef unsigned long long ull;
 
@@ -43,6 +45,7 @@ static void tear_down(void)
 		close(uffd);
 	uffd = -1;
 	memory = NULL;
+	group_leave();
 }
 
 static enum ktap_result set_up(bool huge)
@@ -409,6 +412,30 @@ static enum ktap_result pinned_and_tracked(void)
 	return PASS;
 }
 
+/*
+ * All of it is five times what there is room for. What is faulted in with a page takes its place, so less is the next time, and it
+ * ends.
+ */
+static enum ktap_result under_a_limit(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	int ret;
+
+	if (host_stat("/proc/meminfo", "SwapTotal") == 0)
+		return ktap_skip("no swap");
+	CHECK_PASS(group_need(GROUP));
+	CHECK_PASS(set_up(false));
+	CHECK(!host_write(GROUP "/memory.max", "12M"), "%s", strerror(errno));
+	sigaction(SIGALRM, &action, NULL);
+	alarm(90);
+	ret = prefault(MSHV_PREFAULT_FOR_WRITE);
+	alarm(0);
+	CHECK(!ret, "%s", mshv_error());
+	ktap_note("%llu pages of %llu are present", (ull)present(), (ull)PAGES);
+	CHECK(present() < PAGES / 2);
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -421,6 +448,7 @@ int main(void)
 		{ "a signal ends it, and what is left is said", interrupted },
 		{ "while Linux takes pages away", under_invalidations },
 		{ "pinned, and while bits are tracked", pinned_and_tracked },
+		{ "five times what a limit leaves room for", under_a_limit },
 	};
 
 	ktap_cleanup = tear_down;
