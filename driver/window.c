@@ -113,21 +113,25 @@ void mshv_window_scarce(struct mshv_window *window, uint64_t taken)
 	const int64_t least = 8 * (MSHV_WINDOW_SCARCE - MSHV_WINDOW_CREDIT);
 	const int64_t most = 8ll * (MSHV_WINDOW_AHEAD_MAX - MSHV_WINDOW_CREDIT);
 	struct mshv_stream *stream = window->streams;
+	uint64_t pages;
 
 	if (!taken)
 		return;
 	/* What was earned long ago buys no more than the largest window. */
 	if (window->balance > most)
 		window->balance = most;
-	taken = min_u64(taken, MSHV_WINDOW_AHEAD_MAX);
 	/* What was spent on a window would come back with the next one. */
-	for (; stream < window->streams + MSHV_WINDOW_STREAMS; stream++)
-		if (stream->ahead > MSHV_WINDOW_SCARCE)
-			stream->ahead -= (uint32_t)min_u64(taken,
-							   stream->ahead - MSHV_WINDOW_SCARCE);
-	if (window->balance > least)
-		window->balance -= (int64_t)min_u64(8 * taken,
-						    (uint64_t)(window->balance - least));
+	for (; stream < window->streams + MSHV_WINDOW_STREAMS; stream++) {
+		if (stream->ahead <= MSHV_WINDOW_SCARCE)
+			continue;
+		pages = min_u64(taken, stream->ahead - MSHV_WINDOW_SCARCE);
+		stream->ahead -= (uint32_t)pages;
+		taken -= pages;
+	}
+	if (window->balance > least) {
+		pages = min_u64(taken, (uint64_t)(window->balance - least) / 8);
+		window->balance -= 8 * (int64_t)pages;
+	}
 }
 
 struct mshv_span mshv_window_more(const struct mshv_span *span, uint64_t gfn)
