@@ -49,10 +49,10 @@
 /*
  * Pages of an address space, for the address space and not for the calling thread: a protection key
  * is a right of a thread, and a guest is none. Until 6.4 there was one argument more.
- * The first only faults in. Both take mmap_lock. Return: how many, or an errno.
+ * The first only faults one in. Both take mmap_lock. Return: how many, or an errno.
  */
 static inline long mshv_compat_fault_remote(struct mm_struct *mm, unsigned long address,
-					    unsigned long pages, unsigned int flags)
+					    unsigned int flags)
 {
 	int locked = 1;
 	long got;
@@ -60,9 +60,9 @@ static inline long mshv_compat_fault_remote(struct mm_struct *mm, unsigned long 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-	got = get_user_pages_remote(mm, address, pages, flags, NULL, NULL, &locked);
+	got = get_user_pages_remote(mm, address, 1, flags, NULL, NULL, &locked);
 #else
-	got = get_user_pages_remote(mm, address, pages, flags, NULL, &locked);
+	got = get_user_pages_remote(mm, address, 1, flags, NULL, &locked);
 #endif
 	if (locked)
 		mmap_read_unlock(mm);

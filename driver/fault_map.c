@@ -67,6 +67,8 @@ static enum writable writable(const struct fault *fault, bool asked)
  */
 static inline bool make_dirty(struct folio *folio, enum writable how)
 {
+	if (how == WRITABLE_NOT)
+		return false;
 	if (folio_test_dirty(folio))
 		return true;
 	/* Anonymous, no copy on swap, and not given up by MADV_FREE. */
@@ -82,23 +84,9 @@ static inline bool make_dirty(struct folio *folio, enum writable how)
 }
 
 /*
- * The right with which a page that Linux has, or a block by its first page, shall be mapped.
- * Everything is locked, the look is not stale.
- */
-static inline u8 right_for(const struct fault *fault, enum writable how, u8 kind, u64 source)
-{
-	if (kind != MSHV_KIND_WRITE)
-		return kind;
-	if (how == WRITABLE_NOT)
-		return MSHV_KIND_READ;
-	if (fault->device || make_dirty(pfn_folio(source), how))
-		return MSHV_KIND_WRITE;
-	return MSHV_KIND_READ;
-}
-
-/*
- * The same for pages of the span, by their indices; the page numbers are known then. This is most
- * of what a page costs that is mapped with many others, so nothing is called for each.
+ * The rights with which pages of the span, by their indices, shall be mapped; the page numbers are
+ * known then. This is most of what a page costs that is mapped with many others, so nothing is
+ * called for each. Everything is locked, the look is not stale.
  */
 static void choose_rights(const struct fault *fault, enum writable how, u32 i, u32 end)
 {
@@ -107,15 +95,15 @@ static void choose_rights(const struct fault *fault, enum writable how, u32 i, u
 	u8 *kinds = fault->scratch->kinds;
 	struct page *page;
 
+	/* Device memory has no pages that could be dirty. */
 	for (; i < end && fault->device; i++)
-		kinds[i] = right_for(fault, how, kinds[i], sources[i]);
+		if (kinds[i] == MSHV_KIND_WRITE && how == WRITABLE_NOT)
+			kinds[i] = MSHV_KIND_READ;
 	for (; i < end; i++) {
 		page = hmm_pfn_to_page(pfns[i]);
 		sources[i] = page_to_pfn(page);
 		kinds[i] = hmm_kind(pfns[i]);
-		if (how == WRITABLE_NOT && kinds[i] == MSHV_KIND_WRITE)
-			kinds[i] = MSHV_KIND_READ;
-		else if (kinds[i] == MSHV_KIND_WRITE && !make_dirty(page_folio(page), how))
+		if (kinds[i] == MSHV_KIND_WRITE && !make_dirty(page_folio(page), how))
 			kinds[i] = MSHV_KIND_READ;
 	}
 }
@@ -140,21 +128,20 @@ static unsigned int large_leaves(const struct fault *fault)
 static u16 map_blocks(struct fault *fault, unsigned int limit)
 {
 	u64 *sources = fault->scratch->blocks, gfn = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	u8 kind = kind_of(fault, fault->gfn);
-	u8 right = right_for(fault, writable(fault, true), kind, sources[0]);
+	bool may = kind_of(fault, fault->gfn) == MSHV_KIND_WRITE;
 	enum writable others = writable(fault, false);
 	unsigned int blocks, done;
 	u16 status;
 
+	fault->writable = may && make_dirty(pfn_folio(sources[0]), writable(fault, true));
 	for (blocks = 1; blocks < limit; blocks++) {
 		gfn += MSHV_BLOCK_PAGES;
 		if (test_bit(mshv_region_block(fault->region, gfn), fault->region->mapped) ||
-		    right_for(fault, others, kind, sources[blocks]) != right)
+		    (may && make_dirty(pfn_folio(sources[blocks]), others)) != fault->writable)
 			break;
 	}
 	fault->large = true;
 	fault->first = round_down(fault->gfn, MSHV_BLOCK_PAGES);
-	fault->writable = right == MSHV_KIND_WRITE;
 	status = mshv_map_blocks(fault->region, fault->gfn, sources, blocks,
 				 fault->writable ? HVABI_MAP_GPA_WRITABLE : 0, &done);
 	fault->pages = done * MSHV_BLOCK_PAGES;
