@@ -44,6 +44,17 @@ struct mshv_vcpu {
 	atomic_bool kicked;
 };
 
+static inline bool is_64_bit(const struct hvabi_x64_intercept_message_header *h)
+{
+	return h->execution_state & HVABI_EXECUTION_STATE_EFER_LMA && h->cs_segment.attributes & HVABI_SEGMENT_LONG;
+}
+
+/* Linear address of the instruction. Outside of 64-bit mode these are 32 bits wide. */
+static inline uint64_t code_address(const struct hvabi_x64_intercept_message_header *h)
+{
+	return is_64_bit(h) ? h->rip : (uint32_t)(h->cs_segment.base + h->rip);
+}
+
 int mshv_device(void);
 
 /* The signal of mshv_kick_signal(), or 0. */

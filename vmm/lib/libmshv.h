@@ -334,8 +334,9 @@ struct mshv_handlers {
 	/* Any other message. The same, without @mmio. */
 	int (*other)(struct mshv_vcpu *vcpu, void *arg, const struct hvabi_message *message);
 	/*
-	 * One access to memory that is not RAM, by an instruction that the loop does: moves, tests and logic with one memory
-	 * operand. @value is what was written, or takes what is read (all ones before). Size 1, 2, 4, 8, within a page. An
+	 * One access to memory that no region has, or that writes where a region is read-only (then the read of the same
+	 * instruction comes here, too), by an instruction that the loop does: moves, tests and logic with one memory operand.
+	 * @value is what was written, or takes what is read (all ones before). Size 1, 2, 4, 8, within a page. An
 	 * instruction that reads and writes makes two. -ENOENT: nobody is there; the loop is left with an error, as it is
 	 * without a handler, and for instructions that it does not do.
 	 */
@@ -345,7 +346,8 @@ struct mshv_handlers {
 
 /*
  * Runs the processor until a handler says otherwise. Returns the handler's value; -1 with
- * errno on an error, EINTR after mshv_vcpu_kick().
+ * errno on an error, EINTR after mshv_vcpu_kick(), a signal, or what else Linux wants of the thread
+ * (before 6.18): call again.
  */
 int mshv_vcpu_loop(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers, void *arg);
 

@@ -134,11 +134,6 @@ static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigne
 	return mshv_copy_linear(vcpu, gva, data, size, write) == (int)size ? 0 : -1;
 }
 
-static bool is_64_bit(const struct hvabi_x64_intercept_message_header *h)
-{
-	return h->execution_state & HVABI_EXECUTION_STATE_EFER_LMA && h->cs_segment.attributes & HVABI_SEGMENT_LONG;
-}
-
 /* What stands in front of a string instruction's opcode, as far as it matters. */
 struct prefixes {
 	bool address_size;	/* 67h */
@@ -161,7 +156,7 @@ static struct prefixes find_prefixes(struct mshv_vcpu *vcpu, const struct hvabi_
 	if (count > sizeof(bytes))
 		count = sizeof(bytes);
 	if (!count) {
-		got = mshv_copy_linear(vcpu, (is_64_bit(h) ? 0 : h->cs_segment.base) + h->rip, bytes,
+		got = mshv_copy_linear(vcpu, code_address(h), bytes,
 				       h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK, false);
 		count = got > 0 ? (unsigned int)got : 0;
 	}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "internal.h"
 #include "mmio.h"
 
 #define FLAG_CF		(1ull << 0)
@@ -145,8 +146,7 @@ int mshv_instruction_do(const struct mshv_instruction *in, struct mshv_general *
 
 static enum mshv_mode mode_of(const struct hvabi_x64_intercept_message_header *h)
 {
-	if (h->execution_state & HVABI_EXECUTION_STATE_EFER_LMA &&
-	    h->cs_segment.attributes & HVABI_SEGMENT_LONG)
+	if (is_64_bit(h))
 		return MSHV_MODE_64;
 	return h->execution_state & HVABI_EXECUTION_STATE_CR0_PE &&
 	       h->cs_segment.attributes & HVABI_SEGMENT_DEFAULT_BIG ? MSHV_MODE_32 : MSHV_MODE_16;
@@ -176,8 +176,7 @@ static int fetch(struct mshv_vcpu *vcpu, const struct hvabi_x64_memory_intercept
 	if (!mshv_instruction_decode(in, mode, bytes, *count))
 		return 0;
 	if (errno == ENODATA) {
-		got = mshv_copy_linear(vcpu, (mode == MSHV_MODE_64 ? 0 : m->header.cs_segment.base) + m->header.rip,
-				       bytes, MSHV_INSTRUCTION_MAX, false);
+		got = mshv_copy_linear(vcpu, code_address(&m->header), bytes, MSHV_INSTRUCTION_MAX, false);
 		if (got < 0)
 			return -1;
 		*count = (unsigned int)got;
