@@ -13,7 +13,8 @@
  *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
  *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps
  *	  that it has to split now. It may not allocate, so each partition keeps a few pages in
- *	  reserve; the next fault fills them up again.
+ *	  reserve, and one for each GiB of large leaves, which may be one leaf of 1 GiB by now: no
+ *	  more are made than that. The next fault fills them up again.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -195,6 +196,8 @@ static void withdraw(struct mshv_partition *partition);
  * and what did not help comes back, so that a VMM that tries for ever does not lend without end.
  * A call of somebody else that was about to use it is refused once more and deposits again.
  *
+ * It may have been refused by mshv_reserve_covers(), so the reserve is filled as well.
+ *
  * Context: process context, may sleep; no lock that the MMU notifier takes.
  *
  * Return: 0 when the call is worth another try; -ENOMEM also where this partition would have to ask
@@ -204,11 +207,15 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 {
 	/* To this partition itself from one page on: what it needs is small. */
 	unsigned int pages = 1U << min(*tries, 6U);
+	int ret;
 
 	if ((*tries)++ >= MSHV_DEPOSIT_TRIES) {
 		withdraw(partition);
 		return -ENOMEM;
 	}
+	ret = partition ? mshv_reserve_fill(partition) : 0;
+	if (ret)
+		return ret;
 	switch (status) {
 	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
 		return deposit(partition, 8, 3);
@@ -224,6 +231,30 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 	return -ENOMEM;
 }
 
+/* What an invalidation may want: a table for each GiB of large leaves, and some. */
+static unsigned int reserve_wanted(struct mshv_partition *partition)
+{
+	return MSHV_RESERVE_PAGES + atomic_read(&partition->large_blocks) / MSHV_JOINED_BLOCKS;
+}
+
+/**
+ * mshv_reserve_covers() - count large leaves, if an invalidation finds what it may want for them
+ * @partition: child
+ * @blocks: large leaves to be made; those that are not are taken off again
+ *
+ * Context: map_lock is held.
+ *
+ * Return: whether they may be made; if not, mshv_reserve_fill() helps.
+ */
+bool mshv_reserve_covers(struct mshv_partition *partition, unsigned int blocks)
+{
+	if (atomic_add_return(blocks, &partition->large_blocks) / MSHV_JOINED_BLOCKS <=
+	    READ_ONCE(partition->reserve_count))
+		return true;
+	atomic_sub(blocks, &partition->large_blocks);
+	return false;
+}
+
 /**
  * mshv_reserve_fill() - see to it that an invalidation finds its reserve
  * @partition: child
@@ -237,7 +268,7 @@ int mshv_reserve_fill(struct mshv_partition *partition)
 	LIST_HEAD(page);
 	int ret;
 
-	while (READ_ONCE(partition->reserve_count) < MSHV_RESERVE_PAGES) {
+	while (READ_ONCE(partition->reserve_count) < reserve_wanted(partition)) {
 		ret = alloc_list(&page, 1, 0);
 		if (ret)
 			return ret;
@@ -256,7 +287,7 @@ void mshv_reserve_free(struct mshv_partition *partition)
 }
 
 /**
- * mshv_deposit_reserve() - lend the whole reserve
+ * mshv_deposit_reserve() - lend some of the reserve
  * @partition: child
  *
  * Context: any but interrupts; does not sleep.
@@ -265,18 +296,22 @@ void mshv_reserve_free(struct mshv_partition *partition)
  */
 bool mshv_deposit_reserve(struct mshv_partition *partition)
 {
+	unsigned int pages, i;
 	struct page *page;
-	unsigned int left = 0, before;
+	LIST_HEAD(list);
 
 	spin_lock(&partition->reserve_lock);
-	before = partition->reserve_count;
-	if (before)
-		deposit_list(partition, &partition->reserve);
-	list_for_each_entry(page, &partition->reserve, lru)
-		left++;
-	WRITE_ONCE(partition->reserve_count, left);
+	pages = min(partition->reserve_count, MSHV_RESERVE_PAGES);
+	for (i = 0; i < pages; i++)
+		list_move(partition->reserve.next, &list);
+	if (pages)
+		deposit_list(partition, &list);
+	list_for_each_entry(page, &list, lru)
+		pages--;
+	list_splice(&list, &partition->reserve);
+	WRITE_ONCE(partition->reserve_count, partition->reserve_count - pages);
 	spin_unlock(&partition->reserve_lock);
-	return left < before;
+	return pages;
 }
 
 /* A page number that the hypervisor gives back: ours, lent to this borrower, and not back yet? */

@@ -326,7 +326,8 @@ static void forget_block(struct mshv_region *region, unsigned long block)
 		if (table && region->writable)
 			bitmap_fill(table->dirty, MSHV_BLOCK_PAGES);
 	}
-	clear_bit(block, region->large);
+	if (test_and_clear_bit(block, region->large))
+		atomic_dec(&region->partition->large_blocks);
 	clear_bit(block, region->mapped);
 }
 
@@ -411,6 +412,8 @@ u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, uns
 	*done = 0;
 	if (READ_ONCE(region->partition->dead))
 		return HVABI_STATUS_INVALID_PARTITION_STATE;
+	if (!mshv_reserve_covers(region->partition, blocks))
+		return HVABI_STATUS_INSUFFICIENT_MEMORY;
 	for (i = 0; i < blocks; i++)
 		if (test_bit(block + i, region->mapped))
 			mshv_age_keep(region, mshv_block_gfn(region, block + i),
@@ -427,6 +430,7 @@ u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, uns
 		set_bit(block, region->mapped);
 		set_bit(block, region->large);
 	}
+	atomic_sub(blocks - *done, &region->partition->large_blocks);
 	return status;
 }
 

@@ -92,7 +92,9 @@
 /* Tries of a call that nobody makes again when it fails. */
 #define MSHV_TRIES_AT_LAST	3
 /* Pages kept aside for an invalidation to which the hypervisor answers "insufficient memory". */
-#define MSHV_RESERVE_PAGES	16
+#define MSHV_RESERVE_PAGES	16U
+/* Large leaves that a hypervisor can join, to 1 GiB. It wants a table when a part of them goes. */
+#define MSHV_JOINED_BLOCKS	512
 
 /* Invalidations in progress that are known one by one; what is more is known as one range. */
 #define MSHV_INVALIDATIONS	32
@@ -251,6 +253,7 @@ struct mshv_age {
  * @stats: counters, of all its regions that ever were
  * @reserve_lock: protects @reserve and @reserve_count
  * @reserve: pages for invalidations, linked by page->lru
+ * @large_blocks: large leaves of all regions; those that are about to be made included
  */
 struct mshv_partition {
 	struct kref kref;
@@ -295,6 +298,7 @@ struct mshv_partition {
 	spinlock_t reserve_lock;
 	struct list_head reserve;
 	unsigned int reserve_count;
+	atomic_t large_blocks;
 };
 
 /**
@@ -521,6 +525,7 @@ int mshv_call(struct mshv_partition *memory_for, u16 code,
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
 int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries);
 bool mshv_deposit_reserve(struct mshv_partition *partition);
+bool mshv_reserve_covers(struct mshv_partition *partition, unsigned int blocks);
 int mshv_reserve_fill(struct mshv_partition *partition);
 void mshv_reserve_free(struct mshv_partition *partition);
 void mshv_withdraw(struct mshv_partition *partition);

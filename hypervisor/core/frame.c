@@ -65,16 +65,17 @@ bool frame_is_parents(u64 pfn)
 	return pfn < table_count && table[pfn].owner == FRAME_PARENT;
 }
 
-static bool is_block(u64 pfn, u64 count)
+/* Blocks as a whole: one, or those of a GiB. */
+static bool is_blocks(u64 pfn, u64 count)
 {
-	return count == BLOCK_PAGES && aligned(pfn, count);
+	return count >= BLOCK_PAGES && aligned(pfn | count, BLOCK_PAGES);
 }
 
 bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot)
 {
 	if (!range_below(pfn, count, table_count))
 		return false;
-	if (owner == FRAME_PARENT && is_block(pfn, count))
+	if (owner == FRAME_PARENT && count == BLOCK_PAGES && aligned(pfn, BLOCK_PAGES))
 		return !block_of(pfn)->others;
 	for (const struct frame *f = &table[pfn]; count; f++, count--)
 		if (f->owner != owner || f->pool_slot != slot)
@@ -107,8 +108,9 @@ void frame_get(u64 pfn, u64 count)
 {
 	if (pfn >= table_count)
 		return;
-	if (is_block(pfn, count))
-		block_of(pfn)->refs++;
+	if (is_blocks(pfn, count))
+		for (u64 end = pfn + count; pfn < end; pfn += BLOCK_PAGES)
+			block_of(pfn)->refs++;
 	else if (table[pfn].owner != FRAME_NONE)
 		table[pfn].refs++;
 }
@@ -125,8 +127,9 @@ void frame_put(u64 pfn, u64 count)
 {
 	if (pfn >= table_count)
 		return;
-	if (is_block(pfn, count))
-		drop(&block_of(pfn)->refs, pfn);
+	if (is_blocks(pfn, count))
+		for (u64 end = pfn + count; pfn < end; pfn += BLOCK_PAGES)
+			drop(&block_of(pfn)->refs, pfn);
 	else if (table[pfn].owner != FRAME_NONE)
 		drop(&table[pfn].refs, pfn);
 }

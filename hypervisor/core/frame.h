@@ -62,7 +62,8 @@ bool frame_range_owned(u64 pfn, u64 count, enum frame_owner owner, u16 slot);
 /* The same for a list of @count single pages. */
 bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 slot);
 
-/* Add and drop a reference to each of @count pages: one, or an aligned block. Pages without a frame are passed over. */
+/* Add and drop a reference to each of @count pages: one, or
+ * aligned blocks. Pages without a frame are passed over. */
 void frame_get(u64 pfn, u64 count);
 void frame_put(u64 pfn, u64 count);
 

@@ -125,13 +125,31 @@ u16 hc_map_gpa_pages(struct hypercall *c)
 	return status;
 }
 
-/* What strict reading demands: exactly one entry of this size stands here. */
+/*
+ * What strict reading demands: exactly one entry of this size stands here. Nobody but the hypervisor
+ * itself maps 1 GiB.
+ */
 static bool exact_entry(const struct partition *p, u64 gfn, u32 level)
 {
 	struct npt_iter it;
 
 	npt_iter_begin(&it, &p->npt, gfn);
-	return it.level == level && npt_iter_entry(&it);
+	return npt_iter_entry(&it) && (it.level == level || (level == NPT_2M && it.level == NPT_1G));
+}
+
+/* A hole for one repetition; or for a leaf of 1 GiB as a whole, which needs no split. Returns for how many. */
+static u32 unmap(struct npt_change *change, const struct extent *e, u64 gfn, u32 left, u16 *status)
+{
+	u32 whole = (u32)(npt_pages(NPT_1G) / e->pages), level = e->level;
+	struct npt_iter it;
+
+	if (level == NPT_2M && left >= whole && aligned(gfn, npt_pages(NPT_1G))) {
+		npt_iter_begin(&it, change->npt, gfn);
+		if (it.level == NPT_1G && npt_iter_entry(&it))
+			level = NPT_1G;
+	}
+	*status = npt_set(change, gfn, level, 0);
+	return *status ? 0 : level == NPT_1G ? whole : 1;
 }
 
 /* UNMAP_GPA_PAGES (0x004c): after FINALIZE there is nothing left, and that is fine. */
@@ -164,11 +182,9 @@ u16 hc_unmap_gpa_pages(struct hypercall *c)
 				return HVABI_STATUS_INVALID_PARAMETER;
 
 	npt_change_begin(&change, &p->npt, c->cpu);
-	for (; c->done < c->limit; c->done++) {
-		status = npt_set(&change, e.gfn + c->done * e.pages, e.level, 0);
-		if (status)
-			break;
-	}
+	while (!status && c->done < c->limit)
+		c->done = (u16)(c->done + unmap(&change, &e, e.gfn + c->done * e.pages,
+						(u32)(c->limit - c->done), &status));
 	npt_change_end(&change);
 	count(c->cpu, p, e.level == NPT_2M ? HVABI_COUNT_UNMAP_2M : HVABI_COUNT_UNMAP_4K,
 	      (u64)(c->done - first));
@@ -209,9 +225,9 @@ static void query_entry(struct npt_change *change, struct npt_iter *it, u64 flag
 }
 
 /*
- * GET_GPA_PAGES_ACCESS_STATES (0x00c9).  A 2 MiB map has one pair of bits: a
- * query answers it for each page; a change of only part of it splits it first,
- * which may need memory.
+ * GET_GPA_PAGES_ACCESS_STATES (0x00c9).  A map of 2 MiB, or 1 GiB, has one pair
+ * of bits: a query answers it for each page; a change of only part of it splits
+ * it first, a level at a time, which may need memory.
  */
 u16 hc_get_gpa_pages_access_states(struct hypercall *c)
 {
@@ -240,7 +256,7 @@ u16 hc_get_gpa_pages_access_states(struct hypercall *c)
 		pages = min_u64(pages, (u64)(c->limit - c->done));
 		if (flags && pages < npt_pages(it.level) &&
 		    (npt_iter_entry(&it) & NPTE_PRESENT)) {
-			status = npt_split_to(&change, gfn, NPT_4K);
+			status = npt_split_to(&change, gfn, it.level - 1);
 			if (status)
 				break;
 			continue;

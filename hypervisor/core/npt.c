@@ -94,7 +94,8 @@ static void cut_off_table(struct npt_change *change, u64 spa)
 {
 	__atomic_store_n((u64 *)platform_phys(spa), change->freed, __ATOMIC_RELAXED);
 	change->freed = spa;
-	change->table = NULL;
+	if (change->table == (u64 *)platform_phys(spa))
+		change->table = NULL;
 	change->flush = true;
 }
 
@@ -130,10 +131,11 @@ static u16 split(struct npt_change *change, u64 *slot, u32 level)
 		for (u64 i = 0; i < 512; i++)
 			__atomic_fetch_or(&table[i], old & (NPTE_ACCESSED | NPTE_DIRTY),
 					  __ATOMIC_RELAXED);
-	if (npte_is_leaf(old, level) && !change->npt->owner->is_parent)
+	if (npte_is_leaf(old, level) && level == NPT_2M && !change->npt->owner->is_parent)
 		frame_split(npte_pfn(old));
 	change->flush |= (old & NPTE_PRESENT) != 0;
-	count(change->cpu, change->npt->owner, HVABI_COUNT_SPLIT, 1);
+	count(change->cpu, change->npt->owner,
+	      level == NPT_1G ? HVABI_COUNT_SPLIT_1G : HVABI_COUNT_SPLIT, 1);
 	return HVABI_STATUS_SUCCESS;
 }
 
@@ -225,6 +227,41 @@ u16 npt_set(struct npt_change *change, u64 gfn, u32 level, u64 entry)
 	return status;
 }
 
+/*
+ * Whether the entries of a table of level 2 say what one leaf of 1 GiB would. Two of them tell it of
+ * most tables that are not full.
+ */
+static bool is_1g(const u64 *table)
+{
+	const u64 bits = NPTE_ACCESSED | NPTE_DIRTY, step = npt_pages(NPT_2M) << PAGE_SHIFT;
+	u64 first = load(&table[0]) & ~bits;
+
+	if (!npte_is_leaf(first, NPT_2M) || !aligned(npte_pfn(first), npt_pages(NPT_1G)) ||
+	    (load(&table[511]) & ~bits) != first + 511 * step)
+		return false;
+	for (u64 i = 1; i < 511; i++)
+		if ((load(&table[i]) & ~bits) != first + i * step)
+			return false;
+	return true;
+}
+
+/*
+ * The table that was just changed becomes a leaf. Until the shoot-down processors may set bits in
+ * the table's entries, so the leaf has them: what was not accessed, or written, is said to be once.
+ */
+static void join(struct npt_change *change)
+{
+	u64 gfn = change->table_first, *table = change->table, *slot;
+	u64 leaf = load(&table[0]) | NPTE_ACCESSED;
+
+	if (leaf & NPTE_WRITE)
+		leaf |= NPTE_DIRTY;
+	if (walk_to(change, gfn, NPT_1G, false, &slot) != HVABI_STATUS_SUCCESS)
+		return;
+	cut_off_table(change, __atomic_exchange_n(slot, leaf, __ATOMIC_ACQ_REL) & NPTE_ADDRESS);
+	count(change->cpu, change->npt->owner, HVABI_COUNT_JOIN_1G, 1);
+}
+
 /* All of them are RAM, or none of them. */
 static void take_refs(const struct npt *npt, const u64 *pfns, u32 count, u32 level)
 {
@@ -240,6 +277,7 @@ static void take_refs(const struct npt *npt, const u64 *pfns, u32 count, u32 lev
 u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const u64 *pfns,
 		 u32 count, u32 *done)
 {
+	bool may_join = level == NPT_2M && npte_is_leaf(leaf, level) && option(HVABI_OPTION_JOIN);
 	u64 *slot, entry, old, pages = npt_pages(level);
 	u32 n;
 
@@ -257,6 +295,8 @@ u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const 
 			if (old)
 				drop_entry(change, level, old, entry);
 		}
+		if (may_join && is_1g(change->table))
+			join(change);
 	}
 	return HVABI_STATUS_SUCCESS;
 }

@@ -11,7 +11,7 @@
  * An entry of level 1 to 3 is one of
  *	hole		never mapped, or unmapped: all zero
  *	no-access	known, but not reachable: NPTE_NO_ACCESS (levels 1, 2)
- *	leaf		maps 4 KiB, 2 MiB, or 1 GiB (parent only)
+ *	leaf		maps 4 KiB, 2 MiB, or 1 GiB
  *	table		points to 512 entries of the level below (levels 2 to 4)
  *
  * Laws
@@ -20,6 +20,9 @@
  *    do tables that were cut off go back to their pool.
  *  - Only splitting and adding tables needs memory, and both are done before
  *    anything is taken away: "insufficient memory" leaves the entry as it was.
+ *  - What a child has as 512 leaves of 2 MiB that are 1 GiB of contiguous memory with the same rights
+ *    becomes one leaf, and the table is free for anything (option "join"). So a
+ *    split may be refused for memory: whoever takes memory away has to have some.
  *  - Every leaf of a child holds a frame reference for each of its pages.
  *
  * Lock: hypervisor lock for everything.
@@ -108,7 +111,7 @@ void npt_change_end(struct npt_change *change);
 /**
  * npt_set() - put @entry at @gfn, whatever stood there
  * @gfn: aligned to npt_pages(@level)
- * @level: NPT_4K or NPT_2M
+ * @level: NPT_4K or NPT_2M; NPT_1G where no table stands
  * @entry: from npt_leaf(), or 0 for a hole
  *
  * Splits larger entries around @gfn and drops smaller ones below it.

@@ -116,6 +116,8 @@
 	X(UNMAP_2M,		"unmap_2m") \
 	X(SPLIT,		"split") \
 	X(JOIN,			"join") \
+	X(SPLIT_1G,		"split_1g") \
+	X(JOIN_1G,		"join_1g") \
 	X(SHOOTDOWN,		"shootdown") \
 	X(SHOOTDOWN_KICK,	"shootdown_kick") \
 	X(PAGE_DEPOSITED,	"page_deposited") \
@@ -270,7 +272,8 @@ enum hvabi_scheduler_option {
 	X(LIE,			"lie",			0, HVABI_LIE_MAX - 1) \
 	X(SCHEDULER,		"scheduler",		0, HVABI_SCHEDULER_OPTION_INTEGRATED) \
 	X(PARK,			"park",			0, 1) \
-	X(TIME_FAULTS,		"time_faults",		0, 1)
+	X(TIME_FAULTS,		"time_faults",		0, 1) \
+	X(JOIN,			"join",			1, 1)
 
 enum hvabi_debug_option {
 #define X(name, text, value, most) HVABI_OPTION_##name,

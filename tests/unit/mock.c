@@ -34,7 +34,7 @@ uint64_t mock_tsc, mock_timer;
 struct platform_info platform_info;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
-static _Alignas(struct frame) uint8_t frames[FRAME_TABLE_BYTES(MOCK_PAGES)];
+static _Alignas(struct frame) uint8_t frames[FRAME_TABLE_BYTES(2 * MOCK_GIB)];
 static uint64_t next_pool_page, next_state_page;
 
 void *platform_phys(u64 spa)
@@ -157,7 +157,7 @@ static void default_options(void)
 #undef X
 }
 
-void mock_reset(void)
+static void reset(uint64_t frame_pages)
 {
 	forget_children();
 	memset(ram, 0, 16 * 4096);	/* the rest is zeroed when it is handed out */
@@ -181,7 +181,7 @@ void mock_reset(void)
 		.xsave[2] = { .offset = 576, .bytes = 256 },
 	};
 	time_init(platform_info.tsc_hz);
-	frame_init(frames, MOCK_PAGES);
+	frame_init(frames, frame_pages);
 	frame_set_owner(0, MOCK_HEAP, FRAME_PARENT);
 	frame_set_owner(MOCK_HEAP, MOCK_PAGES - MOCK_HEAP, FRAME_HYPERVISOR);
 	parent_init(MOCK_HEAP << 12, (MOCK_PAGES - 2 * MOCK_CPUS - MOCK_HEAP) << 12);
@@ -190,6 +190,17 @@ void mock_reset(void)
 	parent_hide(&mock_cpus[0], MOCK_HEAP << 12, MOCK_PAGES << 12);
 	for (unsigned int i = 0; i < MOCK_CPUS; i++)
 		synic_reset(cpus[i], (MOCK_PAGES - 2 * MOCK_CPUS + 2 * i) << 12);
+}
+
+void mock_reset(void)
+{
+	reset(MOCK_PAGES);
+}
+
+void mock_reset_with_gib(void)
+{
+	reset(2 * MOCK_GIB);
+	frame_set_owner(MOCK_GIB, MOCK_GIB, FRAME_PARENT);
 }
 
 uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start)

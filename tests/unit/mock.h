@@ -35,6 +35,10 @@ extern uint64_t mock_tsc, mock_timer;
 /* Fresh machine: parent only, default options. */
 void mock_reset(void);
 
+/* The same, and the parent has this GiB of pages that nobody can touch; for what a child only maps. */
+#define MOCK_GIB	(1ull << 18)
+void mock_reset_with_gib(void);
+
 /*
  * A hypercall of processor 0.  @in goes to page 1 of the parent, the output
  * block is page 2.  Returns the result word.

@@ -251,6 +251,163 @@ static void access_bits(void **state)
 	assert_true(mock_entry(id, BLOCK + 18, NULL) & NPTE_DIRTY);
 }
 
+/* ---- what a child has of a whole GiB ---- */
+
+#define GIB MOCK_GIB
+#define GIB_BLOCKS ((uint16_t)(GIB / BLOCK))
+
+/* All of it from page @pfn on, in two calls; the last block at last. */
+static uint64_t map_gib(uint64_t id, uint64_t gfn, uint64_t pfn, uint32_t flags)
+{
+	uint64_t result = mock_map(id, gfn, pfn, 500, flags | LARGE);
+
+	if (mock_status(result) == HVABI_STATUS_SUCCESS)
+		result = mock_map(id, gfn + 500 * BLOCK, pfn + 500 * BLOCK, GIB_BLOCKS - 500, flags | LARGE);
+	return result;
+}
+
+static uint32_t level_of(uint64_t id, uint64_t gfn)
+{
+	uint32_t level;
+
+	mock_entry(id, gfn, &level);
+	return level;
+}
+
+static void a_whole_gib_becomes_one_leaf(void **state)
+{
+	uint64_t id, free_before;
+
+	(void)state;
+	mock_reset_with_gib();
+	id = mock_child(32);
+	assert_status(mock_map(id, GIB, GIB, 500, RWX | LARGE), SUCCESS);
+	free_before = partition_find(id)->pool.free;
+	assert_status(mock_map(id, GIB + 500 * BLOCK, GIB + 500 * BLOCK, 12, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_int_equal(npt_rights(mock_entry(id, GIB + 12345, NULL)), RWX);
+	assert_int_equal(counter(id, HVABI_COUNT_JOIN_1G), 1);
+	assert_int_equal(partition_find(id)->pool.free, free_before + 1);
+	/* The table had bits that a processor may still have set. */
+	assert_true(mock_entry(id, GIB, NULL) & NPTE_DIRTY);
+	for (uint64_t i = 0; i < GIB; i += 511)
+		assert_int_equal(mock_refs(GIB + i), 1);
+
+	/* Not with other rights, pages in another order, elsewhere in the GiB, or if it is not wanted. */
+	assert_status(mock_map(id, GIB + 7 * BLOCK, GIB + 7 * BLOCK, 1, RX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_2M);
+	assert_status(mock_map(id, GIB + 7 * BLOCK, GIB + 8 * BLOCK, 1, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_2M);
+	assert_status(mock_map(id, GIB + 7 * BLOCK, GIB + 7 * BLOCK, 1, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_status(map_gib(id, 2 * GIB, GIB, RX), SUCCESS);
+	assert_int_equal(level_of(id, 2 * GIB), NPT_1G);
+	assert_false(mock_entry(id, 2 * GIB, NULL) & NPTE_DIRTY);
+	assert_status(mock_map(id, 3 * GIB + BLOCK, GIB, 500, RWX | LARGE), SUCCESS);
+	assert_status(mock_map(id, 3 * GIB + 501 * BLOCK, GIB + 500 * BLOCK, 12, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, 3 * GIB + BLOCK), NPT_2M);
+	option_set(HVABI_OPTION_JOIN, 0);
+	assert_status(map_gib(id, 8 * GIB, GIB, RWX), SUCCESS);
+	assert_int_equal(level_of(id, 8 * GIB), NPT_2M);
+	assert_int_equal(counter(id, HVABI_COUNT_JOIN_1G), 3);
+	assert_status(mock_call(HVABI_CALL_FINALIZE_PARTITION, &id, 8, 0, 0), SUCCESS);
+	for (uint64_t i = 0; i < GIB; i++)
+		assert_int_equal(mock_refs(GIB + i), 0);
+}
+
+/* The last block of it was there as small pages: their table goes, and so does the one above. */
+static void a_gib_is_joined_over_small_pages(void **state)
+{
+	uint64_t id;
+
+	(void)state;
+	mock_reset_with_gib();
+	id = mock_child(32);
+	assert_status(mock_map(id, GIB - 5, 1000, 10, RWX), SUCCESS);
+	assert_status(map_gib(id, GIB, GIB, RWX), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_int_equal(mock_refs(1000), 1);
+	assert_int_equal(mock_refs(1005), 0);
+	assert_status(mock_map(id, GIB + 511 * BLOCK, 0, 1, NO_ACCESS | LARGE), SUCCESS);
+	assert_status(mock_map(id, GIB + 511 * BLOCK, 1000, 10, RWX), SUCCESS);
+	assert_status(mock_map(id, GIB + 511 * BLOCK, GIB + 511 * BLOCK, 1, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_int_equal(counter(id, HVABI_COUNT_JOIN_1G), 2);
+}
+
+/* A part of it is taken away: 2 MiB, a page, and all at once. */
+static void a_gib_is_split_on_demand(void **state)
+{
+	uint64_t id;
+
+	(void)state;
+	mock_reset_with_gib();
+	id = mock_child(32);
+	assert_status(map_gib(id, GIB, GIB, RWX), SUCCESS);
+	assert_status(mock_map(id, GIB + 3 * BLOCK, 0, 1, NO_ACCESS | LARGE), SUCCESS);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT_1G), 1);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT), 0);
+	assert_int_equal(mock_refs(GIB + 3 * BLOCK), 0);
+	assert_int_equal(mock_refs(GIB + 4 * BLOCK), 1);
+	assert_int_equal(level_of(id, GIB), NPT_2M);
+	assert_status(mock_map(id, GIB + 3 * BLOCK, GIB + 3 * BLOCK, 1, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_status(mock_map(id, GIB + 3 * BLOCK + 9, 0, 1, NO_ACCESS), SUCCESS);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT_1G), 2);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT), 1);
+	assert_int_equal(mock_refs(GIB + 3 * BLOCK + 9), 0);
+	assert_int_equal(mock_refs(GIB + 3 * BLOCK + 10), 1);
+	assert_status(mock_map(id, GIB + 3 * BLOCK, GIB + 3 * BLOCK, 1, RWX | LARGE), SUCCESS);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	/* What was mapped in one size is unmapped in that size: a part of it, and all of it without a split. */
+	assert_status(mock_unmap(id, GIB + 3 * BLOCK, 1, 0), INVALID_PARAMETER);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_status(mock_unmap(id, GIB, GIB_BLOCKS, HVABI_UNMAP_GPA_LARGE_PAGE), SUCCESS);
+	assert_int_equal(mock_entry(id, GIB, NULL), 0);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT_1G), 2);
+	assert_int_equal(counter(id, HVABI_COUNT_UNMAP_2M), GIB_BLOCKS);
+	for (uint64_t i = 0; i < GIB; i++)
+		assert_int_equal(mock_refs(GIB + i), 0);
+	assert_status(map_gib(id, GIB, GIB, RWX), SUCCESS);
+	assert_status(mock_unmap(id, GIB + 100 * BLOCK, 100, HVABI_UNMAP_GPA_LARGE_PAGE), SUCCESS);
+	assert_int_equal(counter(id, HVABI_COUNT_SPLIT_1G), 3);
+	assert_int_equal(mock_entry(id, GIB + 150 * BLOCK, NULL), 0);
+	assert_int_equal(level_of(id, GIB + 200 * BLOCK), NPT_2M);
+}
+
+/* The table that became free went elsewhere. */
+static void a_split_of_a_gib_may_lack_memory(void **state)
+{
+	struct hvabi_input_get_gpa_pages_access_state in = { .flags = HVABI_GPA_ACCESS_CLEAR_ACCESSED };
+	uint64_t id, result;
+	uint16_t i;
+
+	(void)state;
+	mock_reset_with_gib();
+	id = mock_child(10);
+	assert_status(map_gib(id, GIB, GIB, RWX), SUCCESS);
+	for (i = 0; partition_find(id)->pool.free; i++)
+		assert_status(mock_map(id, 4 * GIB + i * BLOCK, 1000, 1, RWX), SUCCESS);
+	result = mock_map(id, GIB + BLOCK, 0, 2, NO_ACCESS | LARGE);
+	assert_status(result, INSUFFICIENT_MEMORY);
+	assert_done(result, 0);
+	assert_status(mock_unmap(id, GIB + BLOCK, 1, HVABI_UNMAP_GPA_LARGE_PAGE), INSUFFICIENT_MEMORY);
+	in.partition_id = id;
+	in.hv_gpa_page_number = GIB;
+	assert_status(mock_call(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &in, sizeof(in), 512, 0),
+		      INSUFFICIENT_MEMORY);
+	assert_int_equal(level_of(id, GIB), NPT_1G);
+	assert_int_equal(mock_refs(GIB + BLOCK), 1);
+	mock_deposit(id, 4000, 1);
+	assert_status(mock_call(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &in, sizeof(in), 512, 0), SUCCESS);
+	/* The block was asked for as a whole: it is not split further. */
+	assert_int_equal(level_of(id, GIB), NPT_2M);
+	assert_false(mock_entry(id, GIB + 5, NULL) & NPTE_ACCESSED);
+	assert_true(mock_entry(id, GIB + BLOCK, NULL) & NPTE_ACCESSED);
+	/* No table above is needed for this. */
+	assert_status(mock_unmap(id, GIB + BLOCK, 1, HVABI_UNMAP_GPA_LARGE_PAGE), SUCCESS);
+}
+
 static void partial_completion_goes_on(void **state)
 {
 	uint64_t id = mock_child(32), result;
@@ -388,6 +545,10 @@ int main(void)
 		TEST(memory_runs_out_half_way),
 		TEST(split_without_memory_changes_nothing),
 		TEST(access_bits),
+		TEST(a_whole_gib_becomes_one_leaf),
+		TEST(a_gib_is_joined_over_small_pages),
+		TEST(a_gib_is_split_on_demand),
+		TEST(a_split_of_a_gib_may_lack_memory),
 		TEST(partial_completion_goes_on),
 		TEST(random_walk_matches_the_model),
 	};

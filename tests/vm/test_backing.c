@@ -21,6 +21,7 @@
 #define GPA		(1ull << 30)
 #define SIZE		(4 * BLOCK)	/* of a probe's region */
 #define RANGE		(8 * BLOCK)	/* of a guest at work */
+#define GIB		(1ull << 30)
 #define DISK		"/mnt/disk"
 
 #ifndef MADV_COLLAPSE
@@ -50,6 +51,8 @@ static void tear_down(void)
 	memory = NULL;
 	window = NULL;
 	file = -1;
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
 }
 
 static bool shell(const char *command)
@@ -276,16 +279,21 @@ static enum ktap_result read_only_mapping(void)
 
 /* ---- large pages ---- */
 
-static enum ktap_result hugetlb(const char *size, unsigned int memfd_flags, uint64_t bytes)
+static uint64_t free_huge_pages(uint64_t size)
 {
-	uint64_t maps, free_before, i;
 	char path[128], line[32];
 
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%skB/free_hugepages", size);
-	if (host_read(path, line, sizeof(line)) || strtoull(line, NULL, 10) * (strtoull(size, NULL, 10)
-	    << 10) < bytes)
-		return ktap_skip("no free huge pages of %s KiB", size);
-	free_before = strtoull(line, NULL, 10);
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+		 (unsigned long long)size >> 10);
+	return host_read(path, line, sizeof(line)) ? 0 : strtoull(line, NULL, 10);
+}
+
+static enum ktap_result hugetlb(uint64_t size, unsigned int memfd_flags, uint64_t bytes)
+{
+	uint64_t maps, free_before = free_huge_pages(size), i;
+
+	if (free_before * size < bytes)
+		return ktap_skip("no free huge pages of %llu KiB", (unsigned long long)size >> 10);
 	CHECK_PASS(open_memfd(bytes, memfd_flags));
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -307,7 +315,7 @@ static enum ktap_result hugetlb(const char *size, unsigned int memfd_flags, uint
 	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes), "%s",
 	      strerror(errno));
 	CHECK(!probe_reachable(i));
-	CHECK(!host_read(path, line, sizeof(line)) && strtoull(line, NULL, 10) == free_before);
+	CHECK(free_huge_pages(size) == free_before);
 	GUEST_READS(GPA, 0);
 	return PASS;
 }
@@ -316,12 +324,101 @@ static enum ktap_result hugetlb_2m(void)
 {
 	if (host_write("/proc/sys/vm/nr_hugepages", "8"))
 		return ktap_skip("no hugetlb");
-	return hugetlb("2048", MFD_HUGETLB | 21u << 26, 4 * BLOCK);
+	return hugetlb(BLOCK, MFD_HUGETLB | 21u << 26, 4 * BLOCK);
 }
 
 static enum ktap_result hugetlb_1g(void)
 {
-	return hugetlb("1048576", MFD_HUGETLB | 30u << 26, 1ull << 30);
+	return hugetlb(GIB, MFD_HUGETLB | 30u << 26, GIB);
+}
+
+/* ---- what the hypervisor joins to 1 GiB ---- */
+
+#define GIBS	40u
+
+/* The file of one huge page of 1 GiB, and room to have it @gibs times, from `window` on, at addresses of whole GiB. */
+static enum ktap_result gigantic_file(unsigned int gibs)
+{
+	if (!free_huge_pages(GIB))
+		return ktap_skip("no free huge page of 1 GiB");
+	CHECK_PASS(open_memfd(GIB, MFD_HUGETLB | 30u << 26));
+	window_size = (gibs + 1) * GIB;
+	window = mmap(NULL, window_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(window != MAP_FAILED, "%s", strerror(errno));
+	memory = (uint8_t *)(((uintptr_t)window + GIB - 1) & ~(GIB - 1));
+	for (unsigned int i = 0; i < gibs; i++)
+		CHECK(mmap(memory + i * GIB, GIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) !=
+		      MAP_FAILED, "%s", strerror(errno));
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	return PASS;
+}
+
+/* All of the guest's memory from @gpa on. */
+static int prefault(uint64_t gpa, uint64_t size)
+{
+	return mshv_prefault(probe.vm, &gpa, &size, MSHV_PREFAULT_FOR_WRITE);
+}
+
+/* Two regions make one leaf. One of them goes, and the hypervisor has no memory to split it. */
+static enum ktap_result joined_to_1g(void)
+{
+	const uint64_t half = GIB / 2;
+	int64_t refused;
+
+	CHECK_PASS(gigantic_file(1));
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, half, 0), "%s", mshv_error());
+	CHECK(!mshv_region_add(probe.vm, GPA + half, memory + half, half, 0), "%s", mshv_error());
+	CHECK(!prefault(GPA, half), "%s", mshv_error());
+	CHECK(probe_counter(&probe, HVABI_COUNT_JOIN_1G) == 0);
+	CHECK(!prefault(GPA + half, half), "%s", mshv_error());
+	CHECK(probe_counter(&probe, HVABI_COUNT_JOIN_1G) == 1);
+	GUEST_WRITES(GPA + 5 * PAGE, 55);
+	GUEST_WRITES(GPA + half + 7 * BLOCK, 77);
+	CHECK(WORD(5 * PAGE) == 55 && WORD(half + 7 * BLOCK) == 77);
+	refused = probe_counted(HVABI_COUNT_MEMORY_REFUSED);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_AT, 1));
+	CHECK(!mshv_region_remove(probe.vm, GPA + half, memory + half, half), "%s", mshv_error());
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_AT, 0));
+	CHECK(probe_counter(&probe, HVABI_COUNT_SPLIT_1G) == 1);
+	CHECK(probe_counted(HVABI_COUNT_MEMORY_REFUSED) > refused);
+	CHECK(probe_write(&probe, GPA + half + 7 * BLOCK, 78) == PROBE_VMM);
+	GUEST_READS(GPA + 5 * PAGE, 55);
+	CHECK(WORD(half + 7 * BLOCK) == 77);
+	return PASS;
+}
+
+/*
+ * The same page many times, in many leaves of 1 GiB, and the tables that became free are not there any more. Then Linux takes the
+ * page: each leaf wants a table, and what was kept in reserve must do.
+ */
+static enum ktap_result joined_and_taken(void)
+{
+	static uint8_t small[2 * BLOCK] __attribute__((aligned(2ull << 20)));
+	uint64_t lent;
+	unsigned int i;
+
+	CHECK_PASS(gigantic_file(GIBS));
+	for (i = 0; i < GIBS; i++) {
+		CHECK(!mshv_region_add(probe.vm, GPA + i * GIB, memory + i * GIB, GIB, 0), "%s", mshv_error());
+		CHECK(!prefault(GPA + i * GIB, GIB), "%s", mshv_error());
+	}
+	CHECK(probe_counter(&probe, HVABI_COUNT_JOIN_1G) == GIBS);
+	GUEST_WRITES(GPA + 3 * PAGE, 33);
+	GUEST_READS(GPA + (GIBS - 1) * GIB + 3 * PAGE, 33);
+	/* A fault for which there is never memory: when it is given up, all that is lent and free comes back. */
+	CHECK(!madvise(small, sizeof(small), MADV_NOHUGEPAGE) || errno == EINVAL);
+	CHECK(!mshv_region_add(probe.vm, GPA + GIBS * GIB, small, sizeof(small), 0), "%s", mshv_error());
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 1));
+	CHECK(probe_write(&probe, GPA + GIBS * GIB, 1) == PROBE_ERROR && probe.error == ENOMEM, "errno %d", probe.error);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0));
+	lent = probe_stat(&probe, "deposited-pages");
+
+	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GIB), "%s", strerror(errno));
+	CHECK(probe_counter(&probe, HVABI_COUNT_SPLIT_1G) == GIBS);
+	CHECK(probe_stat(&probe, "deposited-pages") - lent >= GIBS);
+	for (i = 0; i < GIBS; i++)
+		GUEST_READS(GPA + i * GIB + 3 * PAGE, 0);
+	return PASS;
 }
 
 /* Huge pages migrate, too. */
@@ -701,6 +798,8 @@ int main(int argc, char **argv)
 	/* It wants a machine of its own: see tests.cfg. */
 	static const struct ktap_test gigantic[] = {
 		{ "hugetlb, 1 GiB", hugetlb_1g },
+		{ "joined to 1 GiB, and split without memory", joined_to_1g },
+		{ "forty times joined to 1 GiB, and taken away", joined_and_taken },
 	};
 	static const struct ktap_test tests[] = {
 		{ "memfd, moved and swapped", memfd },
