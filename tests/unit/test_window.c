@@ -232,6 +232,43 @@ static void scarce_memory_is_not_given_in_advance(void **state)
 	assert_int_equal(s.ahead_end, (1ull << 29) + 1);
 }
 
+/* All that may be given in advance: what streams have, and what is left of the credit. */
+static int64_t in_advance(const struct mshv_window *w)
+{
+	int64_t pages = w->balance / 8;
+
+	for (int i = 0; i < MSHV_WINDOW_STREAMS; i++)
+		pages += w->streams[i].ahead;
+	return pages;
+}
+
+/* Each page that goes is one less, however many sequences there are, and nobody pays twice. */
+static void a_page_that_goes_costs_one(void **state)
+{
+	struct mshv_window w = { 0 };
+	uint64_t gfn[MSHV_WINDOW_STREAMS], taken;
+	struct mshv_span s;
+	int64_t before;
+
+	(void)state;
+	for (uint64_t i = 0; i < MSHV_WINDOW_STREAMS; i++)
+		gfn[i] = i << 28;
+	for (int round = 0; round < 40; round++) {
+		for (int i = 0; i < MSHV_WINDOW_STREAMS; i++) {
+			s = mshv_window_choose(&w, gfn[i], 0, 1ull << 40);
+			mshv_window_served(&w, s.ahead_end, 1, false);
+			gfn[i] = s.ahead_end;
+		}
+	}
+	/* The credit is cut to what the largest window costs. */
+	mshv_window_scarce(&w, 1);
+	for (taken = 1; taken < 200; taken += 7) {
+		before = in_advance(&w);
+		mshv_window_scarce(&w, taken);
+		assert_int_equal(in_advance(&w), before - (int64_t)taken);
+	}
+}
+
 /* A fault that was not served comes back: it has earned nothing. */
 static void a_fault_again_earns_nothing(void **state)
 {
@@ -344,6 +381,7 @@ int main(void)
 		cmocka_unit_test(memory_is_given_on_credit),
 		cmocka_unit_test(one_stray_access_changes_nothing),
 		cmocka_unit_test(scarce_memory_is_not_given_in_advance),
+		cmocka_unit_test(a_page_that_goes_costs_one),
 		cmocka_unit_test(a_fault_again_earns_nothing),
 		cmocka_unit_test(windows_stay_inside),
 		cmocka_unit_test(what_is_there_is_mapped_while_it_pays),
