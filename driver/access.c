@@ -68,6 +68,7 @@ static int access_step(struct mshv_partition *partition, u64 gfn, u16 pages, u64
 	u16 status;
 
 	*done = 0;
+	mshv_log_refine(partition, gfn, pages, flags);
 	do {
 		if (fatal_signal_pending(current) || READ_ONCE(partition->dead)) {
 			ret = fatal_signal_pending(current) ? -EINTR : -EOWNERDEAD;

@@ -375,6 +375,54 @@ static u64 next_present(const struct fault *fault)
 }
 
 /**
+ * mshv_fault_split() - map a block in small pages that is mapped large, so that each has bits
+ * @region: region
+ * @gfn: first page of the block
+ * @scratch: room
+ *
+ * One call takes the large leaf away and two map the pages, with the right that the leaf had.
+ * Otherwise the guest had to fault on each of them.
+ *
+ * Context: the partition's address space is the caller's; may sleep; no lock of the driver.
+ *
+ * Return: 0, or an errno: the block may be as it was, or the guest faults for what it lacks of it.
+ */
+int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *scratch)
+{
+	const struct mshv_table *table;
+	u64 end = gfn + MSHV_BLOCK_PAGES;
+	bool writable;
+	int ret = 0;
+
+	read_lock(&region->partition->map_lock);
+	table = mshv_table(region->partition, gfn);
+	writable = table && table->large_writable;
+	read_unlock(&region->partition->map_lock);
+	while (!ret && gfn < end) {
+		struct fault fault = {
+			.partition = region->partition,
+			.region = region,
+			.scratch = scratch,
+			.gfn = gfn,
+			.write = writable,
+			.all = true,
+			.split = true,
+			.span = {
+				.first = gfn,
+				.end = min(gfn + MSHV_WINDOW_LOOK, end),
+				.ahead_end = gfn,
+				.reach = end,
+			},
+			.extent = EXTENT_SPAN,
+		};
+
+		ret = serve_span(&fault);
+		gfn = max(fault.next, gfn + 1);
+	}
+	return ret;
+}
+
+/**
  * mshv_fault_range() - give the child a part of a region before it asks
  * @region: region
  * @gfn: first page; where to store the page to go on with, which is after it unless an errno is

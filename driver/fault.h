@@ -34,6 +34,7 @@ enum extent {
  * @write: the guest writes
  * @ahead: nobody touched @gfn yet, but a guest in sequence is about to
  * @all: the VMM wants all of the span (mshv_ioctl_prefault())
+ * @split: what is mapped large is to be mapped in small pages, with the right it has
  * @again: the guest comes back for a page that it was given: map it, whatever the record says
  * @span: pages to look at, and to fault in
  * @reclaimed: what the partition's was when @span was chosen: if many more are taken, no more is
@@ -68,6 +69,7 @@ struct fault {
 	bool write;
 	bool ahead;
 	bool all;
+	bool split;
 	bool again;
 	struct mshv_span span;
 	u64 reclaimed;

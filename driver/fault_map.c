@@ -49,7 +49,7 @@ enum writable {
 /* Of the page asked for, or of those around it. */
 static enum writable writable(const struct fault *fault, bool asked)
 {
-	bool tracking = READ_ONCE(fault->partition->tracking);
+	bool tracking = READ_ONCE(fault->partition->tracking) && !fault->split;
 
 	if (!fault->region->writable)
 		return WRITABLE_NOT;
@@ -114,6 +114,8 @@ static void choose_rights(const struct fault *fault, enum writable how, u32 i, u
  */
 static unsigned int large_leaves(const struct fault *fault)
 {
+	if (fault->split)
+		return 0;
 	if (!READ_ONCE(fault->partition->tracking))
 		return fault->blocks;
 	return fault->blocks &&
@@ -176,7 +178,8 @@ static u32 choose_run(struct fault *fault)
 {
 	u32 count = fault->seen_end - fault->span.first;
 	u32 asked = fault->gfn - fault->span.first;
-	u32 limit = READ_ONCE(fault->partition->tracking) ? 1 : MSHV_WINDOW_LOOK;
+	bool one = READ_ONCE(fault->partition->tracking) && !fault->split;
+	u32 limit = one ? 1 : MSHV_WINDOW_LOOK;
 	u8 *kinds = fault->scratch->kinds, kind;
 	u32 run;
 
@@ -212,8 +215,17 @@ static u16 map_run(struct fault *fault)
 	if (fault->device)
 		flags |= HVABI_MAP_GPA_NOT_CACHED;
 	pages = fault->pages;
+	if (fault->blocks && READ_ONCE(fault->partition->tracking))
+		mshv_table(fault->partition, fault->gfn)->was_large = true;
 	return mshv_map_pages(fault->region, fault->first, fault->scratch->sources + run, pages,
 			      flags, &fault->pages);
+}
+
+/* Nobody else has split the block, or taken it away. */
+static bool splits(const struct fault *fault)
+{
+	return fault->split &&
+	       test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large);
 }
 
 /* Everything is locked, the look is not stale. */
@@ -224,7 +236,8 @@ static u16 map_seen(struct fault *fault)
 
 	fault->pages = 0;
 	/* Another processor was faster. Mapping over it would cost its bits. */
-	if (!fault->again && mshv_mapped(fault->region, fault->gfn, fault->write))
+	if (!fault->again && !splits(fault) &&
+	    mshv_mapped(fault->region, fault->gfn, fault->write))
 		return HVABI_STATUS_SUCCESS;
 	status = blocks ? map_blocks(fault, blocks) : map_run(fault);
 	mshv_count(fault->region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,

@@ -14,8 +14,9 @@
  *	- What is reported too much is a page that Linux took away after the guest's last CLEAR of
  *	  it although it was not written since: it was writable, and nobody can say.
  *	- So while bits are tracked, faults map one page at a time, small, and writable only what is
- *	  written (fault_map.c). What was mapped before stays as it is; a large leaf stands for all
- *	  of its pages until the hypervisor splits it.
+ *	  written (fault_map.c). What was mapped before stays as it is until somebody clears dirty
+ *	  bits: then a large leaf, which stands for all of its pages, is mapped in small ones.
+ *	  When tracking ends, blocks that Linux has large are zapped, and come back by faults.
  *	- Clearing first asks the hypervisor, then the table. What is zapped in between is in both,
  *	  and reported once: the VMM reads the page after the answer.
  *	- Tables cost memory where the guest has pages, 204 KiB for 1 GiB, charged to the VMM.
@@ -23,6 +24,7 @@
 #include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "mshv.h"
 
@@ -77,6 +79,43 @@ int mshv_log_start(struct mshv_partition *partition)
 	return ret;
 }
 
+/* Blocks from @block on that were mapped in small pages only to have bits for each. */
+static unsigned long count_split(struct mshv_region *region, unsigned long block)
+{
+	unsigned long i, blocks = mshv_region_blocks(region);
+	struct mshv_table *table;
+
+	for (i = block; i < blocks && test_bit(i, region->mapped); i++) {
+		table = mshv_table(region->partition, mshv_block_gfn(region, i));
+		if (test_bit(i, region->large) || !table || !table->was_large)
+			break;
+	}
+	return i - block;
+}
+
+/* What the guest faults on next is mapped large again. What it has used Linux is told. */
+static void make_large(struct mshv_region *region)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned long block, end, blocks = mshv_region_blocks(region);
+	struct mshv_zapped zapped = { };
+	u64 gfn, gfn_end;
+
+	write_lock(&partition->map_lock);
+	for (block = 0; block < blocks; block = max(end, block + 1)) {
+		cond_resched_rwlock_write(&partition->map_lock);
+		block = find_next_bit(region->mapped, blocks, block);
+		end = block + count_split(region, block);
+		/* Linux had them large, so all of them lie in the region. */
+		gfn = mshv_block_gfn(region, block);
+		gfn_end = mshv_block_gfn(region, end);
+		while (gfn < gfn_end)
+			gfn = mshv_age_keep(region, gfn, gfn_end);
+		mshv_zap(region, mshv_block_gfn(region, block), gfn_end, false, &zapped);
+	}
+	write_unlock(&partition->map_lock);
+}
+
 /**
  * mshv_log_stop() - keep bits no longer, and forget them
  * @partition: child
@@ -85,12 +124,15 @@ int mshv_log_start(struct mshv_partition *partition)
  */
 void mshv_log_stop(struct mshv_partition *partition)
 {
+	struct mshv_region *region;
 	struct mshv_table *table;
 	unsigned long index;
 
 	if (!partition->tracking)
 		return;
 	set_tracking(partition, false);
+	list_for_each_entry(region, &partition->region_list, link)
+		make_large(region);
 	write_lock(&partition->map_lock);
 	xa_for_each(&partition->tables, index, table) {
 		bitmap_zero(table->accessed, MSHV_BLOCK_PAGES);
@@ -145,6 +187,44 @@ static int prepare_set(struct mshv_partition *partition, u64 gfn, unsigned int p
 			ret = mshv_table_prepare(partition, gfn);
 	}
 	return ret;
+}
+
+/**
+ * mshv_log_refine() - see to it that each page of a range has bits of its own
+ * @partition: child
+ * @gfn: first page of the range
+ * @pages: how many
+ * @flags: HVABI_GPA_ACCESS_*: what the hypervisor is to be asked. Only who clears dirty bits wants
+ *	to know what is written from now on
+ *
+ * What large leaves say is in the log afterwards. Where it does not succeed they still stand for
+ * all of their pages: that is coarse, and not wrong.
+ *
+ * Context: process context, may sleep; no lock of the driver.
+ */
+void mshv_log_refine(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags)
+{
+	struct mshv_scratch *scratch = NULL;
+	u64 end = gfn + pages;
+	struct mshv_region *region;
+
+	if (!(flags & HVABI_GPA_ACCESS_CLEAR_DIRTY) || !READ_ONCE(partition->tracking) ||
+	    current->mm != partition->mm)
+		return;
+	for (gfn = round_down(gfn, MSHV_BLOCK_PAGES); gfn < end; gfn += MSHV_BLOCK_PAGES) {
+		region = mshv_region_get(partition, gfn);
+		if (!region)
+			continue;
+		if (READ_ONCE(region->state) == MSHV_REGION_MOVABLE &&
+		    test_bit(mshv_region_block(region, gfn), region->large)) {
+			if (!scratch)
+				scratch = kvmalloc(sizeof(*scratch), GFP_KERNEL_ACCOUNT);
+			if (scratch)
+				mshv_fault_split(region, gfn, scratch);
+		}
+		mshv_region_put(region);
+	}
+	kvfree(scratch);
 }
 
 /**

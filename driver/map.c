@@ -323,12 +323,15 @@ static void forget_block(struct mshv_region *region, unsigned long block)
 		table = mshv_table(region->partition, gfn);
 		if (table)
 			bitmap_fill(table->accessed, MSHV_BLOCK_PAGES);
-		if (table && region->writable)
+		if (table && table->large_writable)
 			bitmap_fill(table->dirty, MSHV_BLOCK_PAGES);
 	}
 	if (test_and_clear_bit(block, region->large))
 		atomic_dec(&region->partition->large_blocks);
 	clear_bit(block, region->mapped);
+	table = mshv_table(region->partition, gfn);
+	if (table)
+		table->was_large = false;
 }
 
 /* What is known of pages that were just mapped. */

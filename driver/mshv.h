@@ -153,10 +153,11 @@ struct mshv_invalidations {
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
  * @harvested: jiffies when the run that a page is in was last harvested: even runs, odd runs
  * @large_writable: of a block that is mapped large: and writable
+ * @was_large: of a block that is mapped in small pages: Linux had it large, but bits are tracked
  *
  * A block has one as soon as the guest has faulted there, or while bits are tracked.
  * @mapped and @writable are exact for blocks in state "small", and clear for others;
- * @large_writable is for blocks in state "large". They change
+ * @large_writable is for blocks in state "large", @was_large for "small". They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
  * change atomically under map_lock held for reading. @young, @fresh and @harvested change under
  * map_lock and the lock of the partition's struct mshv_age, or under map_lock held for writing.
@@ -170,6 +171,7 @@ struct mshv_table {
 	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
 	unsigned long harvested[2];
 	bool large_writable;
+	bool was_large;
 };
 
 /**
@@ -662,6 +664,7 @@ void mshv_device_look(struct vm_area_struct *vma, unsigned long address, unsigne
 /* fault.c */
 int mshv_fault(struct mshv_vp *vp, const struct hvabi_message *message, bool *served);
 int mshv_fault_in(struct mshv_partition *partition, u64 gfn, bool write);
+int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *scratch);
 int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, bool present,
 		     struct mshv_scratch *scratch);
 void mshv_fault_forget(struct mshv_vp *vp);
@@ -681,6 +684,7 @@ struct page **mshv_pinned_pages(struct mshv_region *region, u64 index, u64 *page
 /* log.c */
 int mshv_log_start(struct mshv_partition *partition);
 void mshv_log_stop(struct mshv_partition *partition);
+void mshv_log_refine(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags);
 int mshv_log_merge(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,
 		   u8 *states);
 void mshv_log_put_back(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags,

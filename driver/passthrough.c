@@ -161,6 +161,7 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 
 	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE)
 		return -EINVAL;
+	mshv_log_refine(partition, input->hv_gpa_page_number, args->reps, input->flags);
 	ret = call(args, partition, (void *)input, output);
 	if (!ret) {
 		ret = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps,

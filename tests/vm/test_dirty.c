@@ -222,6 +222,48 @@ static enum ktap_result large_before(void)
 	return PASS;
 }
 
+static uint64_t faults(void)
+{
+	return probe_counter(&probe, HVABI_COUNT_EXIT_NPF_UNMAPPED) +
+	       probe_counter(&probe, HVABI_COUNT_EXIT_NPF_ACCESS);
+}
+
+/* The first clearing makes small leaves of them, without a fault of the guest's; and when tracking ends they are large again. */
+static enum ktap_result large_is_split(void)
+{
+	uint64_t before, maps;
+
+	CHECK_PASS(set_up(true));
+	CHECK_PASS(write_some(0));
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_2M) >= 2, "no huge page: nothing to see");
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	before = faults();
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_4K);
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_4K) == maps, "who only asks changes nothing");
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+	CHECK(count_bits() == PAGES, "%llu", (unsigned long long)count_bits());
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_4K) - maps == PAGES);
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(!count_bits(), "cleared, and still there");
+	for (uint64_t round = 1; round < 4; round++) {
+		CHECK_PASS(write_some(round));
+		CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+		CHECK_PASS(all_written("split", 0));
+	}
+	CHECK(faults() == before, "%llu faults", (unsigned long long)(faults() - before));
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_4K) - maps == PAGES, "split once");
+
+	CHECK(!mshv_track_access(probe.vm, false), "%s", mshv_error());
+	maps = probe_counter(&probe, HVABI_COUNT_MAP_2M);
+	CHECK_PASS(write_some(4));
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_2M) - maps == SIZE / BLOCK);
+	CHECK(faults() - before <= SIZE / BLOCK, "%llu faults", (unsigned long long)(faults() - before));
+	for (uint64_t page = FIRST; page < PAGES; page += STEP)
+		CHECK(WORD(page * PAGE) == 4 + page);
+	return PASS;
+}
+
 /* A page that was written once, cleared, and taken away while it could still be written: reported once more. */
 static enum ktap_result too_much_once(void)
 {
@@ -435,6 +477,7 @@ int main(void)
 	static const struct ktap_test tests[] = {
 		{ "bits survive what Linux does to the page", survives },
 		{ "pages mapped large before tracking", large_before },
+		{ "mapped large before, and a bit for each page", large_is_split },
 		{ "what is reported too much, and what never is", too_much_once },
 		{ "bits of pages that are not mapped", set_absent },
 		{ "set, of a region that begins inside of a block", set_absent_unaligned },
