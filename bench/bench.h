@@ -77,6 +77,8 @@ enum bench_pages { BENCH_SMALL, BENCH_HUGE, BENCH_GIGANTIC };
  * @wait: until it has done it. Returns GUEST_STATUS_*, or -1
  * @read_register: asks for a register of processor 0, which is not in the guest: an ioctl that does little. Returns 0 or -1
  * @track: which pages the guest writes is written down from now on, or no more. 0 or -1
+ * @written: a bit for each page of the guest, in whole 64-bit words: written since it was tracked, or since this was asked
+ *	last. 0 or -1
  * @large: bytes of the guest that are mapped by 2 MiB in the second-level tables. 0 or -1
  * @time_faults: from now on (@on) faults are timed in parts, or no more; where to store what was timed since the machine is up.
  *	0 or -1. NULL: a fault has no parts that can be told apart from outside
@@ -95,6 +97,7 @@ struct bench_system {
 	int (*wait)(struct bench_guest *guest, unsigned int vp);
 	int (*read_register)(struct bench_guest *guest);
 	int (*track)(struct bench_guest *guest, bool on);
+	int (*written)(struct bench_guest *guest, uint64_t *bits);
 	int (*large)(struct bench_guest *guest, uint64_t *bytes);
 	int (*time_faults)(bool on, struct bench_parts *parts);
 	int (*fd)(struct bench_guest *guest);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * M3, M8, M9: what memory a guest takes of the parent for what it touches, and how much of it is mapped large.
+ * M3, M8, M9, M13: what memory a guest takes of the parent for what it touches, and how much of it is mapped large.
  *
  * Law: what is counted is the parent's, not the system's own account of itself: the cgroup's charge, /proc/meminfo, the
  * hypervisor's tables.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -148,6 +149,87 @@ void row_large(struct bench *b)
 		}
 		if (row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1))
 			break;
+		if (b->system->large(guest, &large))
+			row_cannot(b, mshv_error());
+		else
+			row_put(b, "bytes-mapped-large", (int64_t)large);
+	}
+	b->system->close(guest);
+}
+
+/* ---- M13 ---- */
+
+static int track_on(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	(void)bytes;
+	return b->system->track(guest, true);
+}
+
+static int track_off(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	(void)bytes;
+	return b->system->track(guest, false);
+}
+
+static int ask(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	const uint64_t words = (FIRST + bytes + BLOCK) / PAGE / 64;
+	uint64_t *bits = calloc(words, 8), pages = 0, i;
+	int ret = bits ? b->system->written(guest, bits) : mshv_fail("memory for a bit for each page");
+
+	for (i = 0; !ret && i < words; i++)
+		pages += (uint64_t)__builtin_popcountll(bits[i]);
+	free(bits);
+	row_put(b, "pages-reported", (int64_t)pages);
+	return ret;
+}
+
+static int stamp_all(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	return row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, 1, 0, 1);
+}
+
+static int stamp_some(struct bench *b, struct bench_guest *guest, uint64_t bytes)
+{
+	return row_does(b, guest, GUEST_COMMAND_STAMP, bytes / PAGE, BLOCK / PAGE, 0, 1);
+}
+
+/* What a VMM pays that tracks for a while, and when: as it asks, or at the guest's next touch; and how near the truth it is. */
+void row_tracking(struct bench *b)
+{
+	static const struct {
+		const char *what;
+		int (*act)(struct bench *b, struct bench_guest *guest, uint64_t bytes);
+	} phases[] = {
+		{ "tracking is switched on", track_on },
+		{ "asked what is written", ask },
+		{ "a page per 2 MiB is written", stamp_some },
+		{ "asked again", ask },
+		{ "each page is written", stamp_all },
+		{ "asked a third time", ask },
+		{ "tracking is switched off", track_off },
+		{ "each page is written, not tracked", stamp_all },
+	};
+	const uint64_t bytes = row_scaled(b, 256 * MIB);
+	struct bench_guest *guest = NULL;
+	uint64_t large, i;
+
+	for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		row_begin(b, "M13", phases[i].what);
+		row_put(b, "bytes", (int64_t)(FIRST + bytes));
+		if (!i) {
+			row_backing("2m");
+			guest = row_guest(b, bytes, BENCH_HUGE);
+			if (!guest || stamp_all(b, guest, bytes))
+				break;
+		}
+		if (row_start(b, guest))
+			break;
+		if (phases[i].act(b, guest, bytes)) {
+			row_cannot(b, mshv_error());
+			break;
+		}
+		row_stop(b, guest);
 		if (b->system->large(guest, &large))
 			row_cannot(b, mshv_error());
 		else

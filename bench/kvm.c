@@ -353,6 +353,13 @@ static int track(struct bench_guest *guest, bool on)
 	return set_memory(guest, on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
+static int written(struct bench_guest *guest, uint64_t *bits)
+{
+	struct kvm_dirty_log log = { .dirty_bitmap = bits };
+
+	return ioctl(guest->vm, KVM_GET_DIRTY_LOG, &log) ? mshv_fail("KVM_GET_DIRTY_LOG") : 0;
+}
+
 static int large(struct bench_guest *guest, uint64_t *bytes)
 {
 	int64_t pages;
@@ -393,6 +400,7 @@ const struct bench_system bench_kvm = {
 	.wait = await,
 	.read_register = read_register,
 	.track = track,
+	.written = written,
 	.large = large,
 	.fd = descriptor,
 	.close = close_guest,

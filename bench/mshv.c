@@ -94,6 +94,12 @@ static int track(struct bench_guest *guest, bool on)
 	return mshv_track_access(mshv_session_vm(guest->session), on);
 }
 
+static int written(struct bench_guest *guest, uint64_t *bits)
+{
+	return mshv_access_bitmap(mshv_session_vm(guest->session), 0, guest->size / PAGE, MSHV_DIRTY, MSHV_ACCESS_CLEAR,
+				  (uint8_t *)bits);
+}
+
 /* A block is mapped large as a whole or not at all, so one page tells. */
 static int large(struct bench_guest *guest, uint64_t *bytes)
 {
@@ -174,6 +180,7 @@ const struct bench_system bench_mshv = {
 	.wait = await,
 	.read_register = read_register,
 	.track = track,
+	.written = written,
 	.large = large,
 	.time_faults = time_faults,
 	.fd = descriptor,

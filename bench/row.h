@@ -77,10 +77,11 @@ int row_backing(const char *backing);
 /* Linux has reclaimed all but one in a hundred pages of a range. Returns 0 or -1 with errno. */
 int row_all_out(uint8_t *memory, uint64_t bytes);
 
-/* M3, M8, M9: footprint.c. */
+/* M3, M8, M9, M13: footprint.c. */
 void row_densities(struct bench *b);
 void row_large(struct bench *b);
 void row_overhead(struct bench *b);
+void row_tracking(struct bench *b);
 /* M4, M11: instructions.c. */
 void row_instructions(struct bench *b);
 void row_parallel(struct bench *b);

@@ -13,6 +13,7 @@
  *	M9	memory of the parent that a guest takes besides its own (footprint.c)
  *	M10	pages that stay merged in two guests that read them, and that write some
  *	M11	instructions of processors that fault together (instructions.c)
+ *	M13	what a while of tracking costs, and when (footprint.c)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -343,6 +344,7 @@ static const struct { const char *name; void (*run)(struct bench *b); enum bench
 	{ "M9", row_overhead, BENCH_COUNTED },
 	{ "M10", merged, BENCH_COUNTED },
 	{ "M11", row_parallel, BENCH_PARALLEL },
+	{ "M13", row_tracking, BENCH_COUNTED },
 };
 
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))

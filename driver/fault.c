@@ -392,13 +392,13 @@ int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *s
 	const struct mshv_table *table;
 	u64 end = gfn + MSHV_BLOCK_PAGES;
 	bool writable;
-	int ret = 0;
+	int ret;
 
 	read_lock(&region->partition->map_lock);
 	table = mshv_table(region->partition, gfn);
 	writable = table && table->large_writable;
 	read_unlock(&region->partition->map_lock);
-	while (!ret && gfn < end) {
+	do {
 		struct fault fault = {
 			.partition = region->partition,
 			.region = region,
@@ -417,8 +417,9 @@ int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *s
 		};
 
 		ret = serve_span(&fault);
-		gfn = max(fault.next, gfn + 1);
-	}
+		gfn = fault.next;
+		/* 0: the partition is dead, or the region is none any more. */
+	} while (!ret && gfn && gfn < end);
 	return ret;
 }
 

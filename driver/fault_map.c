@@ -49,10 +49,12 @@ enum writable {
 /* Of the page asked for, or of those around it. */
 static enum writable writable(const struct fault *fault, bool asked)
 {
-	bool tracking = READ_ONCE(fault->partition->tracking) && !fault->split;
+	bool tracking = READ_ONCE(fault->partition->tracking);
 
 	if (!fault->region->writable)
 		return WRITABLE_NOT;
+	if (fault->split)
+		return fault->write ? WRITABLE : WRITABLE_NOT;
 	if (fault->write && (asked || (fault->all && !tracking)) &&
 	    (!fault->ahead || fault->faulted))
 		return WRITABLE;
