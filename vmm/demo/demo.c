@@ -265,6 +265,18 @@ bool demo_need_stamps(struct demo *demo, struct demo_report *report)
 	return demo->stamped;
 }
 
+/* Whoever was started does not go on: the row has failed, and others follow. */
+static bool stop_all(struct demo *demo)
+{
+	unsigned int vp;
+
+	for (vp = 0; vp < DEMO_VPS; vp++) {
+		mshv_session_stop(demo->session, vp);
+		mshv_session_wait(demo->session, vp, PATIENCE);
+	}
+	return false;
+}
+
 bool demo_start(struct demo *demo, struct demo_report *report, uint64_t first,
 		uint64_t pages)
 {
@@ -279,14 +291,18 @@ bool demo_start(struct demo *demo, struct demo_report *report, uint64_t first,
 		args.rounds = 0;
 		/* One processor walks in order, the other at random. */
 		args.seed = vp ? 0x1234567 : 0;
-		if (mshv_session_command(demo->session, vp, GUEST_COMMAND_UPDATE, &args))
-			return demo_failed(report, "start the guest's work");
+		if (mshv_session_command(demo->session, vp, GUEST_COMMAND_UPDATE, &args)) {
+			demo_failed(report, "start the guest's work");
+			return stop_all(demo);
+		}
 	}
 	/* It must be at work before anything is done to it. */
 	for (vp = 0; vp < DEMO_VPS; vp++) {
 		while (mshv_session_mailbox(demo->session, vp)->done_rounds == 0) {
-			if (host_seconds() > deadline)
-				return demo_check(report, false, "processor %u does no work", vp);
+			if (host_seconds() > deadline) {
+				demo_check(report, false, "processor %u does no work", vp);
+				return stop_all(demo);
+			}
 			usleep(1000);
 		}
 	}

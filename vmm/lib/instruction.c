@@ -55,11 +55,6 @@ static uint64_t take_signed(struct reader *r, unsigned int bytes)
 	return (value ^ sign) - sign;
 }
 
-static uint64_t mask(unsigned int bytes)
-{
-	return bytes >= 8 ? ~0ull : (1ull << 8 * bytes) - 1;
-}
-
 /* In 64-bit mode only FS and GS are segments, and other prefixes change nothing. */
 static void segment_prefix(struct decoding *d, enum mshv_segment segment)
 {
@@ -213,7 +208,7 @@ static bool with_register(struct decoding *d, enum mshv_operation operation, boo
 static void take_immediate(struct decoding *d, unsigned int bytes)
 {
 	d->in->immediate = true;
-	d->in->value = take_signed(&d->r, bytes) & mask(d->in->size);
+	d->in->value = take_signed(&d->r, bytes) & mshv_operand_mask(d->in->size);
 }
 
 /* An operation of those that a number in ModRM chooses among; false: this number is none of ours. */

@@ -55,6 +55,12 @@ struct mshv_instruction {
 	uint64_t offset;
 };
 
+/* The bits of an operand of 1 to 8 bytes. */
+static inline uint64_t mshv_operand_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ull : (1ull << 8 * bytes) - 1;
+}
+
 /* 0, or -1 with errno: ENODATA if it is longer than @count, EOPNOTSUPP if it is none of these. */
 int mshv_instruction_decode(struct mshv_instruction *in, enum mshv_mode mode, const uint8_t *bytes,
 			    unsigned int count);

@@ -15,11 +15,6 @@
 #define FLAG_OF		(1ull << 11)
 #define FLAGS_RESULT	(FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
-static uint64_t mask(unsigned int size)
-{
-	return size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
-}
-
 static uint64_t sign(unsigned int size)
 {
 	return 1ull << (8 * size - 1);
@@ -30,7 +25,7 @@ static uint64_t other_value(const struct mshv_instruction *in, const struct mshv
 {
 	if (in->immediate)
 		return in->value;
-	return (in->high ? g->gp[in->reg] >> 8 : g->gp[in->reg]) & mask(in->size);
+	return (in->high ? g->gp[in->reg] >> 8 : g->gp[in->reg]) & mshv_operand_mask(in->size);
 }
 
 /* As the processor does it: 32 bits clear the upper half, less leaves the rest. */
@@ -39,11 +34,11 @@ static void write_register(const struct mshv_instruction *in, struct mshv_genera
 	unsigned int shift = in->high ? 8 : 0;
 	uint64_t *reg = &g->gp[in->reg];
 
-	value &= mask(in->reg_size);
+	value &= mshv_operand_mask(in->reg_size);
 	if (in->reg_size >= 4)
 		*reg = value;
 	else
-		*reg = (*reg & ~(mask(in->reg_size) << shift)) | value << shift;
+		*reg = (*reg & ~(mshv_operand_mask(in->reg_size) << shift)) | value << shift;
 }
 
 static uint64_t parity_flag(uint64_t result)
@@ -54,12 +49,12 @@ static uint64_t parity_flag(uint64_t result)
 static void set_flags(struct mshv_general *g, uint64_t result, unsigned int size, uint64_t others)
 {
 	g->rflags = (g->rflags & ~FLAGS_RESULT) | others | parity_flag(result) |
-		    (result & mask(size) ? 0 : FLAG_ZF) | (result & sign(size) ? FLAG_SF : 0);
+		    (result & mshv_operand_mask(size) ? 0 : FLAG_ZF) | (result & sign(size) ? FLAG_SF : 0);
 }
 
 static void flags_of_subtraction(struct mshv_general *g, uint64_t a, uint64_t b, unsigned int size)
 {
-	uint64_t result = (a - b) & mask(size);
+	uint64_t result = (a - b) & mshv_operand_mask(size);
 
 	set_flags(g, result, size, (a < b ? FLAG_CF : 0) | ((a ^ b ^ result) & 0x10 ? FLAG_AF : 0) |
 		  ((a ^ b) & (a ^ result) & sign(size) ? FLAG_OF : 0));
@@ -67,7 +62,7 @@ static void flags_of_subtraction(struct mshv_general *g, uint64_t a, uint64_t b,
 
 static uint64_t extend(uint64_t value, unsigned int size)
 {
-	return value & sign(size) ? value | ~mask(size) : value;
+	return value & sign(size) ? value | ~mshv_operand_mask(size) : value;
 }
 
 static bool reads_memory(const struct mshv_instruction *in)
@@ -119,14 +114,14 @@ int mshv_instruction_do(const struct mshv_instruction *in, struct mshv_general *
 			struct mshv_vcpu *vcpu, mshv_mmio_fn access, void *arg, uint64_t gpa)
 {
 	struct mshv_general g = *general;
-	uint64_t memory = mask(in->size), result;
+	uint64_t memory = mshv_operand_mask(in->size), result;
 	int read = 0, written = 0;
 
 	if (reads_memory(in))
 		read = access(vcpu, arg, gpa, in->size, false, &memory);
 	if (read < 0)
 		return read;
-	memory &= mask(in->size);
+	memory &= mshv_operand_mask(in->size);
 	result = result_of(in, &g, memory, other_value(in, &g));
 	if (writes_memory(in))
 		written = access(vcpu, arg, gpa, in->size, true, &result);
