@@ -184,6 +184,11 @@ static void note_status(struct mshv_partition *partition, u16 status)
 		return;
 	}
 	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
+	/* It would have to split what it has joined: the next fault lends it memory. */
+	if (mshv_status_needs_memory(status)) {
+		WRITE_ONCE(age->wants_memory, true);
+		return;
+	}
 	if (!age->refusals || time_after(jiffies, age->refused_at + HZ / 10)) {
 		age->refusals++;
 		age->refused_at = jiffies;
@@ -505,6 +510,21 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 	harvest(region, gfn, end, false, &young);
 	spin_unlock(&region->partition->age.lock);
 	return end;
+}
+
+/**
+ * mshv_age_lend() - lend what a harvest was refused for
+ * @partition: child
+ *
+ * Context: process context, may sleep; no lock that the MMU notifier takes.
+ */
+void mshv_age_lend(struct mshv_partition *partition)
+{
+	if (!READ_ONCE(partition->age.wants_memory))
+		return;
+	WRITE_ONCE(partition->age.wants_memory, false);
+	/* If there is none, Linux goes on to be told that all of it is in use. */
+	mshv_deposit(partition, MSHV_DEPOSIT_MIN);
 }
 
 /**

@@ -13,8 +13,9 @@
  *	- Deposits are charged to the memory cgroup of whoever makes them (GFP_KERNEL_ACCOUNT).
  *	- An invalidation may meet "insufficient memory" too, when the hypervisor has joined maps
  *	  that it has to split now. It may not allocate, so each partition keeps a few pages in
- *	  reserve, and one for each GiB of large leaves, which may be one leaf of 1 GiB by now: no
- *	  more are made than that. The next fault fills them up again.
+ *	  reserve, and one for each GiB of large leaves, which may be one leaf of 1 GiB by now. Each
+ *	  fault fills them up; until the next one what was kept aside has to do for what is mapped,
+ *	  and no more large leaves are made than that.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -287,8 +288,10 @@ void mshv_reserve_free(struct mshv_partition *partition)
 }
 
 /**
- * mshv_deposit_reserve() - lend some of the reserve
+ * mshv_deposit_reserve() - lend a page of the reserve
  * @partition: child
+ *
+ * What is lent is anybody's who makes a call, so no more is lent than was asked for.
  *
  * Context: any but interrupts; does not sleep.
  *
@@ -296,22 +299,19 @@ void mshv_reserve_free(struct mshv_partition *partition)
  */
 bool mshv_deposit_reserve(struct mshv_partition *partition)
 {
-	unsigned int pages, i;
-	struct page *page;
 	LIST_HEAD(list);
+	bool lent = false;
 
 	spin_lock(&partition->reserve_lock);
-	pages = min(partition->reserve_count, MSHV_RESERVE_PAGES);
-	for (i = 0; i < pages; i++)
+	if (partition->reserve_count) {
 		list_move(partition->reserve.next, &list);
-	if (pages)
 		deposit_list(partition, &list);
-	list_for_each_entry(page, &list, lru)
-		pages--;
-	list_splice(&list, &partition->reserve);
-	WRITE_ONCE(partition->reserve_count, partition->reserve_count - pages);
+		lent = list_empty(&list);
+		list_splice(&list, &partition->reserve);
+		WRITE_ONCE(partition->reserve_count, partition->reserve_count - lent);
+	}
 	spin_unlock(&partition->reserve_lock);
-	return pages;
+	return lent;
 }
 
 /* A page number that the hypervisor gives back: ours, lent to this borrower, and not back yet? */

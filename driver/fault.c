@@ -88,6 +88,7 @@ static int serve_span(struct fault *fault)
 	struct mshv_region *region = fault->region;
 	int ret;
 
+	mshv_age_lend(region->partition);
 	ret = mshv_reserve_fill(region->partition);
 	while (!ret) {
 		ret = try_fault(fault);
@@ -380,12 +381,12 @@ static u64 next_present(const struct fault *fault)
  * @gfn: first page of the block
  * @scratch: room
  *
- * One call takes the large leaf away and two map the pages, with the right that the leaf had.
- * Otherwise the guest had to fault on each of them.
+ * One call asks for its accessed bit, if Linux wants to know; one takes the large leaf away and two
+ * map the pages, with the right that the leaf had. Otherwise the guest had to fault on each of them.
  *
- * Context: the partition's address space is the caller's; may sleep; no lock of the driver.
+ * Context: the partition's address space is the caller's; may sleep; no lock that a fault takes.
  *
- * Return: 0, or an errno: the block may be as it was, or the guest faults for what it lacks of it.
+ * Return: 0, or an errno: the block is as it was, or the guest faults for what it lacks of it.
  */
 int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *scratch)
 {

@@ -146,16 +146,16 @@ static int check_vma(struct fault *fault, struct vm_area_struct *vma, unsigned l
 		return -EFAULT;
 	*end = fault->gfn + 1;
 	/*
+	 * A page that user space has to supply is not worth waiting for before somebody wants it.
+	 */
+	if (userfaultfd_armed(vma))
+		return fault->ahead ? -EFAULT : 0;
+	/*
 	 * It was faulted in, and gone before it was seen: what was faulted in with it took its
 	 * place.
 	 */
 	if (fault->faulted)
 		return 0;
-	/*
-	 * A page that user space has to supply is not worth waiting for before somebody wants it.
-	 */
-	if (userfaultfd_armed(vma))
-		return fault->ahead ? -EFAULT : 0;
 	*end = min(fault->span.ahead_end, fault->gfn + ((vma->vm_end - address) >> PAGE_SHIFT));
 	return 0;
 }

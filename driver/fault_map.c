@@ -217,17 +217,29 @@ static u16 map_run(struct fault *fault)
 	if (fault->device)
 		flags |= HVABI_MAP_GPA_NOT_CACHED;
 	pages = fault->pages;
-	if (fault->blocks && READ_ONCE(fault->partition->tracking))
+	status = mshv_map_pages(fault->region, fault->first, fault->scratch->sources + run, pages,
+				flags, &fault->pages);
+	if (fault->pages && fault->blocks && READ_ONCE(fault->partition->tracking))
 		mshv_table(fault->partition, fault->gfn)->was_large = true;
-	return mshv_map_pages(fault->region, fault->first, fault->scratch->sources + run, pages,
-			      flags, &fault->pages);
+	return status;
 }
 
-/* Nobody else has split the block, or taken it away. */
-static bool splits(const struct fault *fault)
+/*
+ * A large leaf becomes small ones. It stays where bits are not tracked any more, or Linux has it so
+ * no more; and comes back if there is no memory for a table: its bits are in the log by then.
+ */
+static u16 split_block(struct fault *fault)
 {
-	return fault->split &&
-	       test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large);
+	unsigned int done;
+	u16 status;
+
+	if (!fault->blocks || !READ_ONCE(fault->partition->tracking))
+		return HVABI_STATUS_SUCCESS;
+	status = map_run(fault);
+	if (!fault->pages)
+		mshv_map_blocks(fault->region, fault->gfn, fault->scratch->blocks, 1,
+				fault->write ? HVABI_MAP_GPA_WRITABLE : 0, &done);
+	return status;
 }
 
 /* Everything is locked, the look is not stale. */
@@ -237,9 +249,11 @@ static u16 map_seen(struct fault *fault)
 	u16 status;
 
 	fault->pages = 0;
+	if (fault->split &&
+	    test_bit(mshv_region_block(fault->region, fault->gfn), fault->region->large))
+		return split_block(fault);
 	/* Another processor was faster. Mapping over it would cost its bits. */
-	if (!fault->again && !splits(fault) &&
-	    mshv_mapped(fault->region, fault->gfn, fault->write))
+	if (!fault->again && mshv_mapped(fault->region, fault->gfn, fault->write))
 		return HVABI_STATUS_SUCCESS;
 	status = blocks ? map_blocks(fault, blocks) : map_run(fault);
 	mshv_count(fault->region, fault->large ? MSHV_STAT_PAGES_LARGE : MSHV_STAT_PAGES_SMALL,

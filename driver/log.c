@@ -79,13 +79,13 @@ int mshv_log_start(struct mshv_partition *partition)
 	return ret;
 }
 
-/* Blocks from @block on that were mapped in small pages only to have bits for each. */
-static unsigned long count_split(struct mshv_region *region, unsigned long block)
+/* Blocks from @block on, at most @most, that are mapped small only to have bits for each page. */
+static unsigned int count_split(struct mshv_region *region, unsigned long block, unsigned int most)
 {
-	unsigned long i, blocks = mshv_region_blocks(region);
+	unsigned long end = min(block + most, mshv_region_blocks(region)), i;
 	struct mshv_table *table;
 
-	for (i = block; i < blocks && test_bit(i, region->mapped); i++) {
+	for (i = block; i < end && test_bit(i, region->mapped); i++) {
 		table = mshv_table(region->partition, mshv_block_gfn(region, i));
 		if (test_bit(i, region->large) || !table || !table->was_large)
 			break;
@@ -93,25 +93,28 @@ static unsigned long count_split(struct mshv_region *region, unsigned long block
 	return i - block;
 }
 
-/* What the guest faults on next is mapped large again. What it has used Linux is told. */
+/*
+ * What the guest faults on next is mapped large again. Linux is told what was used, so it goes by
+ * as many blocks as one call harvests.
+ */
 static void make_large(struct mshv_region *region)
 {
 	struct mshv_partition *partition = region->partition;
-	unsigned long block, end, blocks = mshv_region_blocks(region);
-	struct mshv_zapped zapped = { };
-	u64 gfn, gfn_end;
+	unsigned long block, blocks = mshv_region_blocks(region);
+	unsigned int split;
+	u64 gfn, end;
 
 	write_lock(&partition->map_lock);
-	for (block = 0; block < blocks; block = max(end, block + 1)) {
+	for (block = 0; block < blocks; block += max(split, 1U)) {
 		cond_resched_rwlock_write(&partition->map_lock);
 		block = find_next_bit(region->mapped, blocks, block);
-		end = block + count_split(region, block);
-		/* Linux had them large, so all of them lie in the region. */
+		split = count_split(region, block, HVABI_MAP_GPA_MAX);
+		if (!split)
+			continue;
 		gfn = mshv_block_gfn(region, block);
-		gfn_end = mshv_block_gfn(region, end);
-		while (gfn < gfn_end)
-			gfn = mshv_age_keep(region, gfn, gfn_end);
-		mshv_zap(region, mshv_block_gfn(region, block), gfn_end, false, &zapped);
+		end = mshv_age_keep(region, gfn, mshv_block_gfn(region, block + split));
+		split = min_t(u64, split, (end - gfn) / MSHV_BLOCK_PAGES);
+		mshv_drop_blocks(region, block, split);
 	}
 	write_unlock(&partition->map_lock);
 }
@@ -197,21 +200,23 @@ static int prepare_set(struct mshv_partition *partition, u64 gfn, unsigned int p
  * @flags: HVABI_GPA_ACCESS_*: what the hypervisor is to be asked. Only who clears dirty bits wants
  *	to know what is written from now on
  *
- * What large leaves say is in the log afterwards. Where it does not succeed they still stand for
- * all of their pages: that is coarse, and not wrong.
+ * What large leaves say is in the log afterwards. From where it does not succeed on, and in pinned
+ * regions, they still stand for all of their pages: that is coarse, and not wrong.
  *
- * Context: process context, may sleep; no lock of the driver.
+ * Context: process context, may sleep; no lock that a fault takes.
  */
 void mshv_log_refine(struct mshv_partition *partition, u64 gfn, unsigned int pages, u64 flags)
 {
 	struct mshv_scratch *scratch = NULL;
-	u64 end = gfn + pages;
 	struct mshv_region *region;
+	u64 end = gfn + pages;
+	int ret = 0;
 
+	/* The range may be anything: it is the hypervisor that refuses it. */
 	if (!(flags & HVABI_GPA_ACCESS_CLEAR_DIRTY) || !READ_ONCE(partition->tracking) ||
-	    current->mm != partition->mm)
+	    current->mm != partition->mm || gfn >= MSHV_GFN_LIMIT || end > MSHV_GFN_LIMIT)
 		return;
-	for (gfn = round_down(gfn, MSHV_BLOCK_PAGES); gfn < end; gfn += MSHV_BLOCK_PAGES) {
+	for (gfn = round_down(gfn, MSHV_BLOCK_PAGES); !ret && gfn < end; gfn += MSHV_BLOCK_PAGES) {
 		region = mshv_region_get(partition, gfn);
 		if (!region)
 			continue;
@@ -219,8 +224,7 @@ void mshv_log_refine(struct mshv_partition *partition, u64 gfn, unsigned int pag
 		    test_bit(mshv_region_block(region, gfn), region->large)) {
 			if (!scratch)
 				scratch = kvmalloc(sizeof(*scratch), GFP_KERNEL_ACCOUNT);
-			if (scratch)
-				mshv_fault_split(region, gfn, scratch);
+			ret = scratch ? mshv_fault_split(region, gfn, scratch) : -ENOMEM;
 		}
 		mshv_region_put(region);
 	}

@@ -461,6 +461,28 @@ u16 mshv_break_block(struct mshv_region *region, u64 gfn)
 	return status;
 }
 
+/**
+ * mshv_drop_blocks() - take whole blocks away that the child may have, but need not
+ * @region: region
+ * @block: the first one; all of them are mapped, and lie in the region
+ * @blocks: how many
+ *
+ * Where the hypervisor does not like it they stay: nobody is waiting for them.
+ *
+ * Context: map_lock is held for writing. One hypercall.
+ */
+void mshv_drop_blocks(struct mshv_region *region, unsigned long block, unsigned int blocks)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned int done, i;
+
+	if (READ_ONCE(partition->dead) || READ_ONCE(partition->finalized))
+		return;
+	mshv_gpa_blank(partition, mshv_block_gfn(region, block), true, blocks, &done);
+	for (i = 0; i < done; i++)
+		forget_block(region, block + i);
+}
+
 /*
  * Blank pages or blocks; the last resorts included. Returns false if the partition had to be
  * killed.

@@ -181,6 +181,7 @@ struct mshv_table {
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
+ * @wants_memory: it wants memory to tell
  * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
  *	got
  * @landmark: GFN of one of them; no page: U64_MAX
@@ -197,6 +198,7 @@ struct mshv_age {
 	unsigned int doubts;
 	bool proved;
 	bool refused;
+	bool wants_memory;
 	u64 spared;
 	u64 landmark;
 	unsigned int rounds;
@@ -616,6 +618,7 @@ u16 mshv_map_pages(struct mshv_region *region, u64 gfn, const u64 *sources, unsi
 		   u32 flags, unsigned int *done);
 u16 mshv_map_blocks(struct mshv_region *region, u64 gfn, const u64 *sources, unsigned int blocks,
 		    u32 flags, unsigned int *done);
+void mshv_drop_blocks(struct mshv_region *region, unsigned long block, unsigned int blocks);
 u16 mshv_break_block(struct mshv_region *region, u64 gfn);
 u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapped *zapped);
 void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
@@ -696,6 +699,7 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 mshv_compat_young_t mshv_age_test(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address);
 u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end);
+void mshv_age_lend(struct mshv_partition *partition);
 void mshv_age_taken(struct mshv_age *age, u64 pages);
 void mshv_age_cleared(struct mshv_table *table, unsigned int index);
 bool mshv_age_answers(const struct mshv_partition *partition);

@@ -478,6 +478,8 @@ static int map_all(struct mshv_region *region, u64 *room)
 			return -EINTR;
 		ret = repin_lost(region, block, (struct page **)room);
 		if (!ret)
+			ret = mshv_reserve_fill(region->partition);
+		if (!ret)
 			ret = mshv_pinned_fault(region,
 						max(mshv_block_gfn(region, block), region->gfn),
 						room, &status);

@@ -105,7 +105,6 @@ void memory_plan_apply(const struct memory_plan *plan, struct svm_cpu *cpu)
 {
 	u64 image = (u64)(uintptr_t)image_start, end = (u64)(uintptr_t)image_end;
 	u32 bits = (u32)min_u64(platform_info.physical_bits, MAP_TOP_BITS);
-	bool huge = cpuid(0x80000001, 0).edx & BIT(26);
 
 	frame_init((void *)plan->frames, plan->frame_count);
 	for (u32 i = 0; i < e820_count; i++) {
@@ -120,7 +119,7 @@ void memory_plan_apply(const struct memory_plan *plan, struct svm_cpu *cpu)
 			(plan->shared + SHARED_BYTES - plan->heap) >> PAGE_SHIFT, FRAME_HYPERVISOR);
 
 	parent_init(plan->heap, plan->heap_bytes);
-	parent_map(&cpu->core, 0, BIT(bits), huge);
+	parent_map(&cpu->core, 0, BIT(bits), platform_info.leaves_1g);
 	parent_hide(&cpu->core, image, end);
 	parent_hide(&cpu->core, plan->heap, plan->shared);
 }

@@ -254,8 +254,10 @@ static void join(struct npt_change *change)
 	u64 gfn = change->table_first, *table = change->table, *slot;
 	u64 leaf = load(&table[0]) | NPTE_ACCESSED;
 
-	if (leaf & NPTE_WRITE)
-		leaf |= NPTE_DIRTY;
+	/* Of what cannot be written somebody may have set "dirty" by a call. */
+	leaf |= leaf & NPTE_WRITE ? NPTE_DIRTY : 0;
+	for (u32 i = 0; i < 512; i++)
+		leaf |= load(&table[i]) & NPTE_DIRTY;
 	if (walk_to(change, gfn, NPT_1G, false, &slot) != HVABI_STATUS_SUCCESS)
 		return;
 	cut_off_table(change, __atomic_exchange_n(slot, leaf, __ATOMIC_ACQ_REL) & NPTE_ADDRESS);
@@ -277,7 +279,8 @@ static void take_refs(const struct npt *npt, const u64 *pfns, u32 count, u32 lev
 u16 npt_set_list(struct npt_change *change, u64 gfn, u32 level, u64 leaf, const u64 *pfns,
 		 u32 count, u32 *done)
 {
-	bool may_join = level == NPT_2M && npte_is_leaf(leaf, level) && option(HVABI_OPTION_JOIN);
+	bool may_join = level == NPT_2M && npte_is_leaf(leaf, level) && platform_info.leaves_1g &&
+			option(HVABI_OPTION_JOIN);
 	u64 *slot, entry, old, pages = npt_pages(level);
 	u32 n;
 

@@ -93,6 +93,7 @@ struct platform_info {
 		bool aligned;
 	} xsave[63];
 	u32 physical_bits;
+	bool leaves_1g;		/* page table entries can map 1 GiB */
 	u64 features[2];	/* HV processor feature banks, bit set = there */
 	u64 xsave_features;	/* HV XSAVE feature bits */
 };

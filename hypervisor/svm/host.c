@@ -173,6 +173,7 @@ void svm_probe(void)
 	svm_has_nrips = svm.edx & BIT(3);
 	svm_has_rdtscp = cpuid(0x80000001, 0).edx & BIT(27);
 	platform_info.physical_bits = cpuid(0x80000008, 0).eax & 0xff;
+	platform_info.leaves_1g = cpuid(0x80000001, 0).edx & BIT(26);
 	probe_xsave();
 	probe_features();
 }

@@ -202,7 +202,7 @@ HVABI_ASSERT(sizeof(struct hvabi_input_debug_who_can_reach) == 16, "size");
  * @partition_id: the child
  * @gfn: its guest page number
  * @rights: HVABI_MAP_GPA_* permission bits (low four)
- * @size: 1 mapped as 4 KiB, 2 as part of a 2 MiB map, 3 as part of 1 GiB that the hypervisor has joined
+ * @size: 1 mapped as 4 KiB, 2 as part of a 2 MiB map, 3 as part of a joined one of 1 GiB
  */
 struct hvabi_debug_reach {
 	uint64_t partition_id;

@@ -177,7 +177,7 @@ static void reset(uint64_t frame_pages)
 	next_state_page = FIRST_STATE_PAGE;
 	platform_info = (struct platform_info){
 		.tsc_hz = 2000000000, .apic_hz = 1000000000, .xcr0_mask = 7,
-		.xsave_bytes = 832, .physical_bits = 40,
+		.xsave_bytes = 832, .physical_bits = 40, .leaves_1g = true,
 		.xsave[2] = { .offset = 576, .bytes = 256 },
 	};
 	time_init(platform_info.tsc_hz);

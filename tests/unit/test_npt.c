@@ -309,10 +309,30 @@ static void a_whole_gib_becomes_one_leaf(void **state)
 	option_set(HVABI_OPTION_JOIN, 0);
 	assert_status(map_gib(id, 8 * GIB, GIB, RWX), SUCCESS);
 	assert_int_equal(level_of(id, 8 * GIB), NPT_2M);
+	option_set(HVABI_OPTION_JOIN, 1);
+	platform_info.leaves_1g = false;
+	assert_status(map_gib(id, 8 * GIB, GIB, RWX), SUCCESS);
+	assert_int_equal(level_of(id, 8 * GIB), NPT_2M);
 	assert_int_equal(counter(id, HVABI_COUNT_JOIN_1G), 3);
 	assert_status(mock_call(HVABI_CALL_FINALIZE_PARTITION, &id, 8, 0, 0), SUCCESS);
 	for (uint64_t i = 0; i < GIB; i++)
 		assert_int_equal(mock_refs(GIB + i), 0);
+}
+
+/* Of a leaf that cannot be written, too: somebody has set it. */
+static void a_dirty_bit_survives_the_join(void **state)
+{
+	struct hvabi_input_get_gpa_pages_access_state in = { .flags = HVABI_GPA_ACCESS_SET_DIRTY };
+
+	(void)state;
+	mock_reset_with_gib();
+	in.partition_id = mock_child(32);
+	in.hv_gpa_page_number = GIB + 77 * BLOCK;
+	assert_status(mock_map(in.partition_id, GIB, GIB, 500, RX | LARGE), SUCCESS);
+	assert_status(mock_call(HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &in, sizeof(in), 512, 0), SUCCESS);
+	assert_status(mock_map(in.partition_id, GIB + 500 * BLOCK, GIB + 500 * BLOCK, 12, RX | LARGE), SUCCESS);
+	assert_int_equal(level_of(in.partition_id, GIB), NPT_1G);
+	assert_true(mock_entry(in.partition_id, GIB, NULL) & NPTE_DIRTY);
 }
 
 /* The last block of it was there as small pages: their table goes, and so does the one above. */
@@ -546,6 +566,7 @@ int main(void)
 		TEST(split_without_memory_changes_nothing),
 		TEST(access_bits),
 		TEST(a_whole_gib_becomes_one_leaf),
+		TEST(a_dirty_bit_survives_the_join),
 		TEST(a_gib_is_joined_over_small_pages),
 		TEST(a_gib_is_split_on_demand),
 		TEST(a_split_of_a_gib_may_lack_memory),

@@ -43,6 +43,7 @@ static void tear_down(void)
 	probe_close(&probe);
 	memory = NULL;
 	mshv_hypervisor_option(HVABI_OPTION_PARTIAL_EVERY, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED);
 }
@@ -264,6 +265,54 @@ static enum ktap_result large_is_split(void)
 	return PASS;
 }
 
+/* No memory for the tables: the guest keeps what it has, and all of it counts as written until there is some. */
+static enum ktap_result large_stays(void)
+{
+	uint64_t before;
+
+	CHECK_PASS(set_up(true));
+	CHECK_PASS(write_some(0));
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_2M) >= 2, "no huge page: nothing to see");
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	before = faults();
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 1));
+	for (uint64_t round = 1; round < 4; round++) {
+		CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+		CHECK(count_bits() == PAGES, "%llu", (unsigned long long)count_bits());
+		CHECK_PASS(write_some(round));
+	}
+	CHECK(faults() == before, "%llu faults", (unsigned long long)(faults() - before));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0));
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+	CHECK(count_bits() == PAGES, "%llu", (unsigned long long)count_bits());
+	CHECK_PASS(write_some(4));
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+	CHECK_PASS(all_written("split at last", 0));
+	return PASS;
+}
+
+/* The hypercall with a range that is none, which the hypervisor refuses: the driver does nothing about it before. */
+static enum ktap_result no_such_range(void)
+{
+	static const uint64_t firsts[] = { ~0ull, ~511ull, 1ull << 52, 1ull << 63 };
+	uint8_t states[511];
+
+	CHECK_PASS(set_up(true));
+	CHECK_PASS(write_some(0));
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	for (unsigned int i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		struct hvabi_input_get_gpa_pages_access_state in = {
+			.flags = HVABI_GPA_ACCESS_CLEAR_DIRTY, .hv_gpa_page_number = firsts[i],
+		};
+		uint16_t reps = sizeof(states);
+
+		CHECK(mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &reps, &in,
+				     sizeof(in), states, sizeof(states), NULL), "%llx", (unsigned long long)firsts[i]);
+	}
+	CHECK(probe_counter(&probe, HVABI_COUNT_MAP_4K) < PAGES / 2, "split for nothing");
+	return PASS;
+}
+
 /* A page that was written once, cleared, and taken away while it could still be written: reported once more. */
 static enum ktap_result too_much_once(void)
 {
@@ -478,6 +527,8 @@ int main(void)
 		{ "bits survive what Linux does to the page", survives },
 		{ "pages mapped large before tracking", large_before },
 		{ "mapped large before, and a bit for each page", large_is_split },
+		{ "mapped large before, and no memory for tables", large_stays },
+		{ "a range that is none", no_such_range },
 		{ "what is reported too much, and what never is", too_much_once },
 		{ "bits of pages that are not mapped", set_absent },
 		{ "set, of a region that begins inside of a block", set_absent_unaligned },
@@ -488,5 +539,7 @@ int main(void)
 
 	_Static_assert(ROUNDS <= PAGES, "pages");
 	ktap_cleanup = tear_down;
+	/* What the guest has it keeps, but for what a test does. */
+	host_write("/proc/sys/kernel/numa_balancing", "0");
 	return KTAP_RUN(tests);
 }
