@@ -16,7 +16,10 @@ struct counters {
 struct cpu;
 struct partition;
 
-/* Count @n events.  Lock: hypervisor lock held. */
+/*
+ * Count @n events.  Only @cpu itself counts on it; a partition's counters take additions from all
+ * processors.  No lock.
+ */
 void count(struct cpu *cpu, struct partition *p, enum hvabi_debug_counter which, u64 n);
 
 #endif

@@ -21,7 +21,9 @@ struct partition;
  * @index: VP index of the parent on this processor
  * @guest: partition in whose address space the processor may be right now, or
  *	NULL.  Set under the hypervisor lock; cleared by the processor itself
- *	after it left the guest, before it takes the lock.
+ *	after it left the guest, before it takes the lock.  Between two stays in
+ *	a child with an exit that concerns nobody else it stays set: that exit
+ *	takes no lock, and is part of the stay for everybody else.
  * @kick: a kick was sent and not yet seen.  Set under the lock.
  * @counters: events on this processor
  * @synic: the parent's synthetic interrupt controller here

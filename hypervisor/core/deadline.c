@@ -20,13 +20,14 @@ static u64 earliest = TIME_NEVER;
 
 static void find_earliest(void)
 {
-	u64 before = earliest;
+	u64 next = slice_end;
 
-	earliest = slice_end;
 	for (const struct vp *vp = armed; vp; vp = vp->deadline_next)
-		earliest = min_u64(earliest, vp->deadline);
-	if (earliest != before)
-		platform_set_timer(earliest);
+		next = min_u64(next, vp->deadline);
+	if (next == earliest)
+		return;
+	__atomic_store_n(&earliest, next, __ATOMIC_RELAXED);
+	platform_set_timer(next);
 }
 
 static void take_out(struct vp *vp)
@@ -109,11 +110,16 @@ static bool expire(struct vp *vp, u64 now)
 	return requested || vp_synic_pending(vp);
 }
 
+bool deadline_due(u64 now)
+{
+	return now >= __atomic_load_n(&earliest, __ATOMIC_RELAXED);
+}
+
 void deadline_expire(struct cpu *cpu, u64 now)
 {
 	struct vp *vp, *next;
 
-	if (now < earliest)
+	if (!deadline_due(now))
 		return;
 	if (now >= slice_end) {
 		slice_end = TIME_NEVER;

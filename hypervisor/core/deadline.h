@@ -29,6 +29,9 @@ void deadline_slice(u64 at);
 /* Nobody waits for that any more. */
 void deadline_no_slice(void);
 
+/* Is anything? Also without the lock: what is set meanwhile brings an exit about. */
+bool deadline_due(u64 now);
+
 /* Expire what is due at TSC @now, and wake the processors concerned. */
 void deadline_expire(struct cpu *cpu, u64 now);
 

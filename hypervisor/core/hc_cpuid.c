@@ -9,6 +9,7 @@
 #include "hypercall.h"
 #include "msr_result.h"
 #include "platform.h"
+#include "shootdown.h"
 #include "vp.h"
 
 #define XCR0_X87	BIT(0)
@@ -50,6 +51,8 @@ u16 hc_register_intercept_result(struct hypercall *c)
 		result.value[i] = in->result[i].value;
 		result.mask[i] = in->result[i].mask;
 	}
+	/* Exits that take no lock look there. */
+	evict(c->cpu, vp->partition);
 	return cpuid_result_register(c->cpu, vp, &result);
 }
 

@@ -8,6 +8,7 @@
 #include "hypercall.h"
 #include "options.h"
 #include "platform.h"
+#include "shootdown.h"
 #include "synthetic.h"
 
 /*
@@ -300,5 +301,7 @@ u16 hc_install_intercept(struct hypercall *c)
 	if (in->intercept_type == HVABI_INTERCEPT_TYPE_MSR_INDEX &&
 	    !platform_msr_exits((u32)in->intercept_parameter))
 		return HVABI_STATUS_INVALID_PARAMETER;
+	/* Exits that take no lock look there. */
+	evict(c->cpu, p);
 	return intercept_install(p, in->intercept_type, in->intercept_parameter, in->access_type);
 }

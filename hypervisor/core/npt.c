@@ -39,9 +39,10 @@ void npt_iter_begin(struct npt_iter *it, const struct npt *npt, u64 gfn)
 	table = platform_phys(npt->root);
 	for (;;) {
 		it->slot = &table[slot_index(gfn, it->level)];
-		if (!npte_is_table(load(it->slot), it->level))
+		it->entry = load(it->slot);
+		if (!npte_is_table(it->entry, it->level))
 			return;
-		table = table_at(load(it->slot));
+		table = table_at(it->entry);
 		it->level--;
 	}
 }

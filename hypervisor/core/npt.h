@@ -58,6 +58,8 @@ struct npt {
  * @gfn: guest page asked for
  * @level: level of the entry found: leaf, no-access or hole
  * @slot: the entry; NULL if there is no root
+ * @entry: what stood there when the walk came by, 0 if there is no root: read once, since who walks as the
+ *	processor does, without the lock, must not take a table for a page
  *
  * for (npt_iter_begin(&it, npt, gfn); it.gfn < end; npt_iter_next(&it)) visits
  * each entry of [gfn, end) once, whatever its size.
@@ -66,16 +68,17 @@ struct npt_iter {
 	const struct npt *npt;
 	u64 gfn;
 	u64 *slot;
+	u64 entry;
 	u32 level;
 };
 
 void npt_iter_begin(struct npt_iter *it, const struct npt *npt, u64 gfn);
 void npt_iter_next(struct npt_iter *it);
 
-/* Value of the entry under the iterator; hardware may be setting A and D. */
+/* Value of the entry under the iterator; hardware may have set A and D since. */
 static inline u64 npt_iter_entry(const struct npt_iter *it)
 {
-	return it->slot ? __atomic_load_n(it->slot, __ATOMIC_RELAXED) : 0;
+	return it->entry;
 }
 
 /* Page that a leaf maps at it->gfn. */

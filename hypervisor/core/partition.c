@@ -27,7 +27,7 @@ void count(struct cpu *cpu, struct partition *p, enum hvabi_debug_counter which,
 {
 	cpu->counters.value[which] += n;
 	if (p && p->counters)
-		p->counters->value[which] += n;
+		__atomic_fetch_add(&p->counters->value[which], n, __ATOMIC_RELAXED);
 }
 
 struct partition *child_find(u64 id)

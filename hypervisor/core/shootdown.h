@@ -20,7 +20,10 @@
  */
 void shootdown(struct cpu *self, struct partition *p);
 
-/* Make all processors leave @p, and wait until they did.  Same locking. */
+/*
+ * Make all processors leave @p, and wait until they did.  Same locking.  On return, and as long as the lock is
+ * held, none is in an exit without lock either: what these read can be changed.
+ */
 void evict(struct cpu *self, struct partition *p);
 
 #endif

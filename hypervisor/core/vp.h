@@ -155,6 +155,9 @@ u16 vp_unmap_page(struct vp *vp, enum vp_page which);
 u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value);
 u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_register_value *value);
 
+/* XCR0, also for the VP itself while it runs. */
+u16 vp_set_xfem(struct vp *vp, u64 value);
+
 /*
  * The register page: take over what the parent wrote (classes marked dirty),
  * write the whole state out, or mark it stale because the VP is about to run.

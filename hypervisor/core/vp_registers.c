@@ -238,7 +238,7 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 	return HVABI_STATUS_SUCCESS;
 }
 
-static u16 set_xfem(struct vp *vp, u64 value)
+u16 vp_set_xfem(struct vp *vp, u64 value)
 {
 	if ((value & ~platform_info.xcr0_mask) || !(value & XCR0_X87) ||
 	    ((value & XCR0_AVX) && !(value & XCR0_SSE)))
@@ -292,7 +292,7 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 		s->idtr = (struct table_register){ v->table.base, v->table.limit };
 		break;
 	case HVABI_REG_XFEM:
-		return set_xfem(vp, v->reg64);
+		return vp_set_xfem(vp, v->reg64);
 	case HVABI_REG_INTERRUPT_STATE:
 		if (v->reg64 & ~(HVABI_INTERRUPT_STATE_SHADOW | HVABI_INTERRUPT_STATE_NMI_MASKED))
 			return HVABI_STATUS_INVALID_REGISTER_VALUE;

@@ -39,6 +39,7 @@ enum step {
  * struct stay - one DISPATCH_VP, or turn of the scheduler
  * @offered: vector of the interrupt that is put before the processor, or APIC_NO_VECTOR
  * @moved: the processor was another one before, so nothing in this one's TLB counts
+ * @code, @code_bytes: the instruction at RIP, if it was fetched already
  * @switched: floating point and debug registers are the child's
  * @parent_xcr0, @parent_dr, @parent_tsc_aux: the parent's, meanwhile
  */
@@ -49,6 +50,8 @@ struct stay {
 	u64 id;
 	int offered;
 	u64 injected;			/* pending_interruption at entry */
+	u8 code[16];
+	u32 code_bytes;
 	bool moved, switched;
 	u64 parent_xcr0;
 	u64 parent_dr[4];
@@ -304,12 +307,13 @@ static void inject(struct stay *stay, u32 vector, bool has_error)
 static u8 instruction_length(struct stay *stay, u8 opcode)
 {
 	const struct vmcb *v = vmcb_of(stay);
-	u8 bytes[16], prefixes = 0;
-	u32 available;
+	u8 prefixes = 0, *bytes = stay->code;
+	u32 available = stay->code_bytes;
 
 	if (svm_has_nrips && v->next_rip > v->rip)
 		return (u8)(v->next_rip - v->rip);
-	available = fetch_instruction(stay->vp, bytes);
+	if (!available)
+		available = fetch_instruction(stay->vp, bytes);
 	while (prefixes < available && bytes[prefixes] != 0x0f && bytes[prefixes] != 0xf4)
 		prefixes++;
 	return (u8)((prefixes < available ? prefixes : 0) + opcode);
@@ -480,20 +484,15 @@ static enum step exit_exception(struct stay *stay)
 static enum step exit_xsetbv(struct stay *stay)
 {
 	struct vp_state *s = &stay->vp->state;
-	union hvabi_register_value value = {
-		.reg64 = (u32)s->gpr[RAX] | s->gpr[RDX] << 32,
-	};
+	u64 value = (u32)s->gpr[RAX] | s->gpr[RDX] << 32;
 
 	count_exit(stay, HVABI_COUNT_EXIT_XSETBV);
-	stay->vp->running = false;	/* it stands still: the register may be set */
-	if ((u32)s->gpr[RCX] || vmcb_of(stay)->cpl ||
-	    vp_set_register(&stay->cpu->core, stay->vp, HVABI_REG_XFEM, &value)) {
+	if ((u32)s->gpr[RCX] || vmcb_of(stay)->cpl || vp_set_xfem(stay->vp, value)) {
 		inject(stay, VECTOR_GP, true);
 	} else {
-		xsetbv(value.reg64);
+		xsetbv(value);
 		advance(stay, instruction_length(stay, 3));
 	}
-	stay->vp->running = true;
 	return STEP_CONTINUE;
 }
 
@@ -672,6 +671,85 @@ static bool looks_at_apic(u32 code)
 	return code == EXIT_MSR || code == EXIT_NPF || code == EXIT_HLT;
 }
 
+/* ---- exits that concern nobody else ---- */
+
+/* Registers of the processor that are in no list, no timer and no interrupt controller. */
+static bool is_own_msr(u32 msr)
+{
+	return msr == MSR_EFER || msr == MSR_PAT || msr == MSR_TSC_AUX || msr == MSR_MTRR_CAP ||
+	       msr == MSR_MTRR_DEF_TYPE;
+}
+
+/*
+ * Does handle_exit() end this one with nothing but state of the processor itself, and what is never changed
+ * while a processor is in the partition?
+ */
+static bool concerns_itself(const struct stay *stay)
+{
+	const struct vmcb *v = vmcb_of(stay);
+	const struct partition *p = stay->partition;
+	u32 msr = (u32)stay->vp->state.gpr[RCX], access;
+
+	switch (vmcb_exit_code(v)) {
+	case EXIT_CPUID:
+		return !intercept_wanted(p, HVABI_INTERCEPT_TYPE_CPUID, (u32)v->rax,
+					 HVABI_INTERCEPT_ACCESS_MASK_EXECUTE);
+	case EXIT_MSR:
+		access = v->exit_info1 & 1 ? HVABI_INTERCEPT_ACCESS_MASK_WRITE :
+					     HVABI_INTERCEPT_ACCESS_MASK_READ;
+		return is_own_msr(msr) && !intercept_wanted(p, HVABI_INTERCEPT_TYPE_MSR, 0, access) &&
+		       !intercept_wanted(p, HVABI_INTERCEPT_TYPE_MSR_INDEX, msr, access);
+	case EXIT_XSETBV:
+	case EXIT_INVD:
+	case EXIT_WBINVD:
+	case EXIT_RDPMC:
+	case EXIT_VMRUN:
+	case EXIT_VMLOAD ... EXIT_SKINIT:
+	case EXIT_INVLPGA:
+	case EXIT_RSM:
+	case EXIT_MONITOR:
+	case EXIT_MWAIT:
+	case EXIT_MWAIT_ARMED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The exit that just came, without the lock.  True: it is dealt with, and the child goes on.
+ *
+ * cpu->guest stands as it did, so for everybody else the processor has not left: a shoot-down waits for it, and
+ * its kick ends the next stay at once, which then takes the lock.  What handle_exit() may read here is either the
+ * processor's own, or changed by nobody before he has called evict(); and the nested tables can be walked as the
+ * processor walks them; where that walk finds nothing, as in a table that is just being replaced, one with the lock has
+ * to look again.  What was offered, promised or is masked stays so, as if the child had not left.
+ */
+static bool handle_alone(struct stay *stay)
+{
+	struct vmcb *v = vmcb_of(stay);
+	struct vp_state *s = &stay->vp->state;
+
+	if ((v->exit_int_info & EVENT_VALID) || !concerns_itself(stay) || deadline_due(rdtsc()))
+		return false;
+	store_state(v, s);
+	stay->code_bytes = svm_has_nrips ? 0 : fetch_instruction(stay->vp, stay->code);
+	if (!svm_has_nrips && !stay->code_bytes)
+		return false;
+	handle_exit(stay);
+	stay->code_bytes = 0;
+	count_exit(stay, HVABI_COUNT_UNLOCKED_EXIT);
+	v->rax = s->gpr[RAX];
+	v->rip = s->rip;
+	v->efer = s->efer | EFER_SVME;
+	v->g_pat = s->pat;
+	v->interrupt_shadow = s->interrupt_shadow;
+	v->event_inject = event_from_hv(s->pending_interruption);
+	v->tlb_control = 0;
+	stay->injected = s->pending_interruption;
+	return true;
+}
+
 /* ---- the stay ---- */
 
 static void enter(struct stay *stay)
@@ -696,7 +774,9 @@ static void enter(struct stay *stay)
 	__atomic_store_n(&cpu->core.guest, stay->partition, __ATOMIC_RELEASE);
 	fault_time_child_enters(&cpu->core, vp);
 	hv_lock_release();
-	svm_run(vp->vmcb, vp->state.gpr);
+	do
+		svm_run(vp->vmcb, vp->state.gpr);
+	while (handle_alone(stay));
 	fault_time_child_left(&cpu->core, vmcb_exit_code(v) == EXIT_NPF);
 	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 	hv_lock_acquire();

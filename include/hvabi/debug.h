@@ -134,6 +134,7 @@
 	X(INTERRUPT_DELIVERED,	"interrupt_delivered") \
 	X(TIMER_EXPIRED,	"timer_expired") \
 	X(OPAQUE_INTERCEPT,	"opaque_intercept") \
+	X(UNLOCKED_EXIT,	"exit_without_lock") \
 	X(FAULT_TIMED,		"fault_timed") \
 	X(FAULT_TICKS_EXIT,	"fault_ticks_exit") \
 	X(FAULT_TICKS_LOOK,	"fault_ticks_look") \
