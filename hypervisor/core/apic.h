@@ -16,7 +16,7 @@
  *    processor's TSC frequency, which is what children are told (HV frequency MSRs).
  *
  * Registers are named by their x2APIC number, MSR address - 0x800, which is also the xAPIC
- * offset / 16.  Lock: hypervisor lock, like the processor that it belongs to.
+ * offset / 16.  Lock: the partition's, like the processor that it belongs to.
  */
 #ifndef CORE_APIC_H
 #define CORE_APIC_H

@@ -13,7 +13,7 @@
  *	- Setting a TSC does not move reference time, and setting reference time does not move a TSC.
  *	- The reference TSC page is right, or invalid, whenever a processor is entered.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H

@@ -7,6 +7,7 @@
 
 #include "counters.h"
 #include "fault_time.h"
+#include "lock.h"
 #include "platform.h"
 #include "sched.h"
 #include "synic.h"
@@ -20,11 +21,14 @@ struct partition;
  * struct cpu - a processor that runs the parent
  * @index: VP index of the parent on this processor
  * @guest: partition in whose address space the processor may be right now, or
- *	NULL.  Set under the hypervisor lock; cleared by the processor itself
- *	after it left the guest, before it takes the lock.  Between two stays in
+ *	NULL.  Set under the lock of that partition, for the parent the world;
+ *	cleared by the processor itself after it left the guest, before it takes a lock.  Between two stays in
  *	a child with an exit that concerns nobody else it stays set: that exit
  *	takes no lock, and is part of the stay for everybody else.
- * @kick: a kick was sent and not yet seen.  Set under the lock.
+ * @kick: a kick was sent and not yet seen.  Whoever sends one has the lock of the
+ *	partition that the processor is in, or the world for himself; so has the
+ *	processor when it looks, so it never takes one mark for another NMI's.
+ * @locks: what it holds
  * @counters: events on this processor
  * @synic: the parent's synthetic interrupt controller here
  * @sched: who has the processor, where children are scheduled here (sched.h)
@@ -37,6 +41,7 @@ struct cpu {
 	u32 index;
 	u32 kick;
 	struct partition *guest;
+	struct cpu_locks locks;
 	struct counters counters;
 	struct synic synic;
 	struct cpu_sched sched;
@@ -49,10 +54,10 @@ struct cpu {
 extern struct cpu *cpus[MAX_CPUS];
 extern u32 cpu_count;
 
-/* Make @cpu leave whatever partition it runs, soon; it knows the NMI for ours.  Hypervisor lock. */
+/* Make @cpu leave whatever partition it runs, soon; it knows the NMI for ours.  Lock: @kick. */
 static inline void cpu_kick(struct cpu *cpu)
 {
-	cpu->kick = 1;
+	__atomic_store_n(&cpu->kick, 1, __ATOMIC_RELAXED);
 	platform_kick(cpu);
 }
 

@@ -8,7 +8,7 @@
  *    one for the subleaf goes before the one for all.
  *  - They are memory of the child's pool, CPUID_RESULTS_MAX at most, and go with the processor.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_CPUID_RESULT_H
 #define CORE_CPUID_RESULT_H

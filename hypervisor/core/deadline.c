@@ -9,14 +9,27 @@
 #include "cpu.h"
 #include "deadline.h"
 #include "interrupt.h"
+#include "lock.h"
 #include "platform.h"
 #include "sched.h"
 #include "time.h"
 #include "vp.h"
 
+static struct lock list;		/* of what follows, links in VPs included */
 static struct vp *armed;
 static u64 slice_end = TIME_NEVER;
 static u64 earliest = TIME_NEVER;
+static bool fired;			/* the platform's timer, and it was not set since */
+
+static void lock(void)
+{
+	lock_acquire(&list, LOCK_DEADLINES);
+}
+
+static void unlock(void)
+{
+	lock_release(&list, LOCK_DEADLINES);
+}
 
 static void find_earliest(void)
 {
@@ -24,9 +37,10 @@ static void find_earliest(void)
 
 	for (const struct vp *vp = armed; vp; vp = vp->deadline_next)
 		next = min_u64(next, vp->deadline);
-	if (next == earliest)
+	if (next == earliest && !fired)
 		return;
 	__atomic_store_n(&earliest, next, __ATOMIC_RELAXED);
+	fired = false;
 	platform_set_timer(next);
 }
 
@@ -65,35 +79,52 @@ static u64 next_of(const struct vp *vp)
 	return clock_to_tsc(vp->partition, next);
 }
 
-void deadline_update(struct vp *vp)
+/* @vp where it belongs now; true: that is another place. */
+static bool move(struct vp *vp)
 {
 	u64 next = next_of(vp);
 
 	if (next == vp->deadline)
-		return;
+		return false;
 	take_out(vp);
 	put_in(vp, next);
-	find_earliest();
+	return true;
+}
+
+void deadline_update(struct vp *vp)
+{
+	lock();
+	if (move(vp))
+		find_earliest();
+	unlock();
 }
 
 void deadline_forget(struct vp *vp)
 {
+	lock();
 	take_out(vp);
 	find_earliest();
+	unlock();
 }
 
+static void set_slice(u64 at)
+{
+	lock();
+	slice_end = at;
+	find_earliest();
+	unlock();
+}
+
+/* Only who has the world exclusively sets slices. */
 void deadline_slice(u64 at)
 {
-	slice_end = min_u64(slice_end, at);
-	find_earliest();
+	set_slice(min_u64(slice_end, at));
 }
 
 void deadline_no_slice(void)
 {
-	if (slice_end == TIME_NEVER)
-		return;
-	slice_end = TIME_NEVER;
-	find_earliest();
+	if (slice_end != TIME_NEVER)
+		set_slice(TIME_NEVER);
 }
 
 static bool expire(struct vp *vp, u64 now)
@@ -115,35 +146,87 @@ bool deadline_due(u64 now)
 	return now >= __atomic_load_n(&earliest, __ATOMIC_RELAXED);
 }
 
+static void expire_due(struct cpu *cpu, struct vp *vp, u64 now)
+{
+	/* Another processor may have done so by now. */
+	if (next_of(vp) > now)
+		return;
+	count(cpu, vp->partition, HVABI_COUNT_TIMER_EXPIRED, 1);
+	if (expire(vp, now))
+		vp_wake(cpu, vp);
+}
+
+void deadline_expire_vp(struct cpu *cpu, struct vp *vp, u64 now)
+{
+	expire_due(cpu, vp, now);
+	deadline_update(vp);
+}
+
+static u32 count_due(u64 now)
+{
+	u32 due = 0;
+
+	for (const struct vp *vp = armed; vp; vp = vp->deadline_next)
+		due += vp->deadline <= now;
+	return due;
+}
+
+/* The one that is in the list for the longest time: who is put in again comes last. */
+static struct vp *take_due(u64 now)
+{
+	struct vp *due = NULL;
+
+	lock();
+	for (struct vp *vp = armed; vp; vp = vp->deadline_next)
+		if (vp->deadline <= now)
+			due = vp;
+	if (due)
+		take_out(due);
+	unlock();
+	return due;
+}
+
+/* Each at most once, however soon it is due again; and the timer is set once, behind the last. */
 void deadline_expire(struct cpu *cpu, u64 now)
 {
-	struct vp *vp, *next;
+	struct vp *vp;
+	u32 due;
 
 	if (!deadline_due(now))
 		return;
 	if (now >= slice_end) {
-		slice_end = TIME_NEVER;
+		deadline_no_slice();
 		sched_tick(cpu, now);
 	}
-	for (vp = armed; vp; vp = next) {
-		bool requested;
-
-		next = vp->deadline_next;
-		if (now < vp->deadline)
-			continue;
-		requested = expire(vp, now);
-		take_out(vp);
-		put_in(vp, next_of(vp));
-		count(cpu, vp->partition, HVABI_COUNT_TIMER_EXPIRED, 1);
-		if (requested)
-			vp_wake(cpu, vp);
+	lock();
+	due = count_due(now);
+	unlock();
+	while (due-- && (vp = take_due(now))) {
+		partition_lock(cpu, vp->partition);
+		expire_due(cpu, vp, now);
+		lock();
+		move(vp);
+		unlock();
+		partition_unlock(cpu);
 	}
+	lock();
 	find_earliest();
+	unlock();
 }
 
-void deadline_alarm(struct cpu *cpu, u64 now)
+/*
+ * Set once, for what comes next: each time that it is set it might fire just then, and its NMI be taken for another's
+ * (boot/hpet.c).  So where something is due who expires it does so, and here only who was early.
+ */
+bool deadline_nmi(struct cpu *cpu, bool kicked, u64 now)
 {
-	deadline_expire(cpu, now);
-	if (earliest != TIME_NEVER)
-		platform_set_timer(earliest);
+	bool mine;
+
+	lock();
+	mine = kicked ? platform_timer_passed(cpu) : platform_timer_nmi(cpu);
+	fired |= mine && earliest != TIME_NEVER;
+	if (fired && !deadline_due(now))
+		find_earliest();
+	unlock();
+	return mine;
 }

@@ -7,7 +7,9 @@
  * machine has one (platform_set_timer()); where it has none, timers are as late as the next
  * exit of any processor.
  *
- * Lock: hypervisor lock.
+ * Lock: the list and the platform's timer have one of their own, which comes behind a partition's: who
+ * changes a timer has the partition's.  So who looks for what is due takes it out of the list first, and
+ * then the partition's lock.
  */
 #ifndef CORE_DEADLINE_H
 #define CORE_DEADLINE_H
@@ -17,7 +19,7 @@
 struct cpu;
 struct vp;
 
-/* Timers of @vp have changed. */
+/* Timers of @vp have changed.  Lock: the partition's. */
 void deadline_update(struct vp *vp);
 
 /* @vp goes away. */
@@ -32,10 +34,17 @@ void deadline_no_slice(void);
 /* Is anything? Also without the lock: what is set meanwhile brings an exit about. */
 bool deadline_due(u64 now);
 
-/* Expire what is due at TSC @now, and wake the processors concerned. */
+/* Expire what is due at TSC @now, and wake the processors concerned.  Lock: the world, and no partition's. */
 void deadline_expire(struct cpu *cpu, u64 now);
 
-/* The platform's timer has fired: expire what is due, and set it once more if it was early. */
-void deadline_alarm(struct cpu *cpu, u64 now);
+/* The same for timers of @vp.  Lock: the partition's. */
+void deadline_expire_vp(struct cpu *cpu, struct vp *vp, u64 now);
+
+/*
+ * An NMI came to @cpu.  True: it was the platform's timer's.  One that was @kicked does not know, for both may have
+ * come as one.  In either case the timer is set once more if it was early at TSC @now; what is due is expired at the
+ * end of the exit, as ever, and it is set then.
+ */
+bool deadline_nmi(struct cpu *cpu, bool kicked, u64 now);
 
 #endif

@@ -11,7 +11,7 @@
  *    other.
  *  - One notification at a time: whoever sends it masks the next, and the parent unmasks.
  *
- * Lock: hypervisor lock.
+ * Lock: synic_lock().
  */
 #ifndef CORE_EVENT_RING_H
 #define CORE_EVENT_RING_H

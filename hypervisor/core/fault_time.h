@@ -56,7 +56,7 @@ struct fault_time {
 /* The child that was entered last has left; @fault: by a second-level fault. */
 void fault_time_child_left(struct cpu *cpu, bool fault);
 
-/* @vp of a child is about to be entered. Lock: hypervisor lock. */
+/* @vp of a child is about to be entered. Lock: the partition's. */
 void fault_time_child_enters(struct cpu *cpu, const struct vp *vp);
 
 /* The parent is about to be entered, or has left. */

@@ -97,11 +97,16 @@ bool frame_list_owned(const u64 *pfns, u32 count, enum frame_owner owner, u16 sl
 	return true;
 }
 
+static void add(u32 *refs)
+{
+	__atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Before the shoot-down; but who relies on there being none has the world, so the call that drops it is over. */
 static void drop(u32 *refs, u64 pfn)
 {
-	if (!*refs)
+	if (!__atomic_fetch_sub(refs, 1, __ATOMIC_RELAXED))
 		platform_panic("frame %llx: reference dropped twice", (unsigned long long)pfn);
-	--*refs;
 }
 
 void frame_get(u64 pfn, u64 count)
@@ -110,9 +115,9 @@ void frame_get(u64 pfn, u64 count)
 		return;
 	if (is_blocks(pfn, count))
 		for (u64 end = pfn + count; pfn < end; pfn += BLOCK_PAGES)
-			block_of(pfn)->refs++;
+			add(&block_of(pfn)->refs);
 	else if (table[pfn].owner != FRAME_NONE)
-		table[pfn].refs++;
+		add(&table[pfn].refs);
 }
 
 void frame_get_list(const u64 *pfns, u32 count)
@@ -120,7 +125,7 @@ void frame_get_list(const u64 *pfns, u32 count)
 	struct frame *frames = table;
 
 	for (const u64 *end = pfns + count; pfns < end; pfns++)
-		frames[*pfns].refs++;
+		add(&frames[*pfns].refs);
 }
 
 void frame_put(u64 pfn, u64 count)
@@ -140,5 +145,5 @@ void frame_split(u64 pfn)
 		return;
 	drop(&block_of(pfn)->refs, pfn);
 	for (u64 i = pfn; i < pfn + BLOCK_PAGES; i++)
-		table[i].refs++;
+		add(&table[i].refs);
 }

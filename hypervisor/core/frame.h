@@ -14,7 +14,8 @@
  *    pages of an aligned block share is kept once for the block.
  *  - Pages without a frame (devices, holes) belong to nobody.
  *
- * Everything here needs the hypervisor lock, but for the boot.
+ * Lock: owners and marks change with the world exclusively, and are read sharing it; references are
+ * atomic, and who relies on there being none has the world exclusively.  The boot needs none.
  */
 #ifndef CORE_FRAME_H
 #define CORE_FRAME_H

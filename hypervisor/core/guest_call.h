@@ -11,7 +11,7 @@
  *  - A flush flushes more than was asked for, never less: all of the child's processors forget all.
  *    When the call returns none uses the old translations.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_GUEST_CALL_H
 #define CORE_GUEST_CALL_H

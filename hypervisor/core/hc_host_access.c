@@ -95,7 +95,7 @@ static void give_to_parent(struct cpu *cpu, const u64 *list, u32 count)
 /* Move all pages of the call: to @child, or to the parent if NULL; a shoot-down for every 512. */
 static void move_all(struct hypercall *c, struct partition *child)
 {
-	static u64 list[BLOCK_PAGES];	/* under the hypervisor lock */
+	static u64 list[BLOCK_PAGES];	/* the world is exclusive */
 	u32 count = 0;
 
 	for (; c->done < c->limit; c->done++) {

@@ -97,9 +97,10 @@ static u16 await_stop(struct hypercall *c, u64 id, u32 index)
 		status = hc_active_vp(c, id, index, &vp);
 		if (status || !vp->running || !vp->explicit_suspend)
 			return status;
-		hv_lock_release();
+		partition_unlock(c->cpu);
+		world_leave(c->cpu);
 		platform_relax();
-		hv_lock_acquire();
+		world_enter(c->cpu);
 	}
 }
 

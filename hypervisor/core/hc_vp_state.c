@@ -144,7 +144,7 @@ u16 hc_get_vp_state(struct hypercall *c)
 
 	if (status)
 		return status;
-	deadline_expire(c->cpu, platform_tsc());
+	deadline_expire_vp(c->cpu, vp, platform_tsc());
 	vp_load_register_page(vp);
 	if (in->type == HVABI_VP_STATE_SYNTHETIC_TIMERS)
 		get_timers(vp, c->out);

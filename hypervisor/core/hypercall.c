@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "hypercall.h"
 #include "lie.h"
+#include "lock.h"
 #include "options.h"
 #include "platform.h"
 #include "port.h"
@@ -47,16 +48,19 @@ static const struct call_shape shapes[PLACES] = {
 #undef OWN
 };
 
-/* @handler is NULL where a call is not answered. */
+/* @handler is NULL where a call is not answered; @shared: it concerns one child only. */
 struct call_handler {
 	hypercall_handler *handler;
 	enum hvabi_debug_counter counter;
+	bool shared;
 };
 
 #define CALL(name, function) \
-	[HVABI_CALL_##name] = { function, HVABI_COUNT_CALL_##name }
+	[HVABI_CALL_##name] = { function, HVABI_COUNT_CALL_##name, false }
+#define SHARED(name, function) \
+	[HVABI_CALL_##name] = { function, HVABI_COUNT_CALL_##name, true }
 #define OWN_CALL(name, function) \
-	[OWN_PLACE(name)] = { function, HVABI_COUNT_CALL_DEBUG_##name }
+	[OWN_PLACE(name)] = { function, HVABI_COUNT_CALL_DEBUG_##name, false }
 
 static const struct call_handler handlers[PLACES] = {
 	CALL(CREATE_PARTITION, hc_create_partition),
@@ -67,39 +71,39 @@ static const struct call_handler handlers[PLACES] = {
 	CALL(SET_PARTITION_PROPERTY, hc_set_partition_property),
 	CALL(GET_PARTITION_PROPERTY_EX, hc_get_partition_property_ex),
 	CALL(GET_PARTITION_ID, hc_get_partition_id),
-	CALL(INSTALL_INTERCEPT, hc_install_intercept),
+	SHARED(INSTALL_INTERCEPT, hc_install_intercept),
 	CALL(DEPOSIT_MEMORY, hc_deposit_memory),
 	CALL(WITHDRAW_MEMORY, hc_withdraw_memory),
-	CALL(MAP_GPA_PAGES, hc_map_gpa_pages),
-	CALL(UNMAP_GPA_PAGES, hc_unmap_gpa_pages),
-	CALL(GET_GPA_PAGES_ACCESS_STATES, hc_get_gpa_pages_access_states),
+	SHARED(MAP_GPA_PAGES, hc_map_gpa_pages),
+	SHARED(UNMAP_GPA_PAGES, hc_unmap_gpa_pages),
+	SHARED(GET_GPA_PAGES_ACCESS_STATES, hc_get_gpa_pages_access_states),
 	CALL(ACQUIRE_SPARSE_SPA_PAGE_HOST_ACCESS, hc_acquire_host_access),
 	CALL(RELEASE_SPARSE_SPA_PAGE_HOST_ACCESS, hc_release_host_access),
 	CALL(CREATE_VP, hc_create_vp),
 	CALL(DELETE_VP, hc_delete_vp),
-	CALL(GET_VP_REGISTERS, hc_get_vp_registers),
-	CALL(SET_VP_REGISTERS, hc_set_vp_registers),
-	CALL(TRANSLATE_VIRTUAL_ADDRESS, hc_translate_virtual_address),
-	CALL(DISPATCH_VP, hc_dispatch_vp),
+	SHARED(GET_VP_REGISTERS, hc_get_vp_registers),
+	SHARED(SET_VP_REGISTERS, hc_set_vp_registers),
+	SHARED(TRANSLATE_VIRTUAL_ADDRESS, hc_translate_virtual_address),
+	SHARED(DISPATCH_VP, hc_dispatch_vp),
 	CALL(MAP_VP_STATE_PAGE, hc_map_vp_state_page),
 	CALL(UNMAP_VP_STATE_PAGE, hc_unmap_vp_state_page),
-	CALL(ASSERT_VIRTUAL_INTERRUPT, hc_assert_virtual_interrupt),
-	CALL(CLEAR_VIRTUAL_INTERRUPT, hc_clear_virtual_interrupt),
+	SHARED(ASSERT_VIRTUAL_INTERRUPT, hc_assert_virtual_interrupt),
+	SHARED(CLEAR_VIRTUAL_INTERRUPT, hc_clear_virtual_interrupt),
 	CALL(CREATE_PORT, hc_create_port),
 	CALL(CONNECT_PORT, hc_connect_port),
 	CALL(DISCONNECT_PORT, hc_disconnect_port),
 	CALL(DELETE_PORT, hc_delete_port),
-	CALL(NOTIFY_PORT_RING_EMPTY, hc_notify_port_ring_empty),
-	CALL(GET_VP_STATE, hc_get_vp_state),
-	CALL(SET_VP_STATE, hc_set_vp_state),
-	CALL(REGISTER_INTERCEPT_RESULT, hc_register_intercept_result),
-	CALL(GET_VP_CPUID_VALUES, hc_get_vp_cpuid_values),
+	SHARED(NOTIFY_PORT_RING_EMPTY, hc_notify_port_ring_empty),
+	SHARED(GET_VP_STATE, hc_get_vp_state),
+	SHARED(SET_VP_STATE, hc_set_vp_state),
+	SHARED(REGISTER_INTERCEPT_RESULT, hc_register_intercept_result),
+	SHARED(GET_VP_CPUID_VALUES, hc_get_vp_cpuid_values),
 	CALL(MAP_STATS_PAGE, hc_map_stats_page),
 	CALL(MAP_STATS_PAGE2, hc_map_stats_page2),
 	CALL(UNMAP_STATS_PAGE, hc_unmap_stats_page),
 	CALL(GET_SYSTEM_PROPERTY, hc_get_system_property),
-	CALL(SIGNAL_EVENT_DIRECT, hc_signal_event_direct),
-	CALL(POST_MESSAGE_DIRECT, hc_post_message_direct),
+	SHARED(SIGNAL_EVENT_DIRECT, hc_signal_event_direct),
+	SHARED(POST_MESSAGE_DIRECT, hc_post_message_direct),
 	OWN_CALL(GET_COUNTERS, hc_debug_get_counters),
 	OWN_CALL(WHO_CAN_REACH, hc_debug_who_can_reach),
 	OWN_CALL(SET_OPTION, hc_debug_set_option),
@@ -220,6 +224,19 @@ static u64 finish(struct hypercall *c, const struct call_handler *h, u16 start, 
 	return hvabi_result(status, reported);
 }
 
+/* One that finds no partition says so. DISPATCH_VP gives the lock up meanwhile, and may come back without. */
+static u16 perform(struct hypercall *c, const struct call_handler *h)
+{
+	struct partition *p = h->shared ? child_find(*(const u64 *)c->in) : NULL;
+	u16 status;
+
+	if (p)
+		partition_lock(c->cpu, p);
+	status = h->handler(c);
+	partition_unlock(c->cpu);
+	return status;
+}
+
 /* As the real one may: it is done, and how it ended is told by a message. */
 static u16 answer_later(struct hypercall *c, const struct call_handler *h)
 {
@@ -248,6 +265,8 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 		return hvabi_result(HVABI_STATUS_INVALID_HYPERCALL_CODE, 0);
 	}
 	fault_time_call(cpu, code);
+	if (!h->shared)
+		world_exclude(cpu);
 	status = check_control(shape, control);
 	if (status == HVABI_STATUS_SUCCESS)
 		status = take_input(&c, shape, control, rdx, r8);
@@ -267,14 +286,14 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	if (later)
 		return finish(&c, h, start, start, answer_later(&c, h));
 	if (!lie_instead(&c, &status))
-		status = h->handler(&c);
+		status = perform(&c, h);
 	reported = lie_about(&c, start, &status);
 	give_output(&c, shape, start, (u16)min_u64(reported, c.reps), status, r8);
 	/*
 	 * The parent's reading of "full" may overtake its emptying of the ring: then it does not
 	 * call for what waits.
 	 */
-	ports_retry(cpu);
+	synic_retry(cpu);
 	stats_refresh(platform_tsc());
 	return finish(&c, h, start, reported, status);
 }

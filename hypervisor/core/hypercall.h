@@ -11,7 +11,8 @@
  *  - After the checks only "insufficient memory" may stop a rep call half way,
  *    and what was done until then stays done.
  *
- * Lock: hypervisor lock, taken by the exit handler.
+ * Lock: a call is answered with the world exclusively, unless it is known to concern one child and nothing else
+ * (SHARED in the table): then sharing it, with the lock of the partition that the first word of the input names.
  */
 #ifndef CORE_HYPERCALL_H
 #define CORE_HYPERCALL_H
@@ -49,7 +50,7 @@ struct hypercall {
  * hypercall() - answer a call of the parent
  * @control: RCX; @rdx, @r8: input and output addresses, or fast input
  *
- * Returns the result word.
+ * Returns the result word.  The world is held, and afterwards perhaps exclusively.
  */
 u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8);
 

@@ -15,7 +15,7 @@
  *  - Exceptions and NMIs are injected, one at a time: while one waits, or was cut short, no other
  *    is chosen.  Interrupts are offered: they stay requested until the processor has taken them.
  *
- * Lock: hypervisor lock for everything.
+ * Lock: the partition's.
  */
 #ifndef CORE_INTERRUPT_H
 #define CORE_INTERRUPT_H

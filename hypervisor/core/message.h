@@ -3,7 +3,7 @@
  * Intercept messages: what the parent reads when a VP stopped.  Each function
  * writes the complete message into the VP's message page, fills the register
  * page, and marks the VP as suspended by an intercept.  Layout: abi message.h.
- * Lock: hypervisor lock; the state of the VP is stored back.
+ * Lock: the partition's; the state of the VP is stored back.
  */
 #ifndef CORE_MESSAGE_H
 #define CORE_MESSAGE_H

@@ -5,7 +5,7 @@
  *
  * One entry for each MSR, MSR_RESULTS_MAX at most, memory of the child's pool; they go with the processor.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_MSR_RESULT_H
 #define CORE_MSR_RESULT_H

@@ -25,7 +25,8 @@
  *    split may be refused for memory: whoever takes memory away has to have some.
  *  - Every leaf of a child holds a frame reference for each of its pages.
  *
- * Lock: hypervisor lock for everything.
+ * Lock: the partition's; for the parent's map the world exclusively. Who only reads may do so without, as long as
+ * cpu->guest says that his processor is in the partition: what he finds stays until he has left.
  */
 #ifndef CORE_NPT_H
 #define CORE_NPT_H

@@ -140,17 +140,17 @@ bool option_parse(const char *line, const char **bad)
 bool option_refuses_memory(void)
 {
 	u64 at = values[HVABI_OPTION_REFUSE_MEMORY_AT];
-	u64 every = values[HVABI_OPTION_REFUSE_MEMORY_EVERY];
+	u64 every = values[HVABI_OPTION_REFUSE_MEMORY_EVERY], n;
 
 	if (!at && !every)
 		return false;
-	memory_requests++;
-	return memory_requests == at || (every && memory_requests % every == 0);
+	n = __atomic_add_fetch(&memory_requests, 1, __ATOMIC_RELAXED);
+	return n == at || (every && n % every == 0);
 }
 
 bool option_refuses_call(u16 code)
 {
 	if (!values[HVABI_OPTION_REFUSE_CALL_AT] || code != values[HVABI_OPTION_REFUSE_CALL])
 		return false;
-	return ++matching_calls == values[HVABI_OPTION_REFUSE_CALL_AT];
+	return __atomic_add_fetch(&matching_calls, 1, __ATOMIC_RELAXED) == values[HVABI_OPTION_REFUSE_CALL_AT];
 }

@@ -2,6 +2,8 @@
 /*
  * Boot and run-time options: how strict the hypervisor is, and how it is told
  * to misbehave within the ABI.  Names and limits: HVABI_DEBUG_OPTIONS.
+ *
+ * Lock: the world exclusively to set one; to ask, none.
  */
 #ifndef CORE_OPTIONS_H
 #define CORE_OPTIONS_H

@@ -31,7 +31,7 @@ void parent_show(struct cpu *cpu, u64 gpa, u64 spa);
 
 /*
  * Take @count pages, listed in @pfns, away from the parent; on return no
- * processor of the parent can reach them.  Lock: hypervisor lock.
+ * processor of the parent can reach them.  Lock: the world exclusively.
  */
 void parent_take(struct cpu *cpu, const u64 *pfns, u32 count);
 

@@ -11,13 +11,14 @@
  * processors, drops VPs, ports, mappings and state pages and gives their memory back
  * to the pool, so that WITHDRAW can return every page.
  *
- * Lock: hypervisor lock for everything.
+ * Lock: the world exclusively for life and death; else the partition's own.
  */
 #ifndef CORE_PARTITION_H
 #define CORE_PARTITION_H
 
 #include "clock.h"
 #include "counters.h"
+#include "lock.h"
 #include "npt.h"
 #include "pool.h"
 #include "slots.h"
@@ -63,6 +64,7 @@ struct intercept {
  * @exclusive_pages: released to it and not yet taken back
  * @tlb_generation: moves with each shoot-down; a processor that last entered
  *	with another value flushes
+ * @lock: of all that is a child's, its processors included (lock.h)
  * @clock: its time (clock.h)
  * @guest_os_id, @hypercall_msr, @reference_tsc_msr, @tsc_invariant, @crash: synthetic MSRs
  * @exceptions: mask of vectors that INSTALL_INTERCEPT asked for
@@ -81,6 +83,7 @@ struct partition {
 	bool isolated;
 	bool scheduled;
 	enum partition_state state;
+	struct lock lock;
 	struct pool pool;
 	struct npt npt;
 	struct partition_clock clock;

@@ -16,6 +16,9 @@
 struct cpu;
 struct vp;
 
+/* The processor that asks. */
+struct cpu *platform_self(void);
+
 /* Pointer to the memory at @spa, which must be RAM. */
 #ifdef HV_HOSTED
 void *platform_phys(u64 spa);
@@ -34,14 +37,14 @@ void platform_raise(struct cpu *cpu, u8 vector);
 
 /*
  * Have some processor leave what it runs when the TSC has come to @tsc, or TIME_NEVER.  There
- * is one such time; a machine without a timer for it does nothing.  Hypervisor lock.
+ * is one such time; a machine without a timer for it does nothing.  This and the two that follow: lock of deadlines.
  */
 void platform_set_timer(u64 tsc);
 
-/* An NMI came to @cpu that nobody sent: was it this timer's?  Hypervisor lock. */
+/* An NMI came to @cpu that nobody sent: was it this timer's? */
 bool platform_timer_nmi(const struct cpu *cpu);
 
-/* The time has come, and the NMI may have been taken for another's.  Hypervisor lock. */
+/* The time has come, and the NMI may have been taken for another's. */
 bool platform_timer_passed(const struct cpu *cpu);
 
 /* The time stamp counter. */
@@ -67,8 +70,9 @@ enum run_result {
 };
 
 /*
- * Run @vp on @cpu until one of the above.  Called and returns with the
- * hypervisor lock held; drops it while the child runs.
+ * Run @vp on @cpu until one of the above.  Called and returns with the world
+ * and the lock of the partition held, but RUN_GONE only with the world; drops
+ * both while the child runs.
  */
 enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp);
 

@@ -8,7 +8,7 @@
  * it is withdrawn.  Free pages are a list through their own first word.
  *
  * deposited = free + in use; a partition can be deleted when nothing of its
- * own is in use.  Lock: hypervisor lock.
+ * own is in use.  Lock: the partition's; of the parent's the world exclusively.
  */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H

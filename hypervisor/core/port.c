@@ -45,8 +45,13 @@ static struct connection *connection_find(const struct partition *p, u32 id)
 static void set_pending(struct port *port, bool value)
 {
 	if (port->pending != value)
-		pending += value ? 1 : ~0u;
+		__atomic_store_n(&pending, pending + (value ? 1 : ~0u), __ATOMIC_RELAXED);
 	port->pending = value;
+}
+
+bool ports_pending(void)
+{
+	return __atomic_load_n(&pending, __ATOMIC_RELAXED);
 }
 
 u16 port_create(struct cpu *cpu, const struct port *port)
@@ -151,7 +156,7 @@ static void ring(struct cpu *cpu, struct port *port)
 
 void ports_retry(struct cpu *cpu)
 {
-	if (!pending)
+	if (!ports_pending())
 		return;
 	for (struct port *port = next_port(NULL); port; port = next_port(port))
 		if (port->pending)
@@ -210,12 +215,14 @@ bool port_doorbell(struct cpu *cpu, struct vp *vp, u64 gpa)
 	}
 	if (!mov.to_memory)
 		return false;
+	synic_lock();
 	for (struct connection *c = next_connection(p, NULL); c; c = next_connection(p, c)) {
 		if (c->gpa != gpa || !c->port || !fits(c, vp, &mov))
 			continue;
 		ring(cpu, c->port);
 		rang = true;
 	}
+	synic_unlock();
 	if (rang)
 		vp_skip_mov(vp, &mov);
 	return rang;

@@ -16,7 +16,7 @@
  *  - A port is memory of the parent's pool, a connection of the child's.  Both go with the
  *    child; a connection outlives its port, and rings nothing then.
  *
- * Lock: hypervisor lock.
+ * Lock: the world exclusively for life and death of ports and connections; of what is pending synic_lock().
  */
 #ifndef CORE_PORT_H
 #define CORE_PORT_H
@@ -65,7 +65,10 @@ void ports_forget(struct partition *p);
  */
 bool port_doorbell(struct cpu *cpu, struct vp *vp, u64 gpa);
 
-/* Rings may have room now: try what is pending, preferably on @cpu. */
+/* Any port has something to say that no ring has taken.  Also without the lock. */
+bool ports_pending(void);
+
+/* Rings may have room now: try what is pending, preferably on @cpu.  Lock: synic_lock(), here and below. */
 void ports_retry(struct cpu *cpu);
 
 /* The page of rings at @page, which was @cpu's, is not any more: what the parent did not take is pending. */

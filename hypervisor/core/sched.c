@@ -4,6 +4,7 @@
  */
 #include "cpu.h"
 #include "deadline.h"
+#include "lock.h"
 #include "partition.h"
 #include "sched.h"
 #include "synic.h"
@@ -140,8 +141,11 @@ bool sched_over(const struct cpu *cpu, const struct vp *vp, u64 now)
 
 bool sched_run(struct cpu *cpu, struct vp *vp)
 {
-	enum run_result result = vp_run(cpu, vp);
+	enum run_result result;
 
+	partition_lock(cpu, vp->partition);
+	result = vp_run(cpu, vp);
+	partition_unlock(cpu);
 	cpu->sched.child = false;
 	cpu->sched.since = platform_tsc();
 	switch (result) {

@@ -18,7 +18,8 @@
  * "Rests": the parent stands in HLT with interrupts on.  What the processor does with it is svm/parent.c's.
  * A slice's end needs the platform's timer; without one it is as late as the next exit.
  *
- * Lock: hypervisor lock for everything.
+ * Lock: the world exclusively, as it is whenever there is a partition that is scheduled here; sched_active() may be
+ * asked sharing it, and sched_wake() called, which then has nothing to do.
  */
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
@@ -59,7 +60,7 @@ void sched_forget(struct vp *vp);
 /* The processor that is to run on @cpu now, which is its from now on; NULL: the parent is. */
 struct vp *sched_next(struct cpu *cpu, u64 now);
 
-/* Run it, and look after what it left for.  True: the parent is wanted on @cpu. */
+/* Run it, and look after what it left for.  True: the parent is wanted on @cpu.  No partition is locked. */
 bool sched_run(struct cpu *cpu, struct vp *vp);
 
 /* Has @vp, which runs on @cpu, to leave? */
@@ -73,7 +74,7 @@ void sched_tick(struct cpu *self, u64 now);
 
 /*
  * Run @vp, with its register page taken over before.  RUN_GONE: nothing of it is there any more.  Its
- * partition is active, and it does not run elsewhere.
+ * partition is active and locked, and it does not run elsewhere.
  */
 enum run_result vp_run(struct cpu *cpu, struct vp *vp);
 

@@ -4,7 +4,7 @@
  * taken when no slot is free and goes back when its last one is, so that a pool gets back all
  * that it gave.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's; of the parent's the world exclusively.
  */
 #ifndef CORE_SLOTS_H
 #define CORE_SLOTS_H

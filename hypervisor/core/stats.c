@@ -22,6 +22,9 @@ struct stats_page {
 
 static u64 next_refresh;
 
+/* Of one writer at a time, so that no counter goes back. Pages and objects stay while the world is shared. */
+static struct lock writer;
+
 static struct stats_page *next_page(const struct stats_page *page)
 {
 	return slots_next(&parent.stats, page);
@@ -171,9 +174,15 @@ void stats_forget_vp(struct cpu *cpu, const struct vp *vp)
 
 void stats_refresh(u64 now)
 {
-	if (!parent.stats.first || time_reference(now) < next_refresh)
+	u64 reference = time_reference(now);
+
+	if (!parent.stats.first || reference < __atomic_load_n(&next_refresh, __ATOMIC_RELAXED))
 		return;
-	next_refresh = time_reference(now) + STATS_PERIOD;
-	for (const struct stats_page *page = next_page(NULL); page; page = next_page(page))
-		fill(page);
+	lock_acquire(&writer, LOCK_STATS);
+	if (reference >= next_refresh) {
+		__atomic_store_n(&next_refresh, reference + STATS_PERIOD, __ATOMIC_RELAXED);
+		for (const struct stats_page *page = next_page(NULL); page; page = next_page(page))
+			fill(page);
+	}
+	lock_release(&writer, LOCK_STATS);
 }

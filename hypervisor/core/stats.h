@@ -10,7 +10,7 @@
  *  - Both areas of an object, SELF and PARENT, say the same: there is nothing that is a
  *    processor's own business.
  *
- * Lock: hypervisor lock.
+ * Lock: the world exclusively to map and unmap; shared to refresh.
  */
 #ifndef CORE_STATS_H
 #define CORE_STATS_H

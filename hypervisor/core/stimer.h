@@ -5,7 +5,7 @@
  * has one: what has expired is noted here until the message is written.  A period that ends
  * meanwhile takes its place: periods that were missed are one message, as they are one interrupt.
  *
- * Time is the partition's reference time, in 100 ns.  Lock: hypervisor lock.
+ * Time is the partition's reference time, in 100 ns.  Lock: the partition's.
  */
 #ifndef CORE_STIMER_H
 #define CORE_STIMER_H

@@ -13,6 +13,20 @@
 #define SINT_MESSAGES	0u	/* what Linux's driver listens to */
 #define LOWEST_VECTOR	16u
 
+static struct lock lock;
+
+static bool forget(struct vp *vp);
+
+void synic_lock(void)
+{
+	lock_acquire(&lock, LOCK_SYNIC);
+}
+
+void synic_unlock(void)
+{
+	lock_release(&lock, LOCK_SYNIC);
+}
+
 void synic_reset(struct cpu *cpu, u64 pages)
 {
 	struct synic *s = &cpu->synic;
@@ -103,7 +117,7 @@ static u32 fill_opaque(struct synic *s, struct hvabi_message *slot)
 	m->vp_index = vp->index;
 	slot->header.payload_size = sizeof(*m);
 	slot->header.sender = vp->partition->id;
-	synic_forget(vp);
+	forget(vp);
 	return HVABI_MSG_OPAQUE_INTERCEPT;
 }
 
@@ -119,8 +133,8 @@ static u32 fill_signals(struct cpu *cpu, struct hvabi_message *slot)
 		m->partition_ids[m->vp_count] = vp->partition->id;
 		m->vp_indexes[m->vp_count++] = vp->index;
 		count(cpu, vp->partition, HVABI_COUNT_SIGNAL, 1);
-		vp->root_signals++;
-		synic_forget(vp);
+		__atomic_store_n(&vp->root_signals, vp->root_signals + 1, __ATOMIC_RELAXED);
+		forget(vp);
 	}
 	slot->header.payload_size = sizeof(*m);
 	return HVABI_MSG_SCHEDULER_VP_SIGNAL_PAIR;
@@ -173,29 +187,43 @@ static void enqueue(struct synic *s, struct vp *vp)
 	s->signals_end = &vp->signal_next;
 }
 
-void synic_forget(struct vp *vp)
+static bool forget(struct vp *vp)
 {
 	struct synic *s = vp->signal_on;
 	struct vp **at;
 
 	if (!s)
-		return;
+		return false;
 	for (at = &s->signals; *at != vp; at = &(*at)->signal_next)
 		;
 	*at = vp->signal_next;
 	if (s->signals_end == &vp->signal_next)
 		s->signals_end = at;
 	vp->signal_on = NULL;
+	return true;
+}
+
+bool synic_forget(struct vp *vp)
+{
+	bool was_queued;
+
+	synic_lock();
+	was_queued = forget(vp);
+	synic_unlock();
+	return was_queued;
 }
 
 void synic_signal(struct cpu *cpu, struct vp *vp)
 {
-	struct cpu *to = taker(cpu);
+	struct cpu *to;
 
-	if (vp->signal_on)
-		return;
-	enqueue(&to->synic, vp);
-	deliver(to);
+	synic_lock();
+	to = taker(cpu);
+	if (!vp->signal_on) {
+		enqueue(&to->synic, vp);
+		deliver(to);
+	}
+	synic_unlock();
 }
 
 bool synic_can_notify(const struct cpu *cpu, u32 sint)
@@ -221,15 +249,28 @@ void synic_notify(struct cpu *cpu, u32 sint)
 bool synic_complete(struct cpu *cpu, u64 id, u16 status)
 {
 	struct synic *s = &cpu->synic;
+	bool can;
 
-	if (s->completed || !can_take(s))
-		return false;
-	s->completion = (struct hvabi_async_call_completion){
-		.partition_id = id, .status = status, .completion_count = 1,
-	};
-	s->completed = true;
-	deliver(cpu);
-	return true;
+	synic_lock();
+	can = !s->completed && can_take(s);
+	if (can) {
+		s->completion = (struct hvabi_async_call_completion){
+			.partition_id = id, .status = status, .completion_count = 1,
+		};
+		s->completed = true;
+		deliver(cpu);
+	}
+	synic_unlock();
+	return can;
+}
+
+void synic_retry(struct cpu *cpu)
+{
+	if (!ports_pending())
+		return;
+	synic_lock();
+	ports_retry(cpu);
+	synic_unlock();
 }
 
 /* A register has changed: what waits may go, or has to go elsewhere. */
@@ -240,14 +281,14 @@ static void settle(struct cpu *cpu)
 	while (to != cpu && cpu->synic.signals) {
 		struct vp *vp = cpu->synic.signals;
 
-		synic_forget(vp);
+		forget(vp);
 		enqueue(&to->synic, vp);
 	}
 	for (u32 i = 0; can_take(&cpu->synic) && i < cpu_count; i++)
 		while (cpus[i] != cpu && cpus[i]->synic.signals && !can_take(&cpus[i]->synic)) {
 			struct vp *vp = cpus[i]->synic.signals;
 
-			synic_forget(vp);
+			forget(vp);
 			enqueue(&cpu->synic, vp);
 		}
 	deliver(to);
@@ -296,7 +337,7 @@ static bool change_sint(u64 *sint, u64 value)
 	return true;
 }
 
-bool synic_write(struct cpu *cpu, u32 msr, u64 value)
+static bool write(struct cpu *cpu, u32 msr, u64 value)
 {
 	struct synic *s = &cpu->synic;
 	bool ok = true;
@@ -324,5 +365,15 @@ bool synic_write(struct cpu *cpu, u32 msr, u64 value)
 	}
 	if (ok)
 		settle(cpu);
+	return ok;
+}
+
+bool synic_write(struct cpu *cpu, u32 msr, u64 value)
+{
+	bool ok;
+
+	synic_lock();
+	ok = write(cpu, msr, value);
+	synic_unlock();
 	return ok;
 }

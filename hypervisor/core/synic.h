@@ -16,7 +16,11 @@
  *  - A notification is of a ring of this very processor, and stays with it.
  *
  * The pages of messages and event flags are preset: they lie in memory that Linux has been
- * told is reserved, as an L1VH parent expects.  Lock: hypervisor lock.
+ * told is reserved, as an L1VH parent expects.
+ *
+ * Lock: one for all of them, synic_lock(), since a signal goes where it is taken; and for all that can wait to be
+ * said: event rings, pending ports, the links of VPs in queues.  Functions take it, but for those that say so.
+ * Registers, EOM excepted, are written with the world exclusively.
  */
 #ifndef CORE_SYNIC_H
 #define CORE_SYNIC_H
@@ -65,6 +69,10 @@ bool synic_write(struct cpu *cpu, u32 msr, u64 value);
  */
 void synic_signal(struct cpu *cpu, struct vp *vp);
 
+/* Under which the two that follow are called, and what rings has. */
+void synic_lock(void);
+void synic_unlock(void);
+
 /* True if something would come of synic_notify() at once. */
 bool synic_can_notify(const struct cpu *cpu, u32 sint);
 
@@ -77,8 +85,11 @@ void synic_notify(struct cpu *cpu, u32 sint);
  */
 bool synic_complete(struct cpu *cpu, u64 id, u16 status);
 
-/* Take back a signal that was not delivered yet. */
-void synic_forget(struct vp *vp);
+/* Take back a signal that was not delivered yet.  False: there is none. */
+bool synic_forget(struct vp *vp);
+
+/* What ports wait to say is tried again, preferably on @cpu. */
+void synic_retry(struct cpu *cpu);
 
 /*
  * The slot is free, or its reader will write EOM: its "pending" flag has been set.  Also for children, whose

@@ -10,7 +10,7 @@
  *    filled when the register is written, and move with the rest of its memory.  One that the
  *    parent has not mapped is faulted in first, as if the child had written to it.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_SYNTHETIC_H
 #define CORE_SYNTHETIC_H

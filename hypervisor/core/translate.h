@@ -5,7 +5,8 @@
  *
  * All paging modes that a child can be in: none, 32-bit, PAE, 4-level.
  * Everything read from the child is read through its second-level map.
- * Lock: hypervisor lock; the VP does not run.
+ * Lock: the partition's, and the VP does not run; or none, by the VP's own processor in an exit
+ * that concerns nobody else: then only what reads may be called.
  */
 #ifndef CORE_TRANSLATE_H
 #define CORE_TRANSLATE_H

@@ -9,7 +9,7 @@
  * its registers answer INVALID_VP_STATE; only the suspend registers can be
  * written at any time, and the running processor is kicked to see them.
  *
- * Lock: hypervisor lock for everything.
+ * Lock: the partition's; who makes or removes one has the world exclusively.
  */
 #ifndef CORE_VP_H
 #define CORE_VP_H

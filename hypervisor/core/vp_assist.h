@@ -12,7 +12,7 @@
  *  - The page is the child's own memory, looked up each time.  Not mapped before an entry, the bit is
  *    simply not used; not mapped afterwards, it has to be faulted in, because the answer is in it.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_VP_ASSIST_H
 #define CORE_VP_ASSIST_H

@@ -9,7 +9,7 @@
  *  - One message waits for each SINT, and DIRECT_EVENTS flags for each processor; more are refused.
  *  - An event flag that can be set at once is: it is a bit that others may set meanwhile, so it is set atomically.
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_VP_DIRECT_H
 #define CORE_VP_DIRECT_H

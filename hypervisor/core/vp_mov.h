@@ -3,7 +3,7 @@
  * The MOV at which a child's processor stands: decoded for the mode that the processor is in,
  * what it writes, and how to go on behind it.
  *
- * Lock: hypervisor lock; the state of the processor is stored back.
+ * Lock: the partition's; the state of the processor is stored back.
  */
 #ifndef CORE_VP_MOV_H
 #define CORE_VP_MOV_H

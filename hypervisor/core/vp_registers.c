@@ -223,7 +223,7 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (name == HVABI_REG_VP_ROOT_SIGNAL_COUNT) {
-		value->reg64 = vp->root_signals;
+		value->reg64 = __atomic_load_n(&vp->root_signals, __ATOMIC_RELAXED);
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (vp->running)
@@ -331,10 +331,8 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 		return HVABI_STATUS_SUCCESS;
 	}
 	/* Nothing is signalled any more, and what was not delivered yet is not counted either. */
-	if (vp->dispatch_suspend && vp->signal_on) {
-		synic_forget(vp);
+	if (vp->dispatch_suspend && synic_forget(vp))
 		vp->blocked = true;
-	}
 	if (flag == &vp->explicit_suspend && !value && !vp->running)
 		vp_signal(cpu, vp);
 	return HVABI_STATUS_SUCCESS;

@@ -14,7 +14,7 @@
  *  - A slot that is occupied is not looked at again before an EOM: its "pending" flag asks for
  *    one (synic_slot_free()).
  *
- * Lock: hypervisor lock.
+ * Lock: the partition's.
  */
 #ifndef CORE_VP_SYNIC_H
 #define CORE_VP_SYNIC_H

@@ -3,10 +3,11 @@
  * A child's stay on a processor: enter, handle what it exits for, leave with
  * a message when the parent has to know.
  *
- * The hypervisor lock is held but while the child runs.  cpu->guest is set
- * before the lock is dropped and cleared before it is taken, which is what
- * shoot-downs rely on (core/shootdown.h).  When the lock is back the
- * partition may have been finalized: nothing of it is touched before still_there().
+ * The world and the lock of the partition are held but while the child runs,
+ * and while it exits for what concerns nobody else.  cpu->guest is set before they
+ * are given up and cleared before they are taken, which is what shoot-downs rely
+ * on (core/shootdown.h).  Meanwhile the partition may have been finalized: nothing
+ * of it is touched before come_back() has found it.
  */
 #include <hvabi/partition.h>
 #include <hvabi/status.h>
@@ -752,7 +753,22 @@ static bool handle_alone(struct stay *stay)
 
 /* ---- the stay ---- */
 
-static void enter(struct stay *stay)
+/* FINALIZE may have come while nothing was held; a running VP is not deleted alone. */
+static bool come_back(const struct stay *stay)
+{
+	struct cpu *cpu = &stay->cpu->core;
+	struct partition *p;
+
+	world_enter(cpu);
+	p = child_find(stay->id);
+	if (!p || p->state != PARTITION_ACTIVE)
+		return false;
+	partition_lock(cpu, p);
+	return true;
+}
+
+/* False: nothing of the VP is there any more. */
+static bool enter(struct stay *stay)
 {
 	struct svm_cpu *cpu = stay->cpu;
 	struct vp *vp = stay->vp;
@@ -773,13 +789,14 @@ static void enter(struct stay *stay)
 	cpu->child_tlb = stay->partition->tlb_generation;
 	__atomic_store_n(&cpu->core.guest, stay->partition, __ATOMIC_RELEASE);
 	fault_time_child_enters(&cpu->core, vp);
-	hv_lock_release();
+	partition_unlock(&cpu->core);
+	world_leave(&cpu->core);
 	do
 		svm_run(vp->vmcb, vp->state.gpr);
 	while (handle_alone(stay));
 	fault_time_child_left(&cpu->core, vmcb_exit_code(v) == EXIT_NPF);
 	__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
-	hv_lock_acquire();
+	return come_back(stay);
 }
 
 /* Where the state was refused nothing of the child has run, and what stands in the VMCB is nobody's. */
@@ -798,12 +815,16 @@ static void leave(struct stay *stay)
 	apic_set_cr8(&vp->apic, vp->state.cr8);
 }
 
-/* FINALIZE may have come while the lock was free; a running VP is not deleted alone. */
-static bool still_there(const struct stay *stay)
+/* Timers of other partitions' processors are expired as well, so none may be locked. This VP stays, for it runs. */
+static void expire(struct stay *stay)
 {
-	const struct partition *p = child_find(stay->id);
+	struct cpu *cpu = &stay->cpu->core;
 
-	return p && p->state == PARTITION_ACTIVE;
+	if (!deadline_due(rdtsc()))
+		return;
+	partition_unlock(cpu);
+	deadline_expire(cpu, rdtsc());
+	partition_lock(cpu, stay->partition);
 }
 
 enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
@@ -831,8 +852,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			break;
 		}
 		registers_in(&stay);
-		enter(&stay);
-		if (!still_there(&stay)) {
+		if (!enter(&stay)) {
 			registers_out(&stay, false);
 			return RUN_GONE;
 		}
@@ -843,7 +863,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 		else
 			step = handle_exit(&stay);
-		deadline_expire(core, rdtsc());
+		expire(&stay);
 	} while (step == STEP_CONTINUE && !vp_suspended(vp) && !sched_over(core, vp, rdtsc()));
 	registers_out(&stay, true);
 	vp->running = false;

@@ -48,6 +48,14 @@ static void send_ipi(u32 apic_id, u32 command)
 	*high = old;
 }
 
+/* By its stack; the boot processor, which has another one, is the first of the parent if it is any. */
+struct cpu *platform_self(void)
+{
+	u64 at = (u64)(uintptr_t)__builtin_frame_address(0) - (u64)(uintptr_t)svm_cpus;
+
+	return &svm_cpus[at < sizeof(svm_cpus) ? at / sizeof(svm_cpus[0]) : 0].core;
+}
+
 void platform_kick(struct cpu *cpu)
 {
 	send_ipi(((struct svm_cpu *)cpu)->apic_id, ICR_ASSERT | ICR_NMI);
@@ -61,12 +69,10 @@ bool svm_own_nmi(struct svm_cpu *cpu, struct partition *p)
 		cpu->core.kick = 0;
 		count(&cpu->core, p, HVABI_COUNT_EXIT_KICK, 1);
 		/* The alarm's may have come with it, as one. */
-		if (platform_timer_passed(&cpu->core))
-			deadline_alarm(&cpu->core, rdtsc());
+		deadline_nmi(&cpu->core, true, rdtsc());
 		return true;
 	}
-	if (platform_timer_nmi(&cpu->core)) {
-		deadline_alarm(&cpu->core, rdtsc());
+	if (deadline_nmi(&cpu->core, false, rdtsc())) {
 		count(&cpu->core, p, HVABI_COUNT_EXIT_TIMER, 1);
 		return true;
 	}

@@ -83,9 +83,12 @@ static void exit_msr(struct svm_cpu *cpu)
 {
 	u32 msr = (u32)cpu->gpr[RCX];
 	u64 value = (u32)cpu->vmcb.rax | cpu->gpr[RDX] << 32;
-	bool write = cpu->vmcb.exit_info1 & 1;
-	bool ok = write ? msr_parent_write(cpu, msr, value) : msr_parent_read(cpu, msr, &value);
+	bool write = cpu->vmcb.exit_info1 & 1, ok;
 
+	/* Of what is written other processors make use; but EOM, which comes with each message, only says "look". */
+	if (write && msr != HVABI_MSR_EOM)
+		world_exclude(&cpu->core);
+	ok = write ? msr_parent_write(cpu, msr, value) : msr_parent_read(cpu, msr, &value);
 	count(&cpu->core, &parent,
 	      write ? HVABI_COUNT_EXIT_MSR_WRITE : HVABI_COUNT_EXIT_MSR_READ, 1);
 	if (!ok) {
@@ -289,7 +292,7 @@ static void after_exit(struct svm_cpu *cpu)
 void parent_loop(struct svm_cpu *cpu)
 {
 	cpu->parked = false;
-	hv_lock_acquire();
+	world_enter(&cpu->core);
 	while (!cpu->parked) {
 		struct vmcb *v = &cpu->vmcb;
 
@@ -300,13 +303,13 @@ void parent_loop(struct svm_cpu *cpu)
 		v->clean = 0;
 		cpu->parent_tlb = parent.tlb_generation;
 		__atomic_store_n(&cpu->core.guest, &parent, __ATOMIC_RELEASE);
-		hv_lock_release();
+		world_leave(&cpu->core);
 		fault_time_parent_enters(&cpu->core);
 		svm_run((u64)(uintptr_t)v, cpu->gpr);
 		fault_time_parent_left(&cpu->core);
 		__atomic_store_n(&cpu->core.guest, NULL, __ATOMIC_RELEASE);
 		check_emulation(cpu);
-		hv_lock_acquire();
+		world_enter(&cpu->core);
 		v->event_inject = 0;
 		after_exit(cpu);
 		handle_exit(cpu);
@@ -315,5 +318,5 @@ void parent_loop(struct svm_cpu *cpu)
 		if (!(v->event_inject & EVENT_VALID))
 			v->event_inject = event_from_hv(event_to_hv(v->exit_int_info));
 	}
-	hv_lock_release();
+	world_leave(&cpu->core);
 }

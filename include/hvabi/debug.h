@@ -103,7 +103,9 @@
 
 /*
  * What happened to second-level maps and memory.  Pages are 4 KiB unless
- * the name says otherwise; all only ever grow.  FAULT_TIMED are faults that were
+ * the name says otherwise; all only ever grow.  UNLOCKED_EXIT are exits, counted by their reason
+ * as well, that took no lock of the hypervisor, LOCK_WAITED is how often a
+ * processor had to wait for one (of processors only).  FAULT_TIMED are faults that were
  * timed (option "time_faults"), FAULT_TICKS_* TSC ticks of their parts, in the
  * order in which they come.
  */
@@ -135,6 +137,7 @@
 	X(TIMER_EXPIRED,	"timer_expired") \
 	X(OPAQUE_INTERCEPT,	"opaque_intercept") \
 	X(UNLOCKED_EXIT,	"exit_without_lock") \
+	X(LOCK_WAITED,		"lock_waited") \
 	X(FAULT_TIMED,		"fault_timed") \
 	X(FAULT_TICKS_EXIT,	"fault_ticks_exit") \
 	X(FAULT_TICKS_LOOK,	"fault_ticks_look") \

@@ -145,8 +145,8 @@ static void pass_time(struct cpu *cpu)
 
 	mock_tsc += (uint64_t)step << (step & 15);
 	deadline_expire(cpu, mock_tsc);
-	if (step & 1)
-		deadline_alarm(cpu, mock_tsc);
+	mock_timer_fired = step & 1;
+	deadline_nmi(cpu, step & 2, mock_tsc);
 }
 
 static void touch_apic_page(struct cpu *cpu, struct vp *vp)
@@ -301,7 +301,7 @@ static void call(uint16_t code, uint16_t reps, const void *block, size_t bytes)
 	if (!frame_is_parents(IN_PAGE))
 		return;
 	memcpy(platform_phys(IN_PAGE << 12), block, bytes);
-	hypercall(&mock_cpus[0], hvabi_control(code, reps, 0), IN_PAGE << 12, OUT_PAGE << 12);
+	mock_hypercall(&mock_cpus[0], hvabi_control(code, reps, 0), IN_PAGE << 12, OUT_PAGE << 12);
 }
 
 static void dispatch(const struct vp *vp)
@@ -355,12 +355,14 @@ static void children(struct cpu *cpu)
 
 	cpu->sched.idle = take8(input) & 1;
 	cpu->sched.waiting = false;
+	world_enter(cpu);
 	while (most-- && (vp = sched_next(cpu, mock_tsc))) {
 		if (vp->partition->state != PARTITION_ACTIVE || vp_suspended(vp) || vp->intercept_suspend)
 			die("a processor runs that must not");
 		if (sched_run(cpu, vp))
 			cpu->sched.idle = false;
 	}
+	world_leave(cpu);
 	cpu->sched.waiting = cpu->sched.idle;
 }
 
@@ -593,7 +595,7 @@ static void one_call(struct reader *r)
 							HVABI_CONTROL_VARHEAD_SHIFT;
 	if (flags & 16)
 		take(r, &control, sizeof(control));
-	hypercall(&mock_cpus[0], control, flags & 8 ? id : IN_PAGE << 12,
+	mock_hypercall(&mock_cpus[0], control, flags & 8 ? id : IN_PAGE << 12,
 		  flags & 32 ? take8(r) : OUT_PAGE << 12);
 }
 

@@ -27,10 +27,13 @@
 #define FIRST_STATE_PAGE 6000ull		/* up to MOCK_HEAP */
 
 struct cpu mock_cpus[MOCK_CPUS];
+_Thread_local struct cpu *mock_self;
 enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 void (*mock_relax)(void);
+void (*mock_kick)(struct cpu *cpu);
 unsigned int mock_kicks, mock_raises, mock_raised, mock_raised_on;
 uint64_t mock_tsc, mock_timer;
+bool mock_timer_fired;
 struct platform_info platform_info;
 
 static uint8_t ram[MOCK_PAGES * 4096] __attribute__((aligned(4096)));
@@ -47,10 +50,18 @@ void *platform_phys(u64 spa)
 	return ram + spa;
 }
 
+struct cpu *platform_self(void)
+{
+	return mock_self ? mock_self : &mock_cpus[0];
+}
+
 void platform_kick(struct cpu *cpu)
 {
 	mock_kicks++;
-	cpu->guest = NULL;
+	if (mock_kick)
+		mock_kick(cpu);
+	else
+		cpu->guest = NULL;
 }
 
 void platform_raise(struct cpu *cpu, u8 vector)
@@ -73,13 +84,13 @@ void platform_set_timer(u64 tsc)
 bool platform_timer_nmi(const struct cpu *cpu)
 {
 	(void)cpu;
-	return false;
+	return mock_timer_fired;
 }
 
 bool platform_timer_passed(const struct cpu *cpu)
 {
 	(void)cpu;
-	return false;
+	return mock_timer_fired;
 }
 
 void platform_relax(void)
@@ -124,7 +135,21 @@ bool platform_msr_exits(u32 msr)
 
 enum run_result platform_run_vp(struct cpu *cpu, struct vp *vp)
 {
-	return mock_run ? mock_run(cpu, vp) : RUN_PREEMPTED;
+	uint64_t id = vp->partition->id;
+	enum run_result result;
+	struct partition *p;
+
+	if (!mock_run)
+		return RUN_PREEMPTED;
+	/* As the real one: nothing is held while it runs. */
+	partition_unlock(cpu);
+	world_leave(cpu);
+	result = mock_run(cpu, vp);
+	world_enter(cpu);
+	p = child_find(id);
+	if (p && p->state == PARTITION_ACTIVE)
+		partition_lock(cpu, p);
+	return result;
 }
 
 static void forget_children(void)
@@ -170,9 +195,11 @@ static void reset(uint64_t frame_pages)
 	default_options();
 	mock_run = NULL;
 	mock_relax = NULL;
+	mock_kick = NULL;
 	mock_kicks = mock_raises = mock_raised = mock_raised_on = 0;
 	mock_tsc = 1000000;
 	mock_timer = TIME_NEVER;
+	mock_timer_fired = false;
 	next_pool_page = FIRST_POOL_PAGE;
 	next_state_page = FIRST_STATE_PAGE;
 	platform_info = (struct platform_info){
@@ -203,14 +230,24 @@ void mock_reset_with_gib(void)
 	frame_set_owner(MOCK_GIB, MOCK_GIB, FRAME_PARENT);
 }
 
+uint64_t mock_hypercall(struct cpu *cpu, uint64_t control, uint64_t rdx, uint64_t r8)
+{
+	uint64_t result;
+
+	world_enter(cpu);
+	result = hypercall(cpu, control, rdx, r8);
+	world_leave(cpu);
+	return result;
+}
+
 uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start)
 {
 	memset(platform_phys(INPUT_PAGE << 12), 0xee, 4096);
 	memset(platform_phys(OUTPUT_PAGE << 12), 0xee, 4096);
 	if (bytes)
 		memcpy(platform_phys(INPUT_PAGE << 12), in, bytes);
-	return hypercall(&mock_cpus[0], hvabi_control(code, reps, start), INPUT_PAGE << 12,
-			 OUTPUT_PAGE << 12);
+	return mock_hypercall(&mock_cpus[0], hvabi_control(code, reps, start), INPUT_PAGE << 12,
+			      OUTPUT_PAGE << 12);
 }
 
 void *mock_out(void)

@@ -17,20 +17,25 @@
 
 extern struct cpu mock_cpus[MOCK_CPUS];
 
+/* The processor that the calling thread stands for; 0 if it does not say. */
+extern _Thread_local struct cpu *mock_self;
+
 /* Called for platform_run_vp(); NULL: leave as preempted. */
 extern enum run_result (*mock_run)(struct cpu *cpu, struct vp *vp);
 
 /* Called by whoever waits for another processor. */
 extern void (*mock_relax)(void);
 
-/* How often a processor was kicked; a kick makes it leave its guest. */
+/* How often a processor was kicked; a kick makes it leave its guest, or what the test says. */
 extern unsigned int mock_kicks;
+extern void (*mock_kick)(struct cpu *cpu);
 
 /* Interrupts raised in the parent's APICs: how many, and the last one's vector and processor. */
 extern unsigned int mock_raises, mock_raised, mock_raised_on;
 
-/* The TSC, and what it was last asked to be awaited. */
+/* The TSC, and what it was last asked to be awaited; and whether that has fired. */
 extern uint64_t mock_tsc, mock_timer;
+extern bool mock_timer_fired;
 
 /* Fresh machine: parent only, default options. */
 void mock_reset(void);
@@ -44,6 +49,9 @@ void mock_reset_with_gib(void);
  * block is page 2.  Returns the result word.
  */
 uint64_t mock_call(uint16_t code, const void *in, size_t bytes, uint16_t reps, uint16_t start);
+
+/* hypercall() as an exit of the parent on @cpu would call it: the world is held meanwhile. */
+uint64_t mock_hypercall(struct cpu *cpu, uint64_t control, uint64_t rdx, uint64_t r8);
 
 /* Output block of the last call. */
 void *mock_out(void);

@@ -32,7 +32,7 @@ static bool answered(uint16_t code)
 
 static uint64_t raw(uint64_t control, uint64_t rdx, uint64_t r8)
 {
-	return hypercall(&mock_cpus[0], control, rdx, r8);
+	return mock_hypercall(&mock_cpus[0], control, rdx, r8);
 }
 
 /* Everything a refused call must leave alone. */

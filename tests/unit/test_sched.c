@@ -6,7 +6,6 @@
  */
 #include <hypervisor/core/deadline.h>
 #include <hypervisor/core/interrupt.h>
-#include <hypervisor/core/lock.h>
 #include <hypervisor/core/message.h>
 #include <hypervisor/core/options.h>
 #include <hypervisor/core/sched.h>
@@ -102,6 +101,16 @@ static enum run_result stops(struct cpu *cpu, struct vp *vp)
 	return RUN_STOPPED;
 }
 
+static bool run(struct cpu *cpu, struct vp *vp)
+{
+	bool wanted;
+
+	world_enter(cpu);
+	wanted = sched_run(cpu, vp);
+	world_leave(cpu);
+	return wanted;
+}
+
 static uint64_t suspended(const struct vp *vp, uint32_t name)
 {
 	assert_status(mock_get(vp, name), SUCCESS);
@@ -155,7 +164,7 @@ static void an_intercept_is_told_once(void **state)
 	mock_run = intercepts;
 	rest(one, false);
 	assert_ptr_equal(sched_next(one, mock_tsc), vp);
-	assert_false(sched_run(one, vp));
+	assert_false(run(one, vp));
 	assert_true(told_of(one, vp));
 	assert_int_equal(mock_raises, raises + 1);
 	assert_int_equal(mock_raised, VECTOR);
@@ -179,8 +188,8 @@ static void messages_wait_for_the_slot(void **state)
 	(void)state;
 	mock_run = intercepts;
 	rest(zero, false);
-	sched_run(zero, sched_next(zero, mock_tsc));
-	sched_run(zero, sched_next(zero, mock_tsc));
+	run(zero, sched_next(zero, mock_tsc));
+	run(zero, sched_next(zero, mock_tsc));
 	assert_true(told_of(zero, a));
 	assert_true(slot(zero)->header.message_flags & HVABI_MESSAGE_FLAG_PENDING);
 	assert_int_equal(suspended(b, HVABI_REG_INTERCEPT_SUSPEND), 1);
@@ -198,8 +207,8 @@ static void resumed_before_it_is_told(void **state)
 	(void)state;
 	mock_run = intercepts;
 	rest(zero, false);
-	sched_run(zero, sched_next(zero, mock_tsc));
-	sched_run(zero, sched_next(zero, mock_tsc));
+	run(zero, sched_next(zero, mock_tsc));
+	run(zero, sched_next(zero, mock_tsc));
 	assert_status(resume(b), SUCCESS);
 	assert_true(told_of(zero, a));
 	read_message(zero);
@@ -226,9 +235,7 @@ static void suspending_waits(void **state)
 	other = vp;
 	mock_relax = leaves_its_processor;
 	mock_kicks = 0;
-	hv_lock_acquire();
 	assert_status(mock_set(vp, HVABI_REG_EXPLICIT_SUSPEND, 1), SUCCESS);
-	hv_lock_release();
 	assert_int_equal(relaxed, 3);
 	assert_int_equal(mock_kicks, 1);
 	assert_int_equal(suspended(vp, HVABI_REG_INTERCEPT_SUSPEND), 1);
@@ -242,7 +249,7 @@ static void suspending_waits(void **state)
 
 static void is_gone(void)
 {
-	assert_status(hypercall(one, hvabi_control(HVABI_CALL_FINALIZE_PARTITION, 0, 0) |
+	assert_status(mock_hypercall(one, hvabi_control(HVABI_CALL_FINALIZE_PARTITION, 0, 0) |
 				HVABI_CONTROL_FAST, id, 0), SUCCESS);
 }
 
@@ -254,9 +261,7 @@ static void gone_while_it_is_waited_for(void **state)
 	vp->running = true;
 	vp->cpu = one;
 	mock_relax = is_gone;
-	hv_lock_acquire();
 	assert_status(mock_set(vp, HVABI_REG_EXPLICIT_SUSPEND, 1), INVALID_PARTITION_STATE);
-	hv_lock_release();
 }
 
 static void resting_processors_are_kicked(void **state)
@@ -300,7 +305,7 @@ static void a_busy_parent_keeps_a_slice(void **state)
 	/* And gives one. */
 	assert_false(sched_over(zero, vp, mock_tsc + SLICE - 1));
 	assert_true(sched_over(zero, vp, mock_tsc + SLICE));
-	assert_false(sched_run(zero, vp));
+	assert_false(run(zero, vp));
 	assert_true(vp->queued);
 	assert_null(sched_next(zero, mock_tsc));
 }
@@ -338,14 +343,14 @@ static void children_take_turns(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_ptr_equal(sched_next(zero, mock_tsc), a);
 		assert_true(sched_over(zero, a, mock_tsc + SLICE));
-		sched_run(zero, a);
+		run(zero, a);
 		assert_ptr_equal(sched_next(zero, mock_tsc), b);
-		sched_run(zero, b);
+		run(zero, b);
 	}
 	/* Alone under a parent that rests it stays. */
 	mock_run = blocks;
 	assert_ptr_equal(sched_next(zero, mock_tsc), a);
-	sched_run(zero, a);
+	run(zero, a);
 	assert_ptr_equal(sched_next(zero, mock_tsc), b);
 	assert_false(sched_over(zero, b, mock_tsc + 100 * SLICE));
 }
@@ -363,7 +368,7 @@ static void nobody_waits_no_alarm(void **state)
 	assert_ptr_equal(sched_next(zero, mock_tsc), a);
 	assert_true(mock_timer != TIME_NEVER);
 	mock_run = intercepts;
-	sched_run(zero, a);
+	run(zero, a);
 	mock_run = NULL;
 	assert_true(mock_timer == TIME_NEVER);
 }
@@ -432,7 +437,7 @@ static void no_wake_up_is_lost(void **state)
 	assert_ptr_equal(sched_next(zero, mock_tsc), vp);
 	vp->state.rflags = RFLAGS_IF;
 	vp->halted = true;
-	sched_run(zero, vp);
+	run(zero, vp);
 	assert_true(vp->blocked && !vp->queued);
 	assert_null(sched_next(zero, mock_tsc));
 	/* An interrupt wakes it, and no signal is sent of that. */

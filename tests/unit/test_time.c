@@ -312,12 +312,26 @@ static void the_alarm_is_set_again(void **state)
 {
 	(void)state;
 	mock_timer = 1;
-	deadline_alarm(&mock_cpus[0], mock_tsc);
+	mock_timer_fired = true;
+	assert_true(deadline_nmi(&mock_cpus[0], false, mock_tsc));
 	assert_int_equal(mock_timer, 1);	/* nothing to wait for */
 	arm(vps[0], 5000000);
+	for (unsigned int kicked = 0; kicked < 2; kicked++) {
+		mock_timer = 1;
+		assert_true(deadline_nmi(&mock_cpus[0], kicked, mock_tsc));
+		assert_int_equal(mock_timer, 5000000);
+	}
+	/* Another's NMI. */
 	mock_timer = 1;
-	deadline_alarm(&mock_cpus[0], mock_tsc);
-	assert_int_equal(mock_timer, 5000000);
+	mock_timer_fired = false;
+	assert_false(deadline_nmi(&mock_cpus[0], false, mock_tsc));
+	assert_int_equal(mock_timer, 1);
+	/* Nothing of it is early: it is set when that has expired, also for the same time. */
+	mock_timer_fired = true;
+	assert_true(deadline_nmi(&mock_cpus[0], false, 5000000));
+	assert_int_equal(mock_timer, 1);
+	deadline_expire(&mock_cpus[0], 5000000);
+	assert_true(mock_timer != 1);
 }
 
 static void what_is_due_expires(void **state)

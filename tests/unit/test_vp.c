@@ -316,7 +316,7 @@ static void delete_needs_a_stopped_processor(void **state)
 	assert_status(mock_call(HVABI_CALL_DELETE_VP, &in, sizeof(in), 0, 0), INVALID_VP_INDEX);
 	/* The fast form takes the same input in registers. */
 	assert_status(create_vp(0), SUCCESS);
-	assert_status(hypercall(&mock_cpus[0], hvabi_control(HVABI_CALL_DELETE_VP, 0, 0) |
+	assert_status(mock_hypercall(&mock_cpus[0], hvabi_control(HVABI_CALL_DELETE_VP, 0, 0) |
 				HVABI_CONTROL_FAST, id, 0), SUCCESS);
 }
 

@@ -44,7 +44,7 @@ static void *page(void)
 static uint64_t call(uint16_t code, const struct block *block, unsigned int words, uint64_t out)
 {
 	memcpy(platform_phys(1 << 12), block, sizeof(block->in) + 8 * words);
-	return hypercall(cpu, code | (uint64_t)words << HVABI_CONTROL_VARHEAD_SHIFT, 1 << 12, out);
+	return mock_hypercall(cpu, code | (uint64_t)words << HVABI_CONTROL_VARHEAD_SHIFT, 1 << 12, out);
 }
 
 static uint64_t by_page(uint16_t code, uint32_t type, uint64_t states)
@@ -154,11 +154,11 @@ static void what_is_refused(void **state)
 		vp->running = false;
 		/* A header that leaves the page. */
 		for (uint64_t words = 508; words < 1024; words++)
-			assert_status(hypercall(cpu, code | words << 17, 1 << 12, 0),
+			assert_status(mock_hypercall(cpu, code | words << 17, 1 << 12, 0),
 				      INVALID_HYPERCALL_INPUT);
 	}
 	/* Other calls have none. */
-	assert_status(hypercall(cpu, HVABI_CALL_CREATE_PORT | 1ull << 17, 1 << 12, 0),
+	assert_status(mock_hypercall(cpu, HVABI_CALL_CREATE_PORT | 1ull << 17, 1 << 12, 0),
 		      INVALID_HYPERCALL_INPUT);
 }
 
