@@ -382,11 +382,11 @@ static u64 next_present(const struct fault *fault)
  * @scratch: room
  *
  * One call asks for its accessed bit, if Linux wants to know; one takes the large leaf away and two
- * map the pages, with the right that the leaf had. Otherwise the guest had to fault on each of them.
+ * map the pages, with the right that the leaf had. Otherwise the guest had to fault on each one.
  *
  * Context: the partition's address space is the caller's; may sleep; no lock that a fault takes.
  *
- * Return: 0, or an errno: the block is as it was, or the guest faults for what it lacks of it.
+ * Return: 0, or an errno: the block is as it was, or the guest faults for what it lacks.
  */
 int mshv_fault_split(struct mshv_region *region, u64 gfn, struct mshv_scratch *scratch)
 {
