@@ -25,9 +25,10 @@ struct partition;
  *	cleared by the processor itself after it left the guest, before it takes a lock.  Between two stays in
  *	a child with an exit that concerns nobody else it stays set: that exit
  *	takes no lock, and is part of the stay for everybody else.
- * @kick: a kick was sent and not yet seen.  Whoever sends one has the lock of the
- *	partition that the processor is in, or the world for himself; so has the
- *	processor when it looks, so it never takes one mark for another NMI's.
+ * @kick: a kick was sent and not yet seen.  Whoever kicks a processor in a child has
+ *	the child's lock, and so has the processor when it looks; whoever kicks one in
+ *	the parent has the world for himself.  In the parent a processor only shares the
+ *	world when it looks: what it finds is from before, or was sent to it.
  * @locks: what it holds
  * @counters: events on this processor
  * @synic: the parent's synthetic interrupt controller here

@@ -105,6 +105,6 @@ u16 hc_notify_port_ring_empty(struct hypercall *c)
 
 	if (in->sint_index >= HVABI_SINTS)
 		return HVABI_STATUS_INVALID_PARAMETER;
-	synic_retry(c->cpu);
+	synic_ring_has_room(c->cpu);
 	return HVABI_STATUS_SUCCESS;
 }

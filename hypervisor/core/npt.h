@@ -91,7 +91,8 @@ u64 npt_iter_pfn(const struct npt_iter *it);
  * @cpu: processor on whose behalf
  * @flush: something that a TLB may hold was taken away
  * @age: an accessed bit was cleared, and a TLB may hold it as set: processors
- *	forget it at their next entry, and none is kicked for it
+ *	forget it at their next entry (an exit without lock that finds it takes the lock),
+ *	and none is kicked for it
  * @freed: tables cut off, linked through their first word.  A link is a page
  *	address, so a walk that still gets there finds a hole.
  * @table: the table that the last walk ended in, or NULL: neighbours need no walk

@@ -264,13 +264,17 @@ bool synic_complete(struct cpu *cpu, u64 id, u16 status)
 	return can;
 }
 
-void synic_retry(struct cpu *cpu)
+void synic_ring_has_room(struct cpu *cpu)
 {
-	if (!ports_pending())
-		return;
 	synic_lock();
 	ports_retry(cpu);
 	synic_unlock();
+}
+
+void synic_retry(struct cpu *cpu)
+{
+	if (ports_pending())
+		synic_ring_has_room(cpu);
 }
 
 /* A register has changed: what waits may go, or has to go elsewhere. */

@@ -92,6 +92,12 @@ bool synic_forget(struct vp *vp);
 void synic_retry(struct cpu *cpu);
 
 /*
+ * The same, as the parent says that a ring has room. Whoever has found it full may not have said yet that he waits: he has
+ * the lock, so he is waited for.
+ */
+void synic_ring_has_room(struct cpu *cpu);
+
+/*
  * The slot is free, or its reader will write EOM: its "pending" flag has been set.  Also for children, whose
  * slots have the same form.
  */

@@ -304,19 +304,27 @@ static void inject(struct stay *stay, u32 vector, bool has_error)
 	stay->vp->state.pending_interruption = event_exception(vector, has_error, 0);
 }
 
+/* Prefixes of an instruction that begins with 0x0f, or is HLT; @available: its opcode is not there. */
+static u32 count_prefixes(const u8 *bytes, u32 available)
+{
+	u32 prefixes = 0;
+
+	while (prefixes < available && bytes[prefixes] != 0x0f && bytes[prefixes] != 0xf4)
+		prefixes++;
+	return prefixes;
+}
+
 /* Length of the instruction at RIP, whose opcode without prefixes has @opcode bytes. */
 static u8 instruction_length(struct stay *stay, u8 opcode)
 {
 	const struct vmcb *v = vmcb_of(stay);
-	u8 prefixes = 0, *bytes = stay->code;
-	u32 available = stay->code_bytes;
+	u32 available = stay->code_bytes, prefixes;
 
 	if (svm_has_nrips && v->next_rip > v->rip)
 		return (u8)(v->next_rip - v->rip);
 	if (!available)
-		available = fetch_instruction(stay->vp, bytes);
-	while (prefixes < available && bytes[prefixes] != 0x0f && bytes[prefixes] != 0xf4)
-		prefixes++;
+		available = fetch_instruction(stay->vp, stay->code);
+	prefixes = count_prefixes(stay->code, available);
 	return (u8)((prefixes < available ? prefixes : 0) + opcode);
 }
 
@@ -690,15 +698,16 @@ static bool concerns_itself(const struct stay *stay)
 	const struct vmcb *v = vmcb_of(stay);
 	const struct partition *p = stay->partition;
 	u32 msr = (u32)stay->vp->state.gpr[RCX], access;
+	bool write = v->exit_info1 & 1;
 
 	switch (vmcb_exit_code(v)) {
 	case EXIT_CPUID:
 		return !intercept_wanted(p, HVABI_INTERCEPT_TYPE_CPUID, (u32)v->rax,
 					 HVABI_INTERCEPT_ACCESS_MASK_EXECUTE);
 	case EXIT_MSR:
-		access = v->exit_info1 & 1 ? HVABI_INTERCEPT_ACCESS_MASK_WRITE :
-					     HVABI_INTERCEPT_ACCESS_MASK_READ;
-		return is_own_msr(msr) && !intercept_wanted(p, HVABI_INTERCEPT_TYPE_MSR, 0, access) &&
+		access = write ? HVABI_INTERCEPT_ACCESS_MASK_WRITE : HVABI_INTERCEPT_ACCESS_MASK_READ;
+		/* What becomes of a write that no processor knows the parent has registered. */
+		return is_own_msr(msr) && !(write && msr == MSR_MTRR_CAP) && !intercept_wanted(p, HVABI_INTERCEPT_TYPE_MSR, 0, access) &&
 		       !intercept_wanted(p, HVABI_INTERCEPT_TYPE_MSR_INDEX, msr, access);
 	case EXIT_XSETBV:
 	case EXIT_INVD:
@@ -733,10 +742,15 @@ static bool handle_alone(struct stay *stay)
 
 	if ((v->exit_int_info & EVENT_VALID) || !concerns_itself(stay) || deadline_due(rdtsc()))
 		return false;
+	/* Its TLB has accessed bits that were cleared. */
+	if (__atomic_load_n(&stay->partition->tlb_generation, __ATOMIC_RELAXED) != stay->cpu->child_tlb)
+		return false;
 	store_state(v, s);
 	stay->code_bytes = svm_has_nrips ? 0 : fetch_instruction(stay->vp, stay->code);
-	if (!svm_has_nrips && !stay->code_bytes)
+	if (!svm_has_nrips && count_prefixes(stay->code, stay->code_bytes) == stay->code_bytes) {
+		stay->code_bytes = 0;
 		return false;
+	}
 	handle_exit(stay);
 	stay->code_bytes = 0;
 	count_exit(stay, HVABI_COUNT_UNLOCKED_EXIT);
