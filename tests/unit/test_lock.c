@@ -15,6 +15,8 @@
 #include <hypervisor/core/lock.h>
 #include <hypervisor/core/npt.h>
 #include <hypervisor/core/partition.h>
+#include <hypervisor/core/synic.h>
+#include <hvabi/port.h>
 #include "unit.h"
 
 #define THREADS		4u
@@ -400,6 +402,38 @@ static void nobody_uses_what_was_taken_away(void **state)
 	assert_true(counter(id[0], HVABI_COUNT_SHOOTDOWN) >= ROUNDS / 4);
 }
 
+/* ---- what the parent says of a ring ---- */
+
+static void *notifies(void *arg)
+{
+	struct cpu *cpu = mock_self = arg;
+	struct hvabi_input_notify_port_ring_empty in = { .sint_index = 5 };
+
+	fail_if(mock_status(call(cpu, HVABI_CALL_NOTIFY_PORT_RING_EMPTY, &in, sizeof(in), 0)));
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Somebody has found the ring full and has not said yet that he waits: the call that says "room" is not over before. */
+static void room_in_a_ring_waits_for_who_found_it_full(void **state)
+{
+	const uint64_t *waited = &many[1].counters.value[HVABI_COUNT_LOCK_WAITED];
+	pthread_t thread;
+
+	(void)state;
+	mock_self = &many[0];
+	world_enter(&many[0]);
+	synic_lock();
+	assert_int_equal(pthread_create(&thread, NULL, notifies, &many[1]), 0);
+	while (!__atomic_load_n(waited, __ATOMIC_RELAXED) && !__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+		yield();
+	assert_int_equal(__atomic_load_n(&stop, __ATOMIC_ACQUIRE), 0);
+	synic_unlock();
+	world_leave(&many[0]);
+	pthread_join(thread, NULL);
+	assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_wrong_order_panics, setup, teardown),
 		cmocka_unit_test_setup_teardown(calls_of_several_processors, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_uses_what_was_taken_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_in_a_ring_waits_for_who_found_it_full, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
