@@ -63,6 +63,12 @@ void row_densities(struct bench *b)
 		density(b, strides[i % count], i < count);
 }
 
+/* What happens to a guest that has been everywhere, step by step: 0, or -1 and mshv_error() says why. */
+struct phase {
+	const char *what;
+	int (*act)(struct bench *b, struct bench_guest *guest, uint64_t bytes);
+};
+
 /* ---- M8 ---- */
 
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
@@ -121,10 +127,7 @@ static int nothing(struct bench *b, struct bench_guest *guest, uint64_t bytes)
 /* One guest goes through all of it; what it has mapped large is asked after it has been everywhere again. */
 void row_large(struct bench *b)
 {
-	static const struct {
-		const char *what;
-		int (*act)(struct bench *b, struct bench_guest *guest, uint64_t bytes);
-	} phases[] = {
+	static const struct phase phases[] = {
 		{ "after populating", nothing },
 		{ "after half was swapped out and back", half_out },
 		{ "after a while of tracking", tracked },
@@ -197,10 +200,7 @@ static int stamp_some(struct bench *b, struct bench_guest *guest, uint64_t bytes
 /* What a VMM pays that tracks for a while, and when: as it asks, or at the guest's next touch; and how near the truth it is. */
 void row_tracking(struct bench *b)
 {
-	static const struct {
-		const char *what;
-		int (*act)(struct bench *b, struct bench_guest *guest, uint64_t bytes);
-	} phases[] = {
+	static const struct phase phases[] = {
 		{ "tracking is switched on", track_on },
 		{ "asked what is written", ask },
 		{ "a page per 2 MiB is written", stamp_some },
