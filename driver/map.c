@@ -311,25 +311,22 @@ static void forget_pages(struct mshv_partition *partition, u64 gfn, unsigned int
 static void forget_block(struct mshv_region *region, unsigned long block)
 {
 	u64 gfn = mshv_block_gfn(region, block);
-	struct mshv_table *table;
+	struct mshv_table *table = mshv_table(region->partition, gfn);
 
 	if (!test_bit(block, region->large)) {
 		forget_pages(region->partition, gfn, MSHV_BLOCK_PAGES);
-	} else if (READ_ONCE(region->partition->tracking)) {
+	} else if (table && READ_ONCE(region->partition->tracking)) {
 		/*
 		 * There is a table from mshv_log_start() on: nobody relies on bits before it is
 		 * done.
 		 */
-		table = mshv_table(region->partition, gfn);
-		if (table)
-			bitmap_fill(table->accessed, MSHV_BLOCK_PAGES);
-		if (table && table->large_writable)
+		bitmap_fill(table->accessed, MSHV_BLOCK_PAGES);
+		if (table->large_writable)
 			bitmap_fill(table->dirty, MSHV_BLOCK_PAGES);
 	}
 	if (test_and_clear_bit(block, region->large))
 		atomic_dec(&region->partition->large_blocks);
 	clear_bit(block, region->mapped);
-	table = mshv_table(region->partition, gfn);
 	if (table)
 		table->was_large = false;
 }
