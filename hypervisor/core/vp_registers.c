@@ -310,8 +310,7 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 	default:
 		if (!is_zero(name))
 			return HVABI_STATUS_INVALID_PARAMETER;
-		return v->reg128.low || v->reg128.high ? HVABI_STATUS_INVALID_REGISTER_VALUE :
-							 HVABI_STATUS_SUCCESS;
+		return v->reg64 ? HVABI_STATUS_INVALID_REGISTER_VALUE : HVABI_STATUS_SUCCESS;
 	}
 	return HVABI_STATUS_SUCCESS;
 }

@@ -116,6 +116,21 @@ static void every_writable_register_reads_back(void **state)
 	}
 }
 
+/* A VMM sets the 64 bits of a value that the register has; the other half holds what its memory held. */
+static void other_halves_do_not_count(void **state)
+{
+	static const uint32_t names[] = {
+		HVABI_REG_RAX, HVABI_REG_CR8, HVABI_REG_DEBUG_CTL, HVABI_REG_MTRR_PHYS_BASE0, HVABI_REG_MTRR_CAP,
+		HVABI_REG_PENDING_EVENT0, HVABI_REG_TSC, HVABI_REG_EXPLICIT_SUSPEND,
+		HVABI_REG_INTERRUPT_STATE,
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_status(set(names[i], 0, 0x5555555555555555), SUCCESS);
+	assert_status(set(HVABI_REG_DEBUG_CTL, 1, 0), INVALID_REGISTER_VALUE);
+}
+
 static void bad_values_name_the_element(void **state)
 {
 	struct {
@@ -327,6 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VP_TEST(indexes),
 		VP_TEST(every_writable_register_reads_back),
+		VP_TEST(other_halves_do_not_count),
 		VP_TEST(bad_values_name_the_element),
 		VP_TEST(state_pages_hold_their_page),
 		VP_TEST(dispatch_answers),
