@@ -6,6 +6,10 @@
 //! The crates are used as they are. A call of theirs that this driver or hypervisor does not take is a
 //! failure here, whatever the reason.
 
+#[path = "../../ktap.rs"]
+mod ktap;
+
+use ktap::{Outcome, Step};
 use mshv_bindings::*;
 use mshv_ioctls::{InterruptRequest, IoEventAddress, Mshv, MshvError, NoDatamatch, VcpuFd, VmFd, VmType};
 use vmm_sys_util::eventfd::EventFd;
@@ -14,9 +18,6 @@ const PAGE: usize = 4096;
 const MEMORY: usize = 4 << 20;
 const DOORBELL: u64 = 0xfe00_0000;
 const CODE: usize = 0x1000;
-
-/// A failure, in words.
-type Outcome = Result<(), String>;
 
 fn words(error: MshvError) -> String {
     format!("{error:?}")
@@ -415,10 +416,8 @@ fn snapshot(c: &mut Client) -> Outcome {
         .map_err(words)
 }
 
-type Step = fn(&mut Client) -> Outcome;
-
 fn main() {
-    let steps: [(&str, Step); 19] = [
+    let steps: [Step<Client>; 19] = [
         ("initialize, early and late properties", initialize),
         ("properties are what was set", properties),
         ("ioeventfds", ioevents),
@@ -446,24 +445,5 @@ fn main() {
         }),
     ];
     const { assert!(PAGE == HV_PAGE_SIZE) };
-    println!("KTAP version 1\n1..{}", steps.len() + 1);
-    let mut client = match open() {
-        Ok(client) => client,
-        Err(why) => {
-            println!("# {why}\nnot ok 1 open and create\nBail out! without a partition nothing can be asked");
-            std::process::exit(1);
-        }
-    };
-    println!("ok 1 open and create");
-    let mut failed = false;
-    for (number, (name, step)) in steps.iter().enumerate() {
-        match step(&mut client) {
-            Ok(()) => println!("ok {} {name}", number + 2),
-            Err(why) => {
-                failed = true;
-                println!("# {why}\nnot ok {} {name}", number + 2);
-            }
-        }
-    }
-    std::process::exit(i32::from(failed));
+    std::process::exit(ktap::run("open and create", open, &steps));
 }
