@@ -36,19 +36,23 @@
 
 /* A child can ask for a time that is always now.  It gets this much less often, in microseconds. */
 #define CLOSEST_US		200u
+/* How late an NMI can be: microseconds on hardware, as long as a thread of an emulator waits here. */
+#define LATE_MS			100u
 
 /**
  * struct alarm - the comparator
  * @base: of the registers, 0: none
  * @armed: @comparator has not come yet, or its NMI has not
- * @owed: one NMI more is on its way, from a comparator that was overwritten after its time
+ * @owed_until: up to this count one NMI more may come, from a comparator that was overwritten after
+ *	its time; 0: none.  It may also have merged with another NMI, and then the next one
+ *	after that is the parent's.
  */
 static struct {
 	u64 base;
 	u64 hz;
 	u64 comparator;
+	u64 owed_until;
 	bool armed;
-	bool owed;
 } alarm;
 
 /* What the parent reads there: AML takes a vendor of 0 for "no HPET". */
@@ -79,30 +83,40 @@ void hpet_init(u32 apic_id)
 	*reg(HPET_CONFIGURATION) = ENABLE;
 }
 
-/* The comparator's time has come, so there is an NMI of it, taken or not. */
-static bool has_come(void)
+static void program(u64 tsc)
 {
-	return *reg(HPET_COUNTER) >= alarm.comparator;
-}
+	u64 now = rdtsc(), least = platform_info.tsc_hz / 1000000 * CLOSEST_US;
+	u64 away = max_u64(tsc > now ? tsc - now : 0, least);
 
-void platform_set_timer(u64 tsc)
-{
-	u64 now = rdtsc(), least = platform_info.tsc_hz / 1000000 * CLOSEST_US, away;
-
-	if (!alarm.base)
-		return;
-	if (alarm.armed && has_come())
-		alarm.owed = true;
-	alarm.armed = tsc != TIME_NEVER;
-	if (!alarm.armed) {
-		*reg(HPET_T0_CONFIGURATION) = 0;
-		return;
-	}
-	away = max_u64(tsc > now ? tsc - now : 0, least);
 	alarm.comparator = *reg(HPET_COUNTER) + away / platform_info.tsc_hz * alarm.hz +
 			   away % platform_info.tsc_hz * alarm.hz / platform_info.tsc_hz + 1;
 	*reg(HPET_T0_COMPARATOR) = alarm.comparator;
 	*reg(HPET_T0_CONFIGURATION) = T0_ENABLE | T0_MESSAGE;
+}
+
+void platform_set_timer(u64 tsc)
+{
+	u64 before = alarm.armed ? alarm.comparator : TIME_NEVER, now;
+
+	if (!alarm.base)
+		return;
+	alarm.armed = tsc != TIME_NEVER;
+	if (alarm.armed)
+		program(tsc);
+	else
+		*reg(HPET_T0_CONFIGURATION) = 0;
+	if (before == TIME_NEVER)
+		return;
+	/* Only now: up to here the old comparator could still send. */
+	now = *reg(HPET_COUNTER);
+	if (now >= before)
+		alarm.owed_until = now + alarm.hz / 1000 * LATE_MS;
+}
+
+/* The comparator's time has come, so there is an NMI of it, taken or not. */
+static bool has_come(void)
+{
+	return *reg(HPET_COUNTER) >= alarm.comparator;
 }
 
 /* Messages go to the first processor of the parent: an NMI of another is not the alarm's. */
@@ -118,12 +132,13 @@ bool platform_timer_passed(const struct cpu *cpu)
 
 bool platform_timer_nmi(const struct cpu *cpu)
 {
+	u64 owed_until = alarm.owed_until;
+
 	if (!goes_to(cpu))
 		return false;
-	if (alarm.owed) {
-		alarm.owed = false;
+	alarm.owed_until = 0;
+	if (owed_until && *reg(HPET_COUNTER) <= owed_until)
 		return true;
-	}
 	if (!alarm.armed || !has_come())
 		return false;
 	alarm.armed = false;
