@@ -35,7 +35,7 @@ scripts := driver/into-tree packaging/dist packaging/check packaging/deb packagi
 
 include $(top)/packaging/install.mk
 
-.PHONY: help fetch build run test test-debug test-peer test-packages test-tree bench bench-compare coverage coverage-driver shell guest check clean distclean $(parts)
+.PHONY: help fetch build clients run test test-debug test-peer test-packages test-tree bench bench-compare coverage coverage-driver shell guest check clean distclean $(parts)
 
 help:
 	@echo 'make run        build everything and run the demonstration'
@@ -81,7 +81,10 @@ run: build
 	@echo 'Booting QEMU, hypervisor, parent partition (some seconds) ...'
 	$(Q)rig/vm $(RUN_VM) -- mshv demo
 
-test: build
+clients: build
+	$(call part,tests) clients
+
+test: clients
 	$(Q)tests/run
 
 # The same tests on a kernel that checks everything. What does not depend on the
@@ -90,10 +93,11 @@ debug := $(O)/debug
 debug_kernel = $(O)/kernel/debug-$(KVER)
 debug_part = +$(Q)$(MAKE) -C $(1) O=$(debug) KVER=debug KDIR=$(debug_kernel)/headers V=$(V)
 
-test-debug: build
+test-debug: clients
 	$(Q)rig/kernel debug
-	$(Q)mkdir -p $(debug)
+	$(Q)mkdir -p $(debug)/tests/vm
 	$(Q)for p in hypervisor bin guest lib vmm pkg; do ln -sfn ../$$p $(debug)/$$p; done
+	$(Q)cp -u $(O)/tests/vm/client-* $(debug)/tests/vm/
 	$(call debug_part,driver)
 	$(call debug_part,tests)
 	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
@@ -107,7 +111,7 @@ peer_part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=peer KDIR=$(peer_kernel)/headers V=
 peer_tests := peer region ioctl lifecycle misbehave swap dirty pin races waits limits module events rawcall \
 	replay cases client-rust-vmm client-hyperlight guest-cpu guest-apic
 
-test-peer: build
+test-peer: clients
 	$(Q)rig/kernel peer
 	$(call peer_part,driver)
 	$(call peer_part,tests) $(O)/tests/vm/mshv_rawcall.ko
