@@ -574,6 +574,7 @@ void mshv_synic_stop_partitions(void);
 void mshv_synic_exit(void);
 void mshv_synic_add(struct mshv_partition *partition);
 void mshv_synic_remove(struct mshv_partition *partition);
+void mshv_synic_flush(void);
 
 /* doorbell.c */
 struct hvabi_event_ring;

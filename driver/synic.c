@@ -115,6 +115,29 @@ void mshv_synic_stop_partitions(void)
 	rcu_read_unlock();
 }
 
+static void queue_work_here(void *unused)
+{
+	irq_work_queue(&this_cpu_ptr(&mshv_synic)->work);
+}
+
+/**
+ * mshv_synic_flush() - wait until all has been heard that the hypervisor has said
+ *
+ * An index that is used again must not hear what was meant for the processor before.
+ *
+ * Context: process context, may sleep.
+ */
+void mshv_synic_flush(void)
+{
+	unsigned int cpu;
+
+	cpus_read_lock();
+	on_each_cpu(queue_work_here, NULL, 1);
+	for_each_online_cpu(cpu)
+		irq_work_sync(&per_cpu(mshv_synic, cpu).work);
+	cpus_read_unlock();
+}
+
 static struct mshv_partition *find_partition(u64 id)
 {
 	struct mshv_partition *partition;

@@ -558,6 +558,9 @@ static int vp_reclaim(struct mshv_partition *partition, u32 index)
 	if (!mshv_vp_stop(vp))
 		return -EIO;
 	WRITE_ONCE(partition->vps[index], NULL);
+	/* There a message left over is an intercept; elsewhere one wake-up too many. */
+	if (mshv_hypervisor_schedules)
+		mshv_synic_flush();
 	partition->vps_lent++;
 	mshv_vp_free(vp);
 	return 0;
