@@ -442,30 +442,53 @@ void apic_init(struct apic *a)
 	a->wait_for_sipi = true;
 }
 
+static void change_base(struct apic *a, u64 value)
+{
+	bool was_x2apic = apic_is_x2apic(a), was_enabled = globally_enabled(a);
+
+	a->base = value;
+	if (!globally_enabled(a) && was_enabled)
+		reset_registers(a);
+	if (apic_is_x2apic(a) && !was_x2apic) {
+		/* The halves of ICR are one register now, with another form of destination. */
+		a->icr = (u32)a->icr;
+		a->ldr = x2apic_ldr(a);
+	}
+}
+
+static bool has_reserved(u64 value, u64 physical_mask)
+{
+	return (value & ~(APIC_BASE_BSP | APIC_BASE_EXTD | APIC_BASE_ENABLE | align_down(physical_mask, PAGE_SIZE))) ||
+	       ((value & APIC_BASE_EXTD) && !(value & APIC_BASE_ENABLE));
+}
+
 /*
  * Harsher than a processor: the page stays where it is, and who is boot processor does not
  * change, because nothing that runs in a child needs either.
  */
 bool apic_write_base(struct apic *a, u64 value, u64 physical_mask)
 {
-	u64 allowed = APIC_BASE_BSP | APIC_BASE_EXTD | APIC_BASE_ENABLE |
-		      align_down(physical_mask, PAGE_SIZE);
-	bool was_x2apic = apic_is_x2apic(a), was_enabled = globally_enabled(a);
 	bool enable = value & APIC_BASE_ENABLE, x2apic = value & APIC_BASE_EXTD;
 
-	if ((value & ~allowed) || align_down(value, PAGE_SIZE) != DEFAULT_BASE ||
+	if (has_reserved(value, physical_mask) || align_down(value, PAGE_SIZE) != DEFAULT_BASE ||
 	    ((value ^ a->base) & APIC_BASE_BSP))
 		return false;
-	if ((x2apic && !enable) || (x2apic && !was_enabled) || (was_x2apic && enable && !x2apic))
+	if ((x2apic && !globally_enabled(a)) || (apic_is_x2apic(a) && enable && !x2apic))
 		return false;
-	a->base = value;
-	if (!enable && was_enabled)
-		reset_registers(a);
-	if (x2apic && !was_x2apic) {
-		/* The halves of ICR are one register now, with another form of destination. */
-		a->icr = (u32)a->icr;
-		a->ldr = x2apic_ldr(a);
-	}
+	change_base(a, value);
+	return true;
+}
+
+bool apic_set_base(struct apic *a, u64 value, u64 physical_mask)
+{
+	bool enable = value & APIC_BASE_ENABLE, x2apic = value & APIC_BASE_EXTD;
+
+	if (has_reserved(value, physical_mask) || (enable && align_down(value, PAGE_SIZE) != DEFAULT_BASE))
+		return false;
+	/* There is a way from each mode to each other. */
+	if (apic_is_x2apic(a) && enable && !x2apic)
+		change_base(a, 0);
+	change_base(a, value);
 	return true;
 }
 

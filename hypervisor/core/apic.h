@@ -132,6 +132,12 @@ static inline bool apic_is_x2apic(const struct apic *a)
  */
 bool apic_write_base(struct apic *a, u64 value, u64 physical_mask);
 
+/*
+ * Set APIC_BASE, as a VMM does: any mode from any other, a boot processor or not, and what is disabled has no
+ * address (hyperlight sets 0). False: a reserved bit, EXTD alone, or an APIC elsewhere.
+ */
+bool apic_set_base(struct apic *a, u64 value, u64 physical_mask);
+
 /* Read register @reg at time @now. False: #GP (x2APIC), reads as 0 (xAPIC). */
 bool apic_read(struct apic *a, u32 reg, u64 now, u64 *value);
 

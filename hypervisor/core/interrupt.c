@@ -53,7 +53,9 @@ void vp_wake(struct cpu *cpu, struct vp *vp)
 		vp_signal(cpu, vp);
 }
 
-bool vp_write_apic_base(struct vp *vp, u64 value)
+typedef bool change_base_fn(struct apic *apic, u64 value, u64 physical_mask);
+
+static bool change_apic_base(struct vp *vp, u64 value, change_base_fn *change)
 {
 	bool ok;
 
@@ -65,11 +67,21 @@ bool vp_write_apic_base(struct vp *vp, u64 value)
 	if ((value & APIC_BASE_EXTD) &&
 	    !(vp->partition->creation_flags & HVABI_PARTITION_FLAG_X2APIC_CAPABLE))
 		return false;
-	ok = apic_write_base(&vp->apic, value, BIT(platform_info.physical_bits) - 1);
+	ok = change(&vp->apic, value, BIT(platform_info.physical_bits) - 1);
 	/* Switched off, it has lost its priority. */
 	vp->state.cr8 = apic_cr8(&vp->apic);
 	deadline_update(vp);
 	return ok;
+}
+
+bool vp_write_apic_base(struct vp *vp, u64 value)
+{
+	return change_apic_base(vp, value, apic_write_base);
+}
+
+bool vp_set_apic_base(struct vp *vp, u64 value)
+{
+	return change_apic_base(vp, value, apic_set_base);
 }
 
 static void request(struct cpu *cpu, struct vp *vp, const struct apic_ipi *ipi)

@@ -30,8 +30,11 @@ static inline bool partition_has_apic(const struct partition *p)
 	return p->creation_flags & HVABI_PARTITION_FLAG_LAPIC_ENABLED;
 }
 
-/* Write APIC_BASE, by the guest or for it.  False: not allowed. */
+/* Write APIC_BASE, by the guest.  False: not allowed. */
 bool vp_write_apic_base(struct vp *vp, u64 value);
+
+/* Set it, by its VMM, who may do more (apic.h). */
+bool vp_set_apic_base(struct vp *vp, u64 value);
 
 /* Deliver @ipi in @p; @from is the sender, NULL for a device (then @ipi has no shorthand). */
 void interrupt_send(struct cpu *cpu, struct partition *p, struct vp *from, const struct apic_ipi *ipi);

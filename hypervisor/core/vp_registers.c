@@ -305,8 +305,8 @@ static u16 set_special(struct vp *vp, u32 name, const union hvabi_register_value
 	case HVABI_REG_INTERNAL_ACTIVITY_STATE:
 		return set_activity(vp, v->reg64);
 	case HVABI_REG_APIC_BASE:
-		return vp_write_apic_base(vp, v->reg64) ? HVABI_STATUS_SUCCESS :
-							 HVABI_STATUS_INVALID_REGISTER_VALUE;
+		return vp_set_apic_base(vp, v->reg64) ? HVABI_STATUS_SUCCESS :
+						       HVABI_STATUS_INVALID_REGISTER_VALUE;
 	default:
 		if (!is_zero(name))
 			return HVABI_STATUS_INVALID_PARAMETER;

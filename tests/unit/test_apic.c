@@ -197,6 +197,35 @@ static void transitions(void **state)
 	}
 }
 
+/* A VMM brings it from any mode into any other, and then it is as after that. */
+static void a_vmm_sets_any_mode(void **state)
+{
+	static const uint64_t targets[] = { 0, 0xfee00900, 0xfee00d00, 0xfee00000, 0x100 };
+
+	(void)state;
+	for (unsigned int from = 0; from < 3; from++) {
+		for (unsigned int to = 0; to < sizeof(targets) / sizeof(targets[0]); to++) {
+			bool disabled = !(targets[to] & APIC_BASE_ENABLE);
+
+			to_state(from);
+			assert_true(apic_set_base(&a, targets[to], MASK));
+			assert_int_equal(a.base, targets[to]);
+			assert_int_equal(apic_is_x2apic(&a), to == 2);
+			if (disabled)
+				continue;
+			assert_int_equal(a.ldr, to == 2 ? 1u << 1 : 0);
+			put(APIC_SVR, 0x1ff);
+			assert_int_equal(rd(APIC_SVR), 0x1ff);
+		}
+	}
+	/* An address elsewhere, EXTD alone, a bit that is none. */
+	assert_false(apic_set_base(&a, 0xfed00900, MASK));
+	assert_false(apic_set_base(&a, 0x900, MASK));
+	assert_false(apic_set_base(&a, 0xfee00400, MASK));
+	assert_false(apic_set_base(&a, 0xfee00901, MASK));
+	assert_false(apic_set_base(&a, 1ull << 63, MASK));
+}
+
 static void base_refuses_what_it_does_not_have(void **state)
 {
 	struct apic before = a;
@@ -1412,6 +1441,7 @@ int main(void)
 		APIC_TEST(power_up_state),
 		APIC_TEST(init_keeps_id_and_base),
 		APIC_TEST(transitions),
+		APIC_TEST(a_vmm_sets_any_mode),
 		APIC_TEST(base_refuses_what_it_does_not_have),
 		APIC_TEST(disabling_resets),
 		APIC_TEST(x2apic_keeps_what_xapic_had),
