@@ -109,7 +109,7 @@ test-debug: clients
 peer_kernel = $(O)/kernel/peer-$(or $(PEER_KVER),7.3)
 peer_part = +$(Q)$(MAKE) -C $(1) O=$(O) KVER=peer KDIR=$(peer_kernel)/headers V=$(V)
 peer_tests := peer region ioctl lifecycle misbehave swap dirty pin races waits limits module events rawcall \
-	replay cases client-rust-vmm client-hyperlight guest-cpu guest-apic
+	replay cases client-rust-vmm client-hyperlight client-hyperlight-interrupts guest-cpu guest-apic
 
 test-peer: clients
 	$(Q)rig/kernel peer

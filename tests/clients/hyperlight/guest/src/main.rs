@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod libc;
+mod timer;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -74,6 +75,11 @@ fn sum_at(gpa: u64, bytes: u64) -> u64 {
     let start = map(gpa, bytes);
     // SAFETY: mapped right above.
     (0..bytes as usize).map(|i| u64::from(unsafe { start.add(i).read_volatile() })).sum()
+}
+
+#[guest_function("Ticks")]
+fn ticks(wanted: u64, period_us: u32) -> u64 {
+    timer::ticks(wanted, period_us)
 }
 
 #[guest_function("Forever")]

@@ -188,6 +188,18 @@ fn exceptions(g: &mut Guest) -> Outcome {
     }
 }
 
+/// A timer that a thread of the VMM is, while the guest stands in HLT.
+fn timer(g: &mut Guest) -> Outcome {
+    for _ in 0..5 {
+        let came = g.sandbox.call::<u64>("Ticks", (100u64, 1000u32)).map_err(words)?;
+        if came < 100 {
+            return Err(format!("{came} of 100 interrupts"));
+        }
+        g.restore(&g.fresh.clone())?;
+    }
+    Ok(())
+}
+
 /// Guests in as many threads, memory of all of them taken and moved meanwhile.
 fn together(_: &mut Guest) -> Outcome {
     let pressure = pressure::start();
@@ -228,18 +240,28 @@ fn many(_: &mut Guest) -> Outcome {
     Ok(())
 }
 
+const STEPS: &[Step<Guest>] = &[
+    ("a call is answered", answers),
+    ("a thousand calls of the host's functions", calls_out),
+    ("snapshots bring back what was stamped", snapshots),
+    ("a snapshot on disk is a guest's memory", snapshot_files),
+    ("a file in the guest's memory, paged out and gone again", files),
+    ("a guest that does not return is interrupted", interrupted),
+    ("a guest that panics says why", panics),
+    ("a guest's own exceptions", exceptions),
+    ("four guests whose pages are swapped and migrated", together),
+    ("forty guests, one after the other", many),
+];
+
+/// What interrupts can make a difference to.
+const STEPS_OF_INTERRUPTS: &[Step<Guest>] = &[
+    ("a call is answered", answers),
+    ("interrupts of a timer", timer),
+    ("a guest that does not return is interrupted", interrupted),
+    ("four guests whose pages are swapped and migrated", together),
+];
+
 fn main() {
-    let steps: [Step<Guest>; 10] = [
-        ("a call is answered", answers),
-        ("a thousand calls of the host's functions", calls_out),
-        ("snapshots bring back what was stamped", snapshots),
-        ("a snapshot on disk is a guest's memory", snapshot_files),
-        ("a file in the guest's memory, paged out and gone again", files),
-        ("a guest that does not return is interrupted", interrupted),
-        ("a guest that panics says why", panics),
-        ("a guest's own exceptions", exceptions),
-        ("four guests whose pages are swapped and migrated", together),
-        ("forty guests, one after the other", many),
-    ];
-    std::process::exit(ktap::run("a guest is made", open, &steps));
+    let steps = if cfg!(feature = "interrupts") { STEPS_OF_INTERRUPTS } else { STEPS };
+    std::process::exit(ktap::run("a guest is made", open, steps));
 }
