@@ -521,30 +521,33 @@ static enum ktap_result all_limits(void)
 {
 	static const unsigned int percent[] = { 80, 100, 120 };
 	const uint64_t uses = LIMITED_ROUNDS * (64 * MIB_PAGES / 5);
-	uint64_t all = 0, tight = 0, off = 0;
+	/* On a kernel that checks everything: small pages and old lists, huge ones and new, the tight limit. */
+	const unsigned int step = getenv("AGE_SHORT") ? 3 : 1;
+	uint64_t all = 0, tight = 0, off = 0, most = 0;
 	unsigned int kind, i;
 	struct pressure p;
 
-	for (kind = 0; kind < 4; kind++) {
+	for (kind = 0; kind < 4; kind += step) {
 		const unsigned int flags = kind & 1 ? 0 : MSHV_MEMORY_SMALL;
 
 		if (host_write(LRU_GEN, kind & 2 ? "7" : "0"))
 			return ktap_skip("no multi-generation LRU to switch");
 		ktap_note("%s LRU, %s pages", kind & 2 ? "multi-generation" : "classic", kind & 1 ? "huge" : "small");
-		for (i = 0; i < 3; i++) {
+		for (i = 0; i < 3; i += step) {
 			CHECK_PASS(piece_and_scan(flags, percent[i], &p));
 			ktap_note("limit %u %%: %llu pages of the fifth refaulted in %llu uses", percent[i], (ull)p.refaults,
 				  (ull)uses);
 			CHECK(percent[i] <= 100 || !p.refaults);
 			all += p.refaults;
 			tight += i ? 0 : p.refaults;
+			most += percent[i] <= 100 ? uses / 50 : 0;
 		}
 		CHECK(!host_write(PARAMETERS "ageing", "off"));
 		CHECK_PASS(piece_and_scan(flags, percent[0], &p));
 		ktap_note("limit %u %%, ageing=off: %llu pages refaulted", percent[0], (ull)p.refaults);
 		off += p.refaults;
 	}
-	CHECK(all <= 8 * uses / 50, "%llu of %llu", (ull)all, (ull)(8 * uses));
+	CHECK(all <= most, "%llu, more than %llu", (ull)all, (ull)most);
 	CHECK(tight * 3 <= off, "%llu, without ageing %llu", (ull)tight, (ull)off);
 	return PASS;
 }
