@@ -172,6 +172,15 @@ void message_apic_eoi(struct vp *vp, u8 vector)
 	end(vp);
 }
 
+void message_sint_deliverable(struct vp *vp, u16 sints)
+{
+	struct hvabi_x64_sint_deliverable_message *m = begin(vp, HVABI_MSG_SYNIC_SINT_DELIVERABLE, sizeof(*m));
+
+	fill_header(vp, &m->header, 0, HVABI_INTERCEPT_ACCESS_EXECUTE);
+	m->deliverable_sints = sints;
+	end(vp);
+}
+
 void message_hypercall(struct vp *vp, u8 length)
 {
 	const struct vp_state *s = &vp->state;

@@ -33,6 +33,8 @@ void message_cpuid(struct vp *vp, const u32 result[4], u8 length);
 void message_msr(struct vp *vp, u32 msr, bool write, u8 length);
 /* A level-triggered interrupt has ended. */
 void message_apic_eoi(struct vp *vp, u8 vector);
+/* What it wanted to hear of: there is room for messages. */
+void message_sint_deliverable(struct vp *vp, u16 sints);
 /* A hypercall that the parent answers. */
 void message_hypercall(struct vp *vp, u8 length);
 void message_exception(struct vp *vp, u8 vector, bool has_error, u32 error, u64 parameter);

@@ -75,6 +75,8 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @cpuid_results: registered for it (cpuid_result.h), and how many
  * @msr_results: registered for it (msr_result.h), and how many
  * @direct: messages and event flags that wait for it (vp_direct.h)
+ * @notify, @deliverable: SINTs of which the parent wants to hear when a message for them would be delivered, and
+ *	those of which it has to hear now
  * @assist_msr: the register VP_ASSIST_PAGE; @assist_promised: the page said "no EOI required" when it entered
  * @message: the message of the current intercept
  */
@@ -109,6 +111,7 @@ struct vp {
 	struct slots msr_results;
 	u32 msr_result_count;
 	struct slots direct;
+	u16 notify, deliverable;
 	u64 assist_msr;
 	bool assist_promised;
 	struct cpu *cpu;		/* where it runs, or ran last */

@@ -49,10 +49,27 @@ static bool can_deliver(const struct vp *vp, const struct direct *d)
 	return d->event ? takes_events(&vp->synic) : vp_synic_takes_messages(&vp->synic, d->sint);
 }
 
+static bool message_waits(const struct vp *vp, u32 sint)
+{
+	for (const struct direct *d = next_of(vp, NULL); d; d = next_of(vp, d))
+		if (!d->event && d->sint == sint)
+			return true;
+	return false;
+}
+
+/* The parent wants to hear of it, and may be told, as far as can be said without the page. */
+static bool can_notify(const struct vp *vp, u32 sint)
+{
+	return (vp->notify >> sint & 1) && vp_synic_takes_messages(&vp->synic, sint) && !message_waits(vp, sint);
+}
+
 bool direct_pending(const struct vp *vp)
 {
 	for (const struct direct *d = next_of(vp, NULL); d; d = next_of(vp, d))
 		if (can_deliver(vp, d))
+			return true;
+	for (u32 sint = 0; vp->notify && sint < HVABI_SINTS; sint++)
+		if (can_notify(vp, sint))
 			return true;
 	return false;
 }
@@ -74,11 +91,30 @@ static bool set_flag(struct vp *vp, u64 *word, u32 sint, u16 flag)
 	return newly;
 }
 
+/* The slot of @sint, or NULL: its page at *@gpa is not there. */
+static struct hvabi_message *slot_of(struct vp *vp, u32 sint, u64 *gpa)
+{
+	*gpa = align_down(vp->synic.simp, PAGE_SIZE) + sint * sizeof(struct hvabi_message);
+	return guest_memory(vp->partition, *gpa, true);
+}
+
+/* False: as above.  *@is: the slot is free; else its child is asked to say when. */
+static bool slot_is_free(struct vp *vp, u32 sint, struct hvabi_message **slot, bool *is, u64 *gpa)
+{
+	*slot = slot_of(vp, sint, gpa);
+	if (!*slot)
+		return false;
+	*is = synic_slot_free(*slot);
+	if (!*is)
+		vp->synic.full |= (u16)(1u << sint);
+	return true;
+}
+
 /* False: the page at *@gpa is not there.  *@done: it does not wait any more. */
 static bool deliver(struct vp *vp, struct direct *d, u64 *gpa, bool *done)
 {
-	struct vp_synic *s = &vp->synic;
 	struct hvabi_message *slot;
+	bool is_free;
 	u64 *word;
 
 	*done = false;
@@ -90,14 +126,10 @@ static bool deliver(struct vp *vp, struct direct *d, u64 *gpa, bool *done)
 		*done = true;
 		return true;
 	}
-	*gpa = align_down(s->simp, PAGE_SIZE) + d->sint * sizeof(*slot);
-	slot = guest_memory(vp->partition, *gpa, true);
-	if (!slot)
+	if (!slot_is_free(vp, d->sint, &slot, &is_free, gpa))
 		return false;
-	if (!synic_slot_free(slot)) {
-		s->full |= (u16)(1u << d->sint);
+	if (!is_free)
 		return true;
-	}
 	memcpy(slot->payload, d->message.payload, sizeof(slot->payload));
 	slot->header.payload_size = d->message.header.payload_size;
 	slot->header.message_flags = 0;
@@ -122,16 +154,35 @@ bool direct_deliver(struct vp *vp, u64 *gpa)
 		if (done)
 			slots_put(&vp->direct, d, &vp->partition->pool);
 	}
+	for (u32 sint = 0; vp->notify && sint < HVABI_SINTS; sint++) {
+		struct hvabi_message *slot;
+		bool is_free;
+
+		if (!can_notify(vp, sint))
+			continue;
+		if (!slot_is_free(vp, sint, &slot, &is_free, gpa))
+			return false;
+		if (is_free) {
+			vp->notify &= (u16)~(1u << sint);
+			vp->deliverable |= (u16)(1u << sint);
+		}
+	}
 	return true;
+}
+
+void direct_notify(struct cpu *cpu, struct vp *vp, u16 sints)
+{
+	vp->notify = sints;
+	vp->deliverable = 0;
+	vp_wake(cpu, vp);
 }
 
 u16 direct_post(struct cpu *cpu, struct vp *vp, u32 sint, const struct hvabi_message *message)
 {
 	struct direct *d;
 
-	for (d = next_of(vp, NULL); d; d = next_of(vp, d))
-		if (!d->event && d->sint == sint)
-			return HVABI_STATUS_INSUFFICIENT_BUFFERS;
+	if (message_waits(vp, sint))
+		return HVABI_STATUS_INSUFFICIENT_BUFFERS;
 	d = add(cpu, vp);
 	if (!d)
 		return HVABI_STATUS_INSUFFICIENT_MEMORY;

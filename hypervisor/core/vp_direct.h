@@ -7,6 +7,8 @@
  *  - What was accepted is not lost, and delivered once: it waits in a slot of the child's pool, under the same
  *    conditions as a timer's message (vp_synic.h), until the processor enters and its page is there.
  *  - One message waits for each SINT, and DIRECT_EVENTS flags for each processor; more are refused.
+ *  - Who wants to hear of room for a message hears of it: the slot is looked at before each entry, and if it is
+ *    full the child is asked for EOM, after which it enters again.
  *  - An event flag that can be set at once is: it is a bit that others may set meanwhile, so it is set atomically.
  *
  * Lock: the partition's.
@@ -39,6 +41,12 @@ bool direct_pending(const struct vp *vp);
 
 /* Deliver what can be.  False: the child's page at *@gpa must be writable first. */
 bool direct_deliver(struct vp *vp, u64 *gpa);
+
+/*
+ * Have @vp stop when a message for one of @sints would be delivered at once, and say so; that one is asked for again
+ * then.  Replaces what was wanted before.  The processor may run.
+ */
+void direct_notify(struct cpu *cpu, struct vp *vp, u16 sints);
 
 /* @vp goes. */
 void direct_forget(struct vp *vp);

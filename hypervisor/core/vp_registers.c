@@ -15,6 +15,7 @@
 #include "synic.h"
 #include "synthetic.h"
 #include "vp.h"
+#include "vp_direct.h"
 #include "xsave.h"
 
 struct scalar {
@@ -222,6 +223,10 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 		value->reg64 = *flag;
 		return HVABI_STATUS_SUCCESS;
 	}
+	if (name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS) {
+		value->reg64 = (u64)vp->notify << HVABI_DELIVERABILITY_SINTS_SHIFT;
+		return HVABI_STATUS_SUCCESS;
+	}
 	if (name == HVABI_REG_VP_ROOT_SIGNAL_COUNT) {
 		value->reg64 = __atomic_load_n(&vp->root_signals, __ATOMIC_RELAXED);
 		return HVABI_STATUS_SUCCESS;
@@ -337,6 +342,18 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 	return HVABI_STATUS_SUCCESS;
 }
 
+/* Interrupts have no such notifications here: APICs are the hypervisor's, and what waits for them is not lost. */
+static u16 set_notifications(struct cpu *cpu, struct vp *vp, u64 value)
+{
+	u16 sints = (u16)(value >> HVABI_DELIVERABILITY_SINTS_SHIFT);
+
+	if (value != (u64)sints << HVABI_DELIVERABILITY_SINTS_SHIFT ||
+	    (sints && !synthetic_has_synic(vp->partition)))
+		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	direct_notify(cpu, vp, sints);
+	return HVABI_STATUS_SUCCESS;
+}
+
 static u16 set_synthetic(struct cpu *cpu, struct vp *vp, u32 msr, u64 value)
 {
 	switch (synthetic_restore(cpu, vp, msr, value)) {
@@ -356,6 +373,8 @@ u16 vp_set_register(struct cpu *cpu, struct vp *vp, u32 name, const union hvabi_
 
 	if (flag)
 		return set_suspend(cpu, vp, flag, value->reg64);
+	if (name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS)
+		return set_notifications(cpu, vp, value->reg64);
 	if (vp->running)
 		return HVABI_STATUS_INVALID_VP_STATE;
 	if (synthetic_msr(name))

@@ -861,6 +861,12 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 			break;
 		}
+		if (vp->deliverable) {
+			message_sint_deliverable(vp, vp->deliverable);
+			vp->deliverable = 0;
+			step = STEP_INTERCEPT;
+			break;
+		}
 		if (!vp_ready(vp)) {
 			step = STEP_BLOCK;
 			break;

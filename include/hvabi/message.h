@@ -332,6 +332,18 @@ HVABI_ASSERT_AT(struct hvabi_x64_unsupported_feature_message, feature_parameter,
 
 /* X64_HALT, UNRECOVERABLE_EXCEPTION: the common header is the whole payload. */
 
+/* SYNIC_SINT_DELIVERABLE: bit n: a message for SINT n would be delivered now. */
+struct hvabi_x64_sint_deliverable_message {
+	struct hvabi_x64_intercept_message_header header;
+	uint16_t deliverable_sints;
+	uint16_t reserved1;
+	uint32_t reserved2;
+};
+
+HVABI_ASSERT_SIZE(struct hvabi_x64_sint_deliverable_message, 48);
+HVABI_ASSERT_AT(struct hvabi_x64_sint_deliverable_message, header, 0);
+HVABI_ASSERT_AT(struct hvabi_x64_sint_deliverable_message, deliverable_sints, 40);
+
 /* X64_APIC_EOI: a level-triggered interrupt has ended. No common header. */
 struct hvabi_x64_apic_eoi_message {
 	uint32_t vp_index;

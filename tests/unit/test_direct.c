@@ -306,6 +306,96 @@ static void who_waits_is_woken(void **state)
 	assert_false(vp->blocked);
 }
 
+static uint64_t notify(uint64_t value)
+{
+	struct {
+		uint64_t partition;
+		uint32_t vp, vtl;
+		struct hvabi_register_assoc e;
+	} in = { .partition = id, .e = { .name = HVABI_REG_DELIVERABILITY_NOTIFICATIONS, .value.reg64 = value } };
+
+	return mock_call(HVABI_CALL_SET_VP_REGISTERS, &in, sizeof(in), 1, 0);
+}
+
+#define NOTIFY(sint)	(1ull << (HVABI_DELIVERABILITY_SINTS_SHIFT + (sint)))
+
+static void room_is_announced(void **state)
+{
+	struct hvabi_input_post_message_direct in = message(7, 16);
+	union hvabi_register_value value;
+	uint64_t gpa;
+
+	(void)state;
+	/* Not while nothing can be delivered: the controller is off, or the SINT masked. */
+	assert_status(notify(NOTIFY(SINT) | NOTIFY(5)), SUCCESS);
+	assert_true(enter(&gpa));
+	assert_int_equal(vp->deliverable, 0);
+	assert_int_equal(vp_get_register(vp, HVABI_REG_DELIVERABILITY_NOTIFICATIONS, &value), 0);
+	assert_true(value.reg64 == (NOTIFY(SINT) | NOTIFY(5)));
+	enable();
+	/* Not while another waits, nor while the slot is full: that asks for EOM. */
+	assert_status(post(&in), SUCCESS);
+	assert_true(enter(&gpa));
+	assert_int_equal(slot()->header.message_type, 7);
+	assert_int_equal(vp->deliverable, 0);
+	assert_true(slot()->header.message_flags & HVABI_MESSAGE_FLAG_PENDING);
+	assert_status(post(&in), SUCCESS);
+	slot()->header.message_type = HVABI_MSG_NONE;
+	put(HVABI_MSR_EOM, 0);
+	assert_true(enter(&gpa));
+	assert_int_equal(slot()->header.message_type, 7);
+	assert_int_equal(vp->deliverable, 0);
+	slot()->header.message_type = HVABI_MSG_NONE;
+	put(HVABI_MSR_EOM, 0);
+	assert_true(vp_synic_pending(vp));
+	assert_true(enter(&gpa));
+	assert_int_equal(vp->deliverable, 1u << SINT);
+	/* Once; the other one is still wanted. */
+	vp->deliverable = 0;
+	assert_true(enter(&gpa));
+	assert_int_equal(vp->deliverable, 0);
+	assert_int_equal(vp->notify, 1u << 5);
+	assert_int_equal(slot()->header.message_type, HVABI_MSG_NONE);
+}
+
+static void notifications_that_are_none(void **state)
+{
+	uint64_t gpa;
+
+	(void)state;
+	enable();
+	for (unsigned int bit = 0; bit < 48; bit++)
+		assert_status(notify(1ull << bit), INVALID_REGISTER_VALUE);
+	assert_int_equal(vp->notify, 0);
+	/* What was said last counts. */
+	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	assert_status(notify(0), SUCCESS);
+	assert_true(enter(&gpa));
+	assert_int_equal(vp->deliverable, 0);
+	/* The page has gone, and is wanted. */
+	assert_status(mock_map(id, 0, 0, PAGES, HVABI_MAP_GPA_NO_ACCESS), SUCCESS);
+	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	assert_false(enter(&gpa));
+	assert_true(gpa >> 12 == MESSAGES >> 12);
+	assert_int_equal(vp->deliverable, 0);
+}
+
+static void who_waits_is_woken_for_room(void **state)
+{
+	(void)state;
+	enable();
+	vp->halted = true;
+	assert_int_equal(mock_dispatch(vp) & 0xff, HVABI_DISPATCH_STATE_BLOCKED);
+	assert_true(vp->blocked);
+	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	assert_false(vp->blocked);
+	/* While it runs, too. */
+	vp->running = true;
+	vp->cpu = &mock_cpus[1];
+	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	vp->running = false;
+}
+
 #define DIRECT_TEST(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
@@ -319,6 +409,9 @@ int main(void)
 		DIRECT_TEST(pages_that_have_gone),
 		DIRECT_TEST(there_is_an_end_of_room),
 		DIRECT_TEST(who_waits_is_woken),
+		DIRECT_TEST(room_is_announced),
+		DIRECT_TEST(notifications_that_are_none),
+		DIRECT_TEST(who_waits_is_woken_for_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
