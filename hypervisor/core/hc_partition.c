@@ -259,49 +259,48 @@ u16 hc_get_partition_id(struct hypercall *c)
 
 /*
  * INSTALL_INTERCEPT (0x004d): CPUID leaves, MSRs, exceptions and extended hypercalls.  Ports always
- * exit; MSRs that are switched with the VP never do, and are refused.
+ * exit; MSRs that are switched with the VP never do, and are refused.  The parameter is a union: of its
+ * bytes those count that the type has.
  */
 u16 hc_install_intercept(struct hypercall *c)
 {
 	const u32 both = HVABI_INTERCEPT_ACCESS_MASK_READ | HVABI_INTERCEPT_ACCESS_MASK_WRITE;
 	const struct hvabi_input_install_intercept *in = c->in;
+	u32 access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
+	u64 parameter = 0;
 	struct partition *p;
 	u16 status = hc_active_child(c, in->partition_id, &p);
-	u32 access;
-	u64 most;
 
 	if (status)
 		return status;
 	switch (in->intercept_type) {
 	case HVABI_INTERCEPT_TYPE_CPUID:
-		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
-		most = UINT32_MAX;
+		parameter = (u32)in->intercept_parameter;
 		break;
-	case HVABI_INTERCEPT_TYPE_MSR:
+	case HVABI_INTERCEPT_TYPE_MSR:		/* all that exit */
 		access = both;
-		most = 0;		/* all that exit */
 		break;
 	case HVABI_INTERCEPT_TYPE_MSR_INDEX:
 		access = both;
-		most = UINT32_MAX;
+		parameter = (u32)in->intercept_parameter;
+		if (!platform_msr_exits((u32)parameter))
+			return HVABI_STATUS_INVALID_PARAMETER;
 		break;
 	case HVABI_INTERCEPT_TYPE_EXCEPTION:
-		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
-		most = 31;
+		parameter = (u16)in->intercept_parameter;
+		if (parameter > 31)
+			return HVABI_STATUS_INVALID_PARAMETER;
 		break;
-	case HVABI_INTERCEPT_TYPE_HYPERCALL:
-		access = HVABI_INTERCEPT_ACCESS_MASK_EXECUTE;
-		most = 0;		/* all that are extended ones */
+	case HVABI_INTERCEPT_TYPE_HYPERCALL:	/* all that are extended ones; no member of the union is its */
+		if (in->intercept_parameter)
+			return HVABI_STATUS_INVALID_PARAMETER;
 		break;
 	default:
 		return HVABI_STATUS_INVALID_PARAMETER;
 	}
-	if ((in->access_type & ~access) || in->intercept_parameter > most)
-		return HVABI_STATUS_INVALID_PARAMETER;
-	if (in->intercept_type == HVABI_INTERCEPT_TYPE_MSR_INDEX &&
-	    !platform_msr_exits((u32)in->intercept_parameter))
+	if (in->access_type & ~access)
 		return HVABI_STATUS_INVALID_PARAMETER;
 	/* Exits that take no lock look there. */
 	evict(c->cpu, p);
-	return intercept_install(p, in->intercept_type, in->intercept_parameter, in->access_type);
+	return intercept_install(p, in->intercept_type, parameter, in->access_type);
 }

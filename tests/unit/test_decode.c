@@ -284,6 +284,10 @@ static void simple_calls_refuse_wrong_values(void **state)
 	install.intercept_parameter = 32;
 	assert_status(mock_call(HVABI_CALL_INSTALL_INTERCEPT, &install, sizeof(install), 0, 0),
 		      INVALID_PARAMETER);
+	/* The other bytes of the union are what they were. */
+	install.intercept_parameter = 0x5555555555550006;
+	assert_status(mock_call(HVABI_CALL_INSTALL_INTERCEPT, &install, sizeof(install), 0, 0), SUCCESS);
+	assert_int_equal(partition_find(id)->exceptions, 1u << 6);
 	install.intercept_type = HVABI_INTERCEPT_TYPE_APIC_WRITE;
 	assert_status(mock_call(HVABI_CALL_INSTALL_INTERCEPT, &install, sizeof(install), 0, 0),
 		      INVALID_PARAMETER);
