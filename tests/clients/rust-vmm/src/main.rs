@@ -3,11 +3,21 @@
 //! which cloud-hypervisor asks it, and with its values: every call has to succeed, and what was set has
 //! to be what is got. Reports in KTAP.
 //!
-//! The crates are used as they are. A call of theirs that this driver or hypervisor does not take is a
-//! failure here, whatever the reason.
+//! Then what other VMMs ask (others.rs). The crates are used as they are. A call of theirs that this driver
+//! or hypervisor does not take is a failure here, whatever the reason.
+
+macro_rules! same {
+    ($got:expr, $wanted:expr) => {
+        let (got, wanted) = ($got, $wanted);
+        if got != wanted {
+            return Err(format!("{} is {:x?}, not {:x?}", stringify!($got), got, wanted));
+        }
+    };
+}
 
 #[path = "../../ktap.rs"]
 mod ktap;
+mod others;
 
 use ktap::{Outcome, Step};
 use mshv_bindings::*;
@@ -21,15 +31,6 @@ const CODE: usize = 0x1000;
 
 fn words(error: MshvError) -> String {
     format!("{error:?}")
-}
-
-macro_rules! same {
-    ($got:expr, $wanted:expr) => {
-        let (got, wanted) = ($got, $wanted);
-        if got != wanted {
-            return Err(format!("{} is {:x?}, not {:x?}", stringify!($got), got, wanted));
-        }
-    };
 }
 
 /// All that is opened on the way.
@@ -365,20 +366,25 @@ struct Table {
     entry: mshv_user_irq_entry,
 }
 
-fn irqfd(c: &mut Client) -> Outcome {
+/// Makes GSI 30 that message to processor 1, and nothing else any.
+fn route(c: &Client, data: u32) -> Outcome {
     let table = Table {
         nr: 1,
         rsvd: 0,
-        entry: mshv_user_irq_entry { gsi: 30, address_lo: 0xfee0_1000, address_hi: 0, data: 0x55 },
+        entry: mshv_user_irq_entry { gsi: 30, address_lo: 0xfee0_1000, address_hi: 0, data },
     };
     // SAFETY: the layout is that of the header, followed by as many entries as it says.
     let routes = unsafe { &*(&table as *const Table).cast::<mshv_user_irq_table>() };
+    c.vm.set_msi_routing(routes).map_err(words)
+}
+
+fn irqfd(c: &mut Client) -> Outcome {
     let mut state = c.vcpus[1].get_lapic().map_err(words)?;
     // Software-enabled, or it takes none.
     state.regs[0xf1] |= 1;
     state.regs[0xf0] = -1;
     c.vcpus[1].set_lapic(&state).map_err(words)?;
-    c.vm.set_msi_routing(routes).map_err(words)?;
+    route(c, 0x55)?;
     c.vm.register_irqfd(&c.interrupt, 30).map_err(words)?;
     c.interrupt.write(1).map_err(|e| e.to_string())?;
     let state = c.vcpus[1].get_lapic().map_err(words)?;
@@ -417,7 +423,7 @@ fn snapshot(c: &mut Client) -> Outcome {
 }
 
 fn main() {
-    let steps: [Step<Client>; 19] = [
+    let steps: [Step<Client>; 25] = [
         ("initialize, early and late properties", initialize),
         ("properties are what was set", properties),
         ("ioeventfds", ioevents),
@@ -436,6 +442,12 @@ fn main() {
         ("an interrupt", interrupt),
         ("MSRs of a snapshot", snapshot_msrs),
         ("state of a snapshot", snapshot),
+        ("the host's properties", others::host_properties),
+        ("accessed pages", others::accessed),
+        ("an irqfd with resample", others::resample),
+        ("exceptions", others::exceptions),
+        ("messages, and room for them", others::messages),
+        ("events", others::events),
         ("and runs on", |c| {
             code(&[0xe6, 0x80], c.memory);
             let mut registers = c.vcpus[0].get_regs().map_err(words)?;
