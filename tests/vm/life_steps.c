@@ -380,6 +380,70 @@ static int use_split(void)
 }
 
 /* Every page of the VMM becomes read-only for a while. */
+static int track(void)
+{
+	return mshv_track_access(life.probe.vm, true);
+}
+
+/* What is large is mapped small for that. */
+static int clear_dirty(void)
+{
+	uint8_t bitmap[LIFE_HUGE / PAGE / 8];
+
+	return mshv_access_bitmap(life.probe.vm, LIFE_GPA_HUGE / PAGE, LIFE_HUGE / PAGE, MSHV_DIRTY,
+				  MSHV_ACCESS_CLEAR, bitmap);
+}
+
+static int write_tracked(void)
+{
+	return write_pages(1, 7, 7) || write_pages(1, 600, 600) ? -1 : 0;
+}
+
+/* Whatever was refused meanwhile: what is not reported is lost for a migration. */
+static int reports_written(void)
+{
+	uint8_t bitmap[LIFE_HUGE / PAGE / 8];
+
+	if (mshv_access_bitmap(life.probe.vm, LIFE_GPA_HUGE / PAGE, LIFE_HUGE / PAGE, MSHV_DIRTY,
+			       MSHV_ACCESS_KEEP, bitmap))
+		return -1;
+	if ((bitmap[7 / 8] >> 7 % 8 & 1) && (bitmap[600 / 8] >> 600 % 8 & 1))
+		return 0;
+	errno = EBADMSG;
+	return -1;
+}
+
+static int set_dirty(void)
+{
+	uint8_t bitmap[LIFE_SMALL / PAGE / 8];
+
+	memset(bitmap, 0xff, sizeof(bitmap));
+	return mshv_access_bitmap(life.probe.vm, life.gpa_small / PAGE, LIFE_SMALL / PAGE, MSHV_DIRTY,
+				  MSHV_ACCESS_SET, bitmap);
+}
+
+static int reports_set(void)
+{
+	uint8_t bitmap[LIFE_SMALL / PAGE / 8];
+	unsigned int i;
+
+	if (mshv_access_bitmap(life.probe.vm, life.gpa_small / PAGE, LIFE_SMALL / PAGE, MSHV_DIRTY,
+			       MSHV_ACCESS_KEEP, bitmap))
+		return -1;
+	for (i = 0; i < sizeof(bitmap); i++) {
+		if (bitmap[i] != 0xff) {
+			errno = EBADMSG;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int track_no_more(void)
+{
+	return mshv_track_access(life.probe.vm, false);
+}
+
 static int fork_vmm(void)
 {
 	pid_t pid = fork();
@@ -563,6 +627,13 @@ const struct life_step life_movable[] = {
 	{ "write again", write_unprotected, LIFE_NEEDS_GUEST },
 	{ "split a huge page", split, LIFE_NEEDS_NOBODY },
 	{ "use what was split", use_split, LIFE_NEEDS_GUEST },
+	{ "track", track, LIFE_NEEDS_GUEST },
+	{ "ask what is dirty, and clear", clear_dirty, LIFE_NEEDS_GUEST },
+	{ "write what is tracked", write_tracked, LIFE_NEEDS_GUEST },
+	{ "it is reported", reports_written, LIFE_NEEDS_GUEST },
+	{ "set what is dirty", set_dirty, LIFE_NEEDS_GUEST },
+	{ "that is reported", reports_set, LIFE_NEEDS_GUEST },
+	{ "track no more", track_no_more, LIFE_NEEDS_GUEST },
 	{ "fork", fork_vmm, LIFE_NEEDS_NOBODY },
 	{ "write what was shared", write_shared, LIFE_NEEDS_GUEST },
 	{ "pin the region", pin_small, LIFE_NEEDS_GUEST },

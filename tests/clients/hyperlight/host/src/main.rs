@@ -261,7 +261,16 @@ const STEPS_OF_INTERRUPTS: &[Step<Guest>] = &[
     ("four guests whose pages are swapped and migrated", together),
 ];
 
+/// With "calm" Linux leaves all memory where it is.
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        None => (),
+        Some("calm") => pressure::off(),
+        Some(_) => {
+            eprintln!("usage: client-hyperlight [calm]");
+            std::process::exit(2);
+        }
+    }
     let steps = if cfg!(feature = "interrupts") { STEPS_OF_INTERRUPTS } else { STEPS };
     std::process::exit(ktap::run("a guest is made", open, steps));
 }
