@@ -38,6 +38,7 @@ impl Counts {
     /// does not want what it had.
     pub fn enough(&self) -> Result<(), String> {
         if is_off() {
+            println!("# calm: nothing was taken");
             return Ok(());
         }
         if self.out < 3000 || self.back < 300 || self.migrated < 3000 {
