@@ -25,6 +25,7 @@
 #include <linux/hashtable.h>
 #include <linux/io.h>
 #include <linux/irq_work.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
 
@@ -125,17 +126,21 @@ static void queue_work_here(void *unused)
  *
  * An index that is used again must not hear what was meant for the processor before.
  *
- * Context: process context, may sleep.
+ * Context: process context, may sleep; partition->lock may be held.
  */
 void mshv_synic_flush(void)
 {
+	/* Of those that wait for one irq_work PREEMPT_RT knows the last only. */
+	static DEFINE_MUTEX(one);
 	unsigned int cpu;
 
+	mutex_lock(&one);
 	cpus_read_lock();
 	on_each_cpu(queue_work_here, NULL, 1);
 	for_each_online_cpu(cpu)
 		irq_work_sync(&per_cpu(mshv_synic, cpu).work);
 	cpus_read_unlock();
+	mutex_unlock(&one);
 }
 
 static struct mshv_partition *find_partition(u64 id)
