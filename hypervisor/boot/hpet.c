@@ -136,11 +136,11 @@ bool platform_timer_nmi(const struct cpu *cpu)
 
 	if (!goes_to(cpu))
 		return false;
-	alarm.owed_until = 0;
-	if (owed_until && *reg(HPET_COUNTER) <= owed_until)
+	/* First the one that must come: a debt that nobody pays would else be taken over by each that follows. */
+	if (alarm.armed && has_come()) {
+		alarm.armed = false;
 		return true;
-	if (!alarm.armed || !has_come())
-		return false;
-	alarm.armed = false;
-	return true;
+	}
+	alarm.owed_until = 0;
+	return owed_until && *reg(HPET_COUNTER) <= owed_until;
 }
