@@ -104,6 +104,17 @@ static u16 await_stop(struct hypercall *c, u64 id, u32 index)
 	}
 }
 
+/* Does it set anything that the register page may have another value of? */
+static bool sets_page(const struct hypercall *c, struct vp *vp)
+{
+	const struct hvabi_input_set_vp_registers *in = c->in;
+
+	for (u32 i = c->done; i < c->limit; i++)
+		if (!vp_register_is_aside(vp, in->elements[i].name))
+			return true;
+	return false;
+}
+
 /*
  * SET_VP_REGISTERS (0x0051): in order; the first bad one ends the call, and
  * "reps completed" is its index.  Those before it are set.
@@ -113,10 +124,12 @@ u16 hc_set_vp_registers(struct hypercall *c)
 	const struct hvabi_input_set_vp_registers *in = c->in;
 	struct vp *vp;
 	u16 status = hc_active_vp(c, in->partition_id, in->vp_index, &vp);
+	bool page;
 
 	if (status)
 		return status;
-	if (!vp->running)
+	page = !vp->running && sets_page(c, vp);
+	if (page)
 		vp_load_register_page(vp);
 	for (; c->done < c->limit; c->done++) {
 		const struct hvabi_register_assoc *e = &in->elements[c->done];
@@ -125,7 +138,7 @@ u16 hc_set_vp_registers(struct hypercall *c)
 		if (status)
 			break;
 	}
-	if (!vp->running && vp_register_page_valid(vp))
+	if (page && vp_register_page_valid(vp))
 		vp_store_register_page(vp);
 	/* What was set may be what it waited for. */
 	if (!vp->running && !vp_suspended(vp) && partition_has_apic(vp->partition))

@@ -151,6 +151,12 @@ u16 vp_map_page(struct vp *vp, enum vp_page which, u64 pfn);
 u16 vp_unmap_page(struct vp *vp, enum vp_page which);
 
 /*
+ * Is @name one that can be set while the VP runs, by whoever does not run it?  None of these is in the register
+ * page, which whoever runs it may be writing to meanwhile.
+ */
+bool vp_register_is_aside(struct vp *vp, u32 name);
+
+/*
  * One register.  INVALID_PARAMETER for an unknown name,
  * INVALID_REGISTER_VALUE for a bad value, INVALID_VP_STATE while running.
  * A change of suspension that lets a blocked VP run is signalled from @cpu.

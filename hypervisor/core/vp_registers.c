@@ -96,6 +96,11 @@ static bool *suspend_flag(struct vp *vp, u32 name)
 	}
 }
 
+bool vp_register_is_aside(struct vp *vp, u32 name)
+{
+	return suspend_flag(vp, name) || name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS;
+}
+
 /* The synthetic MSR behind a name, 0: there is none. */
 static u32 synthetic_msr(u32 name)
 {
@@ -224,7 +229,7 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS) {
-		value->reg64 = (u64)vp->notify << HVABI_DELIVERABILITY_SINTS_SHIFT;
+		value->reg64 = (u64)(vp->notify | vp->deliverable) << HVABI_DELIVERABILITY_SINTS_SHIFT;
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (name == HVABI_REG_VP_ROOT_SIGNAL_COUNT) {

@@ -307,6 +307,11 @@ static void register_page(void **state)
 	/* A register set by hypercall shows in the page. */
 	assert_status(set(HVABI_REG_RCX, 99, 0), SUCCESS);
 	assert_int_equal(page->gp_registers[RCX], 99);
+	/* Whoever runs the processor is about to write to the page: what others set meanwhile leaves it alone. */
+	page->rip = 0x3000;
+	assert_status(set(HVABI_REG_DELIVERABILITY_NOTIFICATIONS, 0, 0), SUCCESS);
+	assert_status(set(HVABI_REG_EXPLICIT_SUSPEND, 0, 0), SUCCESS);
+	assert_true(page->rip == 0x3000);
 	page->gp_registers[RDX] = 55;
 	page->dirty = HVABI_REGISTER_PAGE_DIRTY_GENERAL;
 	mock_run = NULL;
