@@ -485,9 +485,16 @@ bool apic_set_base(struct apic *a, u64 value, u64 physical_mask)
 
 	if (has_reserved(value, physical_mask) || (enable && align_down(value, PAGE_SIZE) != DEFAULT_BASE))
 		return false;
-	/* There is a way from each mode to each other. */
-	if (apic_is_x2apic(a) && enable && !x2apic)
-		change_base(a, 0);
+	/* What is disabled is at no address; the guest enables it where it is. */
+	if (!enable)
+		value = DEFAULT_BASE | (value & APIC_BASE_BSP);
+	/* From x2APIC to xAPIC by way of "disabled"; TPR is CR8, which has been set, or will be. */
+	if (apic_is_x2apic(a) && enable && !x2apic) {
+		u32 tpr = a->tpr;
+
+		change_base(a, DEFAULT_BASE);
+		a->tpr = tpr;
+	}
 	change_base(a, value);
 	return true;
 }

@@ -133,8 +133,8 @@ static inline bool apic_is_x2apic(const struct apic *a)
 bool apic_write_base(struct apic *a, u64 value, u64 physical_mask);
 
 /*
- * Set APIC_BASE, as a VMM does: any mode from any other, a boot processor or not, and what is disabled has no
- * address (hyperlight sets 0). False: a reserved bit, EXTD alone, or an APIC elsewhere.
+ * Set APIC_BASE, as a VMM does: any mode from any other, a boot processor or not, and of what is disabled the
+ * address does not count (hyperlight sets 0). False: a reserved bit, EXTD alone, or an APIC elsewhere.
  */
 bool apic_set_base(struct apic *a, u64 value, u64 physical_mask);
 

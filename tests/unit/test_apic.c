@@ -208,11 +208,17 @@ static void a_vmm_sets_any_mode(void **state)
 			bool disabled = !(targets[to] & APIC_BASE_ENABLE);
 
 			to_state(from);
+			if (from)
+				apic_set_cr8(&a, 5);
 			assert_true(apic_set_base(&a, targets[to], MASK));
-			assert_int_equal(a.base, targets[to]);
+			assert_int_equal(a.base, disabled ? 0xfee00000 | (targets[to] & 0x100) : targets[to]);
 			assert_int_equal(apic_is_x2apic(&a), to == 2);
-			if (disabled)
+			if (disabled) {
+				/* As software does it: the value that is there, and ENABLE. */
+				assert_true(apic_write_base(&a, a.base | APIC_BASE_ENABLE, MASK));
 				continue;
+			}
+			assert_int_equal(apic_cr8(&a), from ? 5 : 0);
 			assert_int_equal(a.ldr, to == 2 ? 1u << 1 : 0);
 			put(APIC_SVR, 0x1ff);
 			assert_int_equal(rd(APIC_SVR), 0x1ff);
