@@ -145,6 +145,9 @@ bool direct_deliver(struct vp *vp, u64 *gpa)
 	struct direct *d, *next;
 	bool done;
 
+	/* Who was to be told may not have been, for want of another page. */
+	vp->notify |= vp->deliverable;
+	vp->deliverable = 0;
 	for (d = next_of(vp, NULL); d; d = next) {
 		next = next_of(vp, d);
 		if (!can_deliver(vp, d))

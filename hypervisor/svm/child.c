@@ -862,6 +862,7 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			break;
 		}
 		if (vp->deliverable) {
+			registers_out(&stay, true);
 			message_sint_deliverable(vp, vp->deliverable);
 			vp->deliverable = 0;
 			step = STEP_INTERCEPT;

@@ -392,8 +392,28 @@ static void who_waits_is_woken_for_room(void **state)
 	/* While it runs, too. */
 	vp->running = true;
 	vp->cpu = &mock_cpus[1];
+	mock_kicks = 0;
 	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	assert_int_equal(mock_kicks, 1);
 	vp->running = false;
+}
+
+/* Another page was missing before the parent was told, and meanwhile it has given a message: there is no room. */
+static void room_that_has_gone_again(void **state)
+{
+	struct hvabi_input_post_message_direct in = message(7, 16);
+	uint64_t gpa;
+
+	(void)state;
+	enable();
+	assert_status(notify(NOTIFY(SINT)), SUCCESS);
+	assert_true(enter(&gpa));
+	assert_int_equal(vp->deliverable, 1u << SINT);
+	assert_status(post(&in), SUCCESS);
+	assert_true(enter(&gpa));
+	assert_int_equal(slot()->header.message_type, 7);
+	assert_int_equal(vp->deliverable, 0);
+	assert_int_equal(vp->notify, 1u << SINT);
 }
 
 #define DIRECT_TEST(function) cmocka_unit_test_setup(function, setup)
@@ -412,6 +432,7 @@ int main(void)
 		DIRECT_TEST(room_is_announced),
 		DIRECT_TEST(notifications_that_are_none),
 		DIRECT_TEST(who_waits_is_woken_for_room),
+		DIRECT_TEST(room_that_has_gone_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
