@@ -33,7 +33,7 @@ pub fn accessed(c: &mut Client) -> Outcome {
     let pages = (MEMORY / PAGE) as u64;
     // out 0x80, al
     resume_at_code(c, &[0xe6, 0x80])?;
-    c.vcpus[0].run().map_err(words)?;
+    c.run()?;
     let (kind, look) = (MSHV_GPAP_ACCESS_TYPE_ACCESSED as u8, MSHV_GPAP_ACCESS_OP_NOOP as u8);
     let bits = c.vm.get_gpap_access_bitmap(0, pages, kind, look).map_err(words)?;
     same!(bits[0] >> (CODE / PAGE) & 1, 1);
@@ -57,7 +57,7 @@ pub fn exceptions(c: &mut Client) -> Outcome {
     c.vm.install_intercept(request(HV_INTERCEPT_ACCESS_MASK_EXECUTE)).map_err(words)?;
     // ud2
     resume_at_code(c, &[0x0f, 0x0b])?;
-    let message = c.vcpus[0].run().map_err(words)?;
+    let message = c.run()?;
     same!({ message.header.message_type }, hv_message_type_HVMSG_X64_EXCEPTION_INTERCEPT);
     let exception = message.to_exception_info().map_err(|e| format!("{e:?}"))?;
     same!({ exception.exception_vector }, 6);
@@ -94,7 +94,7 @@ pub fn messages(c: &mut Client) -> Outcome {
     }
     // out 0x80, al
     resume_at_code(c, &[0xe6, 0x80])?;
-    c.vcpus[0].run().map_err(words)?;
+    c.run()?;
     same!(word_at(c, SLOT), 7);
     same!(word_at(c, SLOT + 16), u32::from_le_bytes(*b"a pa"));
     c.vm.register_deliverabilty_notifications(0, 1 << (48 + SINT)).map_err(words)?;
@@ -103,12 +103,12 @@ pub fn messages(c: &mut Client) -> Outcome {
     bytes.extend_from_slice(&(SLOT as u32).to_le_bytes());
     bytes.extend_from_slice(&[0, 0, 0, 0, 0xb9, 0x84, 0, 0, 0x40, 0x31, 0xc0, 0x31, 0xd2, 0x0f, 0x30, 0xe6, 0x80]);
     resume_at_code(c, &bytes)?;
-    let message = c.vcpus[0].run().map_err(words)?;
+    let message = c.run()?;
     same!({ message.header.message_type }, hv_message_type_HVMSG_SYNIC_SINT_DELIVERABLE);
     let room = message.to_sint_deliverable_info().map_err(|e| format!("{e:?}"))?;
     same!({ room.deliverable_sints }, 1 << SINT);
     post(c, 8).map_err(words)?;
-    let message = c.vcpus[0].run().map_err(words)?;
+    let message = c.run()?;
     same!({ message.header.message_type }, hv_message_type_HVMSG_X64_IO_PORT_INTERCEPT);
     same!(word_at(c, SLOT), 8);
     Ok(())
