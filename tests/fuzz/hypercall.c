@@ -331,6 +331,7 @@ static const uint32_t names[] = {
 	HVABI_REG_EXPLICIT_SUSPEND, HVABI_REG_DISPATCH_SUSPEND, HVABI_REG_INTERCEPT_SUSPEND,
 	HVABI_REG_INTERNAL_ACTIVITY_STATE, HVABI_REG_INTERRUPT_STATE, HVABI_REG_APIC_BASE,
 	HVABI_REG_CR8, HVABI_REG_RFLAGS, HVABI_REG_PENDING_INTERRUPTION,
+	HVABI_REG_DELIVERABILITY_NOTIFICATIONS,
 };
 
 static void set_register(const struct vp *vp)
@@ -344,6 +345,8 @@ static void set_register(const struct vp *vp)
 		 .e.name = names[which % (sizeof(names) / sizeof(names[0]))] };
 
 	in.e.value.reg64 = which & 0x80 ? RFLAGS_IF | 2 : take8(input) & (which & 0x40 ? 0xff : 3);
+	if (in.e.name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS)
+		in.e.value.reg64 <<= HVABI_DELIVERABILITY_SINTS_SHIFT;
 	call(HVABI_CALL_SET_VP_REGISTERS, 1, &in, sizeof(in));
 }
 
