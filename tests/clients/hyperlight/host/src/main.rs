@@ -207,10 +207,10 @@ fn together(_: &mut Guest) -> Outcome {
         .map(|number| {
             thread::spawn(move || -> Outcome {
                 let mut guest = open()?;
-                for round in 0..6 {
+                for round in 0..4 {
                     let seed = number << 32 | round;
                     guest.stamp(seed)?;
-                    for _ in 0..4 {
+                    for _ in 0..3 {
                         same!(guest.call("Wrong", seed)?, 0);
                     }
                     let stamped = guest.sandbox.snapshot().map_err(words)?;
@@ -231,9 +231,9 @@ fn together(_: &mut Guest) -> Outcome {
     counts.enough()
 }
 
-/// Forty guests, one after the other: what each had is there again for the next.
+/// Twenty guests, one after the other: what each had is there again for the next.
 fn many(_: &mut Guest) -> Outcome {
-    for number in 0..40u64 {
+    for number in 0..20u64 {
         let mut guest = open()?;
         same!(guest.call("SumByHost", number)?, number * (number + 1) / 2);
     }
@@ -250,7 +250,7 @@ const STEPS: &[Step<Guest>] = &[
     ("a guest that panics says why", panics),
     ("a guest's own exceptions", exceptions),
     ("four guests whose pages are swapped and migrated", together),
-    ("forty guests, one after the other", many),
+    ("twenty guests, one after the other", many),
 ];
 
 /// What interrupts can make a difference to.
