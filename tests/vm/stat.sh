@@ -31,6 +31,8 @@ mshv stat >/tmp/stat
 mshv regions >/tmp/regions
 mshv stat --json >/tmp/stat.json
 mshv regions --json >/tmp/regions.json
+# It stays stopped: where it runs fast it would be at its end before the rest is asked.
+mshv top --count 2 >/tmp/top
 kill -CONT $guest
 
 is "the partition is named with its VMM" says /tmp/stat "(mshv, pid $guest, active"
@@ -47,9 +49,6 @@ is "and its rights" [ "$(field 5)" = rwx ]
 is "its faults are part of the partition's" [ "$(field 8)" -le "$(value faults-served)" ]
 is "stat --json" says /tmp/stat.json '"command": "mshv", "state": "active"'
 is "regions --json" says /tmp/regions.json '"kind": "movable", "rights": "rwx", "blocks": '
-kill -STOP $guest
-mshv top --count 2 >/tmp/top
-kill -CONT $guest
 is "top names the partition with its VMM" [ "$(awk -v p="$guest" '$1 == p' /tmp/top | wc -l)" -eq 2 ]
 is "and shows its memory" [ "$(awk -v p="$guest" '$1 == p { print $4; exit }' /tmp/top)" -eq 512 ]
 is "all its faults at the first look" [ "$(awk -v p="$guest" '$1 == p { print $7; exit }' /tmp/top)" -ge "$(value faults-served)" ]
