@@ -19,6 +19,7 @@
  * Linux knows one user of the controller, VMBus. Newer kernels have a second place for a parent's
  * driver; on others this one takes the place of VMBus, and does not load where it is in use.
  */
+#include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
