@@ -73,9 +73,9 @@ u16 hc_get_vp_registers(struct hypercall *c)
 
 	if (status)
 		return status;
-	if (!vp->running)
-		vp_load_register_page(vp);
 	for (; c->done < c->limit; c->done++) {
+		if (!vp->running && !vp_register_is_aside(vp, in->names[c->done]))
+			vp_load_register_page(vp);
 		status = vp_get_register(vp, in->names[c->done], &out[c->done]);
 		if (status)
 			break;

@@ -312,6 +312,9 @@ static void register_page(void **state)
 	assert_status(set(HVABI_REG_DELIVERABILITY_NOTIFICATIONS, 0, 0), SUCCESS);
 	assert_status(set(HVABI_REG_EXPLICIT_SUSPEND, 0, 0), SUCCESS);
 	assert_true(page->rip == 0x3000);
+	page->dirty = HVABI_REGISTER_PAGE_DIRTY_IP;
+	get(HVABI_REG_INTERCEPT_SUSPEND, &value);
+	assert_int_equal(page->dirty, HVABI_REGISTER_PAGE_DIRTY_IP);
 	page->gp_registers[RDX] = 55;
 	page->dirty = HVABI_REGISTER_PAGE_DIRTY_GENERAL;
 	mock_run = NULL;
