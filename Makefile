@@ -97,7 +97,7 @@ test-debug: clients
 	$(Q)rig/kernel debug
 	$(Q)mkdir -p $(debug)/tests/vm
 	$(Q)for p in hypervisor bin guest lib vmm pkg; do ln -sfn ../$$p $(debug)/$$p; done
-	$(Q)cp -u $(O)/tests/vm/client-* $(debug)/tests/vm/
+	$(Q)cp $(O)/tests/vm/client-* $(debug)/tests/vm/
 	$(call debug_part,driver)
 	$(call debug_part,tests)
 	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \

@@ -379,7 +379,6 @@ static int use_split(void)
 	return guest_read(1, 7) || guest_read(1, 9) || guest_write(1, 7) ? -1 : 0;
 }
 
-/* Every page of the VMM becomes read-only for a while. */
 static int track(void)
 {
 	return mshv_track_access(life.probe.vm, true);
@@ -444,6 +443,7 @@ static int track_no_more(void)
 	return mshv_track_access(life.probe.vm, false);
 }
 
+/* Every page of the VMM becomes read-only for a while. */
 static int fork_vmm(void)
 {
 	pid_t pid = fork();
