@@ -136,24 +136,10 @@ out:
 
 /* ---- merging ---- */
 
-static uint64_t sharing(void)
-{
-	char line[32];
-
-	return host_read(KSM "pages_sharing", line, sizeof(line)) ? 0 : strtoull(line, NULL, 10);
-}
-
-/* Waits until KSM shares at least @pages. */
-static uint64_t merge(uint64_t pages)
-{
-	double deadline = host_seconds() + 60;
-
-	while (sharing() < pages && host_seconds() < deadline)
-		usleep(20000);
-	return sharing();
-}
-
-/* Pages that both guests have in one frame. The kernel's own count lags behind writes: it is brought up by the next scan. */
+/*
+ * Pages that both guests have in one frame. The kernel's own count lags behind writes, and behind guests that are gone: it is
+ * brought up by the next scan.
+ */
 static uint64_t in_one_frame(struct demo *a, struct demo *b)
 {
 	uint64_t x[BLOCK_PAGES], y[BLOCK_PAGES], offset, count = 0;
@@ -169,6 +155,15 @@ static uint64_t in_one_frame(struct demo *a, struct demo *b)
 	return count;
 }
 
+/* Waits until they share at least @pages. */
+static void merge(struct demo *a, struct demo *b, uint64_t pages)
+{
+	double deadline = host_seconds() + 60;
+
+	while (in_one_frame(a, b) < pages && host_seconds() < deadline)
+		usleep(20000);
+}
+
 /* Two guests with the same stamps. */
 static void merge_two(struct demo *a, struct demo *b, struct demo_report *report)
 {
@@ -180,7 +175,7 @@ static void merge_two(struct demo *a, struct demo *b, struct demo_report *report
 		demo_check(report, false, "start KSM: %s", strerror(errno));
 		return;
 	}
-	merge(pages * 9 / 10);
+	merge(a, b, pages * 9 / 10);
 	/* It ends the pages it is at. */
 	host_write(KSM "run", "0");
 	usleep(200000);
