@@ -91,30 +91,10 @@ static bool set_flag(struct vp *vp, u64 *word, u32 sint, u16 flag)
 	return newly;
 }
 
-/* The slot of @sint, or NULL: its page at *@gpa is not there. */
-static struct hvabi_message *slot_of(struct vp *vp, u32 sint, u64 *gpa)
-{
-	*gpa = align_down(vp->synic.simp, PAGE_SIZE) + sint * sizeof(struct hvabi_message);
-	return guest_memory(vp->partition, *gpa, true);
-}
-
-/* False: as above.  *@is: the slot is free; else its child is asked to say when. */
-static bool slot_is_free(struct vp *vp, u32 sint, struct hvabi_message **slot, bool *is, u64 *gpa)
-{
-	*slot = slot_of(vp, sint, gpa);
-	if (!*slot)
-		return false;
-	*is = synic_slot_free(*slot);
-	if (!*is)
-		vp->synic.full |= (u16)(1u << sint);
-	return true;
-}
-
 /* False: the page at *@gpa is not there.  *@done: it does not wait any more. */
 static bool deliver(struct vp *vp, struct direct *d, u64 *gpa, bool *done)
 {
 	struct hvabi_message *slot;
-	bool is_free;
 	u64 *word;
 
 	*done = false;
@@ -126,9 +106,9 @@ static bool deliver(struct vp *vp, struct direct *d, u64 *gpa, bool *done)
 		*done = true;
 		return true;
 	}
-	if (!slot_is_free(vp, d->sint, &slot, &is_free, gpa))
+	if (!vp_synic_free_slot(vp, d->sint, &slot, gpa))
 		return false;
-	if (!is_free)
+	if (!slot)
 		return true;
 	memcpy(slot->payload, d->message.payload, sizeof(slot->payload));
 	slot->header.payload_size = d->message.header.payload_size;
@@ -159,13 +139,12 @@ bool direct_deliver(struct vp *vp, u64 *gpa)
 	}
 	for (u32 sint = 0; vp->notify && sint < HVABI_SINTS; sint++) {
 		struct hvabi_message *slot;
-		bool is_free;
 
 		if (!can_notify(vp, sint))
 			continue;
-		if (!slot_is_free(vp, sint, &slot, &is_free, gpa))
+		if (!vp_synic_free_slot(vp, sint, &slot, gpa))
 			return false;
-		if (is_free) {
+		if (slot) {
 			vp->notify &= (u16)~(1u << sint);
 			vp->deliverable |= (u16)(1u << sint);
 		}

@@ -126,6 +126,19 @@ static void write_timer_expired(const struct vp *vp, u32 timer, struct hvabi_mes
 	__atomic_store_n(&slot->header.message_type, HVABI_MSG_TIMER_EXPIRED, __ATOMIC_RELEASE);
 }
 
+bool vp_synic_free_slot(struct vp *vp, u32 sint, struct hvabi_message **slot, u64 *gpa)
+{
+	*gpa = align_down(vp->synic.simp, PAGE_SIZE) + sint * sizeof(**slot);
+	*slot = guest_memory(vp->partition, *gpa, true);
+	if (!*slot)
+		return false;
+	if (!synic_slot_free(*slot)) {
+		vp->synic.full |= (u16)(1u << sint);
+		*slot = NULL;
+	}
+	return true;
+}
+
 bool vp_synic_deliver(struct vp *vp, u64 *gpa)
 {
 	struct vp_synic *s = &vp->synic;
@@ -137,14 +150,10 @@ bool vp_synic_deliver(struct vp *vp, u64 *gpa)
 
 		if (!can_send(vp, t))
 			continue;
-		*gpa = align_down(s->simp, PAGE_SIZE) + sint * sizeof(*slot);
-		slot = guest_memory(vp->partition, *gpa, true);
-		if (!slot)
+		if (!vp_synic_free_slot(vp, sint, &slot, gpa))
 			return false;
-		if (!synic_slot_free(slot)) {
-			s->full |= (u16)(1u << sint);
+		if (!slot)
 			continue;
-		}
 		write_timer_expired(vp, i, slot);
 		t->message = TIME_NEVER;
 		if (!(s->sint[sint] & HVABI_SINT_POLLING))

@@ -22,6 +22,7 @@
 #include <hvabi/cpuid.h>
 #include "types.h"
 
+struct hvabi_message;
 struct vp;
 
 /**
@@ -51,6 +52,12 @@ enum vp_synic_result vp_synic_write(struct vp *vp, u32 msr, u64 value, u64 *gpa)
 
 /* A message for @sint can be written, as far as can be said without the page. */
 bool vp_synic_takes_messages(const struct vp_synic *s, u32 sint);
+
+/*
+ * The slot of @sint in the message page, which is on.  False: the page at *@gpa must be writable first.  *@slot is NULL
+ * where the slot is full; then the child has been asked to say when it is not.
+ */
+bool vp_synic_free_slot(struct vp *vp, u32 sint, struct hvabi_message **slot, u64 *gpa);
 
 /* A message waits that could be written, as far as can be said without the page. */
 bool vp_synic_pending(const struct vp *vp);
