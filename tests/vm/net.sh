@@ -52,6 +52,7 @@ is "a file of $MIB MiB is fetched" [ "$(words got | cut -c 1-32)" = "$whole" ]
 
 # A listener whose input is over hangs up.
 sleep 120 | nc -l -p 9000 >/tmp/got &
+until_true 20 grep -q ":$(printf %04X 9000) " /proc/net/tcp /proc/net/tcp6
 tell 'nc 10.0.2.2 9000 </tmp/file; echo guest: sent $?'
 until_true 60 received
 is "and sent back" [ "$(md5sum </tmp/got | cut -c 1-32)" = "$whole" ]
