@@ -31,7 +31,7 @@ RUN_VM ?= --smp 2 --numa 2 --memory 3G --swap 1G --edu --guest --timeout 600
 SHELL_VM ?= --smp 2 --numa 2 --memory 2G --swap 1G --edu --guest
 GUEST_ARGS ?= --memory 512M --cpus 2
 
-scripts := driver/into-tree packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/clients/build tests/operators/run tests/tree/run bench/run bench/report bench/compare bench/charts bench/overhead tests/packages/run tests/packages/image docs/pictures/make $(wildcard tests/rig/* .ci/*)
+scripts := driver/into-tree packaging/dist packaging/check packaging/deb packaging/mshv.bash-completion rig/mshv-rig-vm rig/fetch rig/kernel rig/initramfs rig/vm rig/lib.sh tests/run tests/clients/build tests/clients/qemu/client-qemu tests/operators/run tests/tree/run bench/run bench/report bench/compare bench/charts bench/overhead tests/packages/run tests/packages/image docs/pictures/make $(wildcard tests/rig/* .ci/*)
 
 include $(top)/packaging/install.mk
 
