@@ -17,3 +17,8 @@ is() { # WHAT CONDITION...
 		bad=1
 	fi
 }
+
+skip() { # WHAT WHY
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
