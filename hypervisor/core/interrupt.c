@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "deadline.h"
 #include "interrupt.h"
+#include "message.h"
 #include "platform.h"
 #include "sched.h"
 
@@ -45,11 +46,60 @@ static bool wanted(const struct vp *vp)
 	       (a->extint >= 0 || apic_pending(a) != APIC_NO_VECTOR);
 }
 
+/* The priority is no obstacle. */
+static bool priority_allows(const struct vp *vp)
+{
+	u32 now = partition_has_apic(vp->partition) ? apic_ppr(&vp->apic) >> 4 : (u32)vp->state.cr8;
+
+	return !vp->notify_priority || vp->notify_priority > now;
+}
+
+static bool takes_nothing(const struct vp *vp)
+{
+	return event_pending(vp) || vp->apic.init || vp->apic.wait_for_sipi;
+}
+
+static bool takes_nmi(const struct vp *vp)
+{
+	return !takes_nothing(vp) && !vp->nmi_masked && !vp->apic.nmi && !vp->state.interrupt_shadow &&
+	       vp->state.rip != vp->iret_rip;
+}
+
+static bool takes_interrupt(const struct vp *vp)
+{
+	return !takes_nothing(vp) && (vp->state.rflags & RFLAGS_IF) && !vp->state.interrupt_shadow &&
+	       vp->apic.extint < 0 && priority_allows(vp);
+}
+
+bool vp_has_notification(const struct vp *vp)
+{
+	return vp->deliverable || (vp->notify_nmi && takes_nmi(vp)) || (vp->notify_interrupt && takes_interrupt(vp));
+}
+
+void vp_notify(struct vp *vp)
+{
+	if (vp->deliverable) {
+		message_sint_deliverable(vp, vp->deliverable);
+		vp->deliverable = 0;
+	} else if (vp->notify_nmi && takes_nmi(vp)) {
+		message_interruption_deliverable(vp, HVABI_DELIVERABLE_NMI);
+		vp->notify_nmi = false;
+	} else {
+		message_interruption_deliverable(vp, HVABI_DELIVERABLE_INTERRUPT);
+		vp->notify_interrupt = false;
+	}
+}
+
+bool vp_watches_window(const struct vp *vp)
+{
+	return vp->notify_interrupt && !vp->apic.wait_for_sipi && vp->apic.extint < 0 && priority_allows(vp);
+}
+
 void vp_wake(struct cpu *cpu, struct vp *vp)
 {
 	if (vp->running && vp->cpu != cpu)
 		cpu_kick(vp->cpu);
-	else if (!vp->running && (wanted(vp) || vp_synic_pending(vp)))
+	else if (!vp->running && (wanted(vp) || vp_synic_pending(vp) || vp_has_notification(vp)))
 		vp_signal(cpu, vp);
 }
 
@@ -221,6 +271,8 @@ bool vp_watches_cr8(const struct vp *vp)
 	const struct apic *a = &vp->apic;
 	int vector = partition_has_apic(vp->partition) ? apic_requested(a) : APIC_NO_VECTOR;
 
+	if (vp->notify_interrupt && !priority_allows(vp))
+		return true;
 	return vector != APIC_NO_VECTOR && vector >> 4 > in_service(a) >> 4;
 }
 

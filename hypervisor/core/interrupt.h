@@ -14,6 +14,9 @@
  *    in between.
  *  - Exceptions and NMIs are injected, one at a time: while one waits, or was cut short, no other
  *    is chosen.  Interrupts are offered: they stay requested until the processor has taken them.
+ *  - A parent that has interruptions of its own hears when one would be taken
+ *    (DELIVERABILITY_NOTIFICATIONS), once, before anything of the child runs after that. What ends an NMI
+ *    is seen at the exit that follows, as for NMIs themselves.
  *
  * Lock: the partition's.
  */
@@ -65,6 +68,18 @@ void vp_offer_end(struct vp *vp, u8 vector, bool taken);
  * seen anyhow.
  */
 bool vp_watches_cr8(const struct vp *vp);
+
+/*
+ * Is there anything of which the parent wants to hear: an NMI, or an interrupt, would be taken at the next instruction, or
+ * a message for a SINT be delivered?
+ */
+bool vp_has_notification(const struct vp *vp);
+
+/* Put the message of it into vp->message; it is not asked for any more.  The VP's registers are in its state. */
+void vp_notify(struct vp *vp);
+
+/* Is it RFLAGS.IF or the interrupt shadow that an interrupt waits for, of which the parent wants to hear? */
+bool vp_watches_window(const struct vp *vp);
 
 /* An IRET is about to end the guest's NMI handler. */
 void vp_nmi_done(struct vp *vp);

@@ -181,6 +181,16 @@ void message_sint_deliverable(struct vp *vp, u16 sints)
 	end(vp);
 }
 
+void message_interruption_deliverable(struct vp *vp, u32 type)
+{
+	struct hvabi_x64_interruption_deliverable_message *m =
+		begin(vp, HVABI_MSG_X64_INTERRUPTION_DELIVERABLE, sizeof(*m));
+
+	fill_header(vp, &m->header, 0, HVABI_INTERCEPT_ACCESS_EXECUTE);
+	m->deliverable_type = type;
+	end(vp);
+}
+
 void message_hypercall(struct vp *vp, u8 length)
 {
 	const struct vp_state *s = &vp->state;

@@ -35,6 +35,7 @@ void message_msr(struct vp *vp, u32 msr, bool write, u8 length);
 void message_apic_eoi(struct vp *vp, u8 vector);
 /* What it wanted to hear of: there is room for messages. */
 void message_sint_deliverable(struct vp *vp, u16 sints);
+void message_interruption_deliverable(struct vp *vp, u32 type);
 /* A hypercall that the parent answers. */
 void message_hypercall(struct vp *vp, u8 length);
 void message_exception(struct vp *vp, u8 vector, bool has_error, u32 error, u64 parameter);

@@ -77,6 +77,8 @@ enum vp_page { VP_PAGE_REGISTERS, VP_PAGE_MESSAGE, VP_PAGES };
  * @direct: messages and event flags that wait for it (vp_direct.h)
  * @notify, @deliverable: SINTs of which the parent wants to hear when a message for them would be delivered, and
  *	those of which it has to hear now
+ * @notify_nmi, @notify_interrupt: the parent wants to hear, once, when one would be taken; of an interrupt's priority
+ *	(vector / 16) @notify_priority, 0: whatever that is
  * @assist_msr: the register VP_ASSIST_PAGE; @assist_promised: the page said "no EOI required" when it entered
  * @message: the message of the current intercept
  */
@@ -112,6 +114,8 @@ struct vp {
 	u32 msr_result_count;
 	struct slots direct;
 	u16 notify, deliverable;
+	bool notify_nmi, notify_interrupt;
+	u8 notify_priority;
 	u64 assist_msr;
 	bool assist_promised;
 	struct cpu *cpu;		/* where it runs, or ran last */

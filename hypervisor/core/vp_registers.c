@@ -229,7 +229,10 @@ u16 vp_get_register(struct vp *vp, u32 name, union hvabi_register_value *value)
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS) {
-		value->reg64 = (u64)(vp->notify | vp->deliverable) << HVABI_DELIVERABILITY_SINTS_SHIFT;
+		value->reg64 = (u64)(vp->notify | vp->deliverable) << HVABI_DELIVERABILITY_SINTS_SHIFT |
+			       (vp->notify_nmi ? HVABI_DELIVERABILITY_NMI : 0) |
+			       (vp->notify_interrupt ? HVABI_DELIVERABILITY_INTERRUPT : 0) |
+			       (u64)vp->notify_priority << HVABI_DELIVERABILITY_PRIORITY_SHIFT;
 		return HVABI_STATUS_SUCCESS;
 	}
 	if (name == HVABI_REG_VP_ROOT_SIGNAL_COUNT) {
@@ -347,14 +350,17 @@ static u16 set_suspend(struct cpu *cpu, struct vp *vp, bool *flag, u64 value)
 	return HVABI_STATUS_SUCCESS;
 }
 
-/* Interrupts have no such notifications here: APICs are the hypervisor's, and what waits for them is not lost. */
 static u16 set_notifications(struct cpu *cpu, struct vp *vp, u64 value)
 {
 	u16 sints = (u16)(value >> HVABI_DELIVERABILITY_SINTS_SHIFT);
+	u64 rest = value & (BIT(HVABI_DELIVERABILITY_SINTS_SHIFT) - 1);
 
-	if (value != (u64)sints << HVABI_DELIVERABILITY_SINTS_SHIFT ||
+	if ((rest & ~(HVABI_DELIVERABILITY_NMI | HVABI_DELIVERABILITY_INTERRUPT | HVABI_DELIVERABILITY_PRIORITY_MASK)) ||
 	    (sints && !synthetic_has_synic(vp->partition)))
 		return HVABI_STATUS_INVALID_REGISTER_VALUE;
+	vp->notify_nmi = rest & HVABI_DELIVERABILITY_NMI;
+	vp->notify_interrupt = rest & HVABI_DELIVERABILITY_INTERRUPT;
+	vp->notify_priority = (u8)(rest >> HVABI_DELIVERABILITY_PRIORITY_SHIFT);
 	direct_notify(cpu, vp, sints);
 	return HVABI_STATUS_SUCCESS;
 }

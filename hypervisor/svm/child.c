@@ -166,6 +166,8 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
 				INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_XSETBV);
 	if (vp->nmi_masked)
 		v->intercept[3] |= (u32)INTERCEPT_IRET;
+	if (vp_watches_window(vp))
+		v->intercept[3] |= (u32)INTERCEPT_VINTR;
 	v->iopm = io_map_child();
 	v->msrpm = msr_map_child();
 	v->asid = ASID_CHILD;
@@ -182,9 +184,12 @@ static void load_controls(struct vmcb *v, const struct vp *vp)
  * Not as an injected event: after one of type "interrupt" QEMU (7.2, 10.0) may deliver it once
  * more, whatever the guest's flags say then (docs/emulation.md).
  */
-static u64 virtual_interrupt(int vector)
+static u64 virtual_interrupt(const struct vp *vp, int vector)
 {
-	return vector == APIC_NO_VECTOR ? 0 : V_IRQ | V_IGNORE_TPR | V_INTR_VECTOR(vector);
+	/* One that is never taken: the processor leaves where it would be. */
+	if (vector == APIC_NO_VECTOR)
+		return vp_watches_window(vp) ? V_IRQ | V_IGNORE_TPR : 0;
+	return V_IRQ | V_IGNORE_TPR | V_INTR_VECTOR(vector);
 }
 
 /*
@@ -251,7 +256,7 @@ static void load_state(struct vmcb *v, const struct vp *vp, int offered)
 	v->sysenter_eip = s->sysenter_eip;
 	v->g_pat = s->pat;
 	v->tsc_offset = vp_rdtsc_offset(vp);
-	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(offered);
+	v->v_intr = V_INTR_MASKING | (s->cr8 & 0xf) | virtual_interrupt(vp, offered);
 	v->interrupt_shadow = s->interrupt_shadow;
 	v->event_inject = event_from_hv(s->pending_interruption);
 }
@@ -644,6 +649,10 @@ static enum step handle_exit(struct stay *stay)
 		return exit_hlt(stay);
 	case EXIT_CR8_WRITE:
 		return exit_cr8_write(stay);
+	case EXIT_VINTR:
+		/* An interrupt would be taken here: that is told before the next entry. */
+		count_exit(stay, HVABI_COUNT_EXIT_OTHER);
+		return STEP_CONTINUE;
 	case EXIT_IRET:
 		count_exit(stay, HVABI_COUNT_EXIT_IRET);
 		vp_nmi_done(stay->vp);
@@ -861,10 +870,9 @@ enum run_result platform_run_vp(struct cpu *core, struct vp *vp)
 			step = memory_fault(&stay, gpa, HVABI_INTERCEPT_ACCESS_WRITE);
 			break;
 		}
-		if (vp->deliverable) {
+		if (vp_has_notification(vp)) {
 			registers_out(&stay, true);
-			message_sint_deliverable(vp, vp->deliverable);
-			vp->deliverable = 0;
+			vp_notify(vp);
 			step = STEP_INTERCEPT;
 			break;
 		}

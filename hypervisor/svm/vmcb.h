@@ -15,6 +15,7 @@
 #define INTERCEPT_NMI		BIT(1)
 #define INTERCEPT_SMI		BIT(2)
 #define INTERCEPT_INIT		BIT(3)
+#define INTERCEPT_VINTR		BIT(4)
 #define INTERCEPT_RDPMC		BIT(15)
 #define INTERCEPT_CPUID		BIT(18)
 #define INTERCEPT_RSM		BIT(19)
@@ -58,6 +59,7 @@
 #define EXIT_NMI		0x61u
 #define EXIT_SMI		0x62u
 #define EXIT_INIT		0x63u
+#define EXIT_VINTR		0x64u
 #define EXIT_RDPMC		0x6fu
 #define EXIT_CPUID		0x72u
 #define EXIT_RSM		0x73u

@@ -344,6 +344,20 @@ HVABI_ASSERT_SIZE(struct hvabi_x64_sint_deliverable_message, 48);
 HVABI_ASSERT_AT(struct hvabi_x64_sint_deliverable_message, header, 0);
 HVABI_ASSERT_AT(struct hvabi_x64_sint_deliverable_message, deliverable_sints, 40);
 
+/* X64_INTERRUPTION_DELIVERABLE: one of this type would be taken at the next instruction. */
+struct hvabi_x64_interruption_deliverable_message {
+	struct hvabi_x64_intercept_message_header header;
+	uint32_t deliverable_type;
+	uint32_t reserved;
+};
+
+#define HVABI_DELIVERABLE_INTERRUPT	0u
+#define HVABI_DELIVERABLE_NMI		2u
+
+HVABI_ASSERT_SIZE(struct hvabi_x64_interruption_deliverable_message, 48);
+HVABI_ASSERT_AT(struct hvabi_x64_interruption_deliverable_message, header, 0);
+HVABI_ASSERT_AT(struct hvabi_x64_interruption_deliverable_message, deliverable_type, 40);
+
 /* X64_APIC_EOI: a level-triggered interrupt has ended. No common header. */
 struct hvabi_x64_apic_eoi_message {
 	uint32_t vp_index;

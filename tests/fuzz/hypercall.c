@@ -199,12 +199,12 @@ static bool pages_there(struct vp *vp)
 static enum run_result run(struct cpu *cpu, struct vp *vp)
 {
 	unsigned int steps = take8(input) % 8;
-	bool ready = true, there;
+	bool ready = true, there, told = false;
 	int offered;
 
 	vp->running = true;
 	vp->cpu = cpu;
-	while ((there = pages_there(vp)) && (ready = vp_ready(vp)) && steps--) {
+	while ((there = pages_there(vp)) && !(told = vp_has_notification(vp)) && (ready = vp_ready(vp)) && steps--) {
 		uint8_t what = take8(input);
 
 		vp_deliver(vp);
@@ -212,6 +212,7 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		offered = vp_offer(vp);
 		vp_assist_enter(vp, offered);
 		(void)vp_watches_cr8(vp);
+		(void)vp_watches_window(vp);
 		if (vp->assist_promised && (what & 1))
 			*(uint32_t *)guest_memory(vp->partition, vp->assist_msr & ~0xfffull, true) = 0;
 		if (offered != APIC_NO_VECTOR)
@@ -245,10 +246,13 @@ static enum run_result run(struct cpu *cpu, struct vp *vp)
 		}
 	}
 	vp->running = false;
-	if (there && !ready)
+	if (told) {
+		vp_notify(vp);
+	} else if (there && !ready) {
 		return RUN_BLOCKED;
-	if (there && !(vp->index & 1))
+	} else if (there && !(vp->index & 1)) {
 		return steps & 1 ? RUN_STOPPED : RUN_PREEMPTED;
+	}
 	vp->intercept_suspend = true;
 	return RUN_INTERCEPT;
 }
@@ -346,7 +350,7 @@ static void set_register(const struct vp *vp)
 
 	in.e.value.reg64 = which & 0x80 ? RFLAGS_IF | 2 : take8(input) & (which & 0x40 ? 0xff : 3);
 	if (in.e.name == HVABI_REG_DELIVERABILITY_NOTIFICATIONS)
-		in.e.value.reg64 <<= HVABI_DELIVERABILITY_SINTS_SHIFT;
+		in.e.value.reg64 = in.e.value.reg64 << HVABI_DELIVERABILITY_SINTS_SHIFT | (take8(input) & 0x3f);
 	call(HVABI_CALL_SET_VP_REGISTERS, 1, &in, sizeof(in));
 }
 
@@ -647,6 +651,8 @@ static void blocked(struct partition *p)
 
 		if (vp && vp->blocked && !vp_suspended(vp) && partition_has_apic(p) && vp_ready(vp))
 			die("a blocked processor could run, and nobody was told");
+		if (vp && vp->blocked && !vp_suspended(vp) && vp_has_notification(vp))
+			die("a blocked processor has something to tell, and nobody was told");
 		if (vp && vp->blocked && !vp_suspended(vp) && vp_synic_pending(vp))
 			die("a message waits, and nobody was told");
 	}

@@ -382,6 +382,10 @@ enum run_result mock_ready_or_blocked(struct cpu *cpu, struct vp *vp)
 			       mock_entry(vp->partition->id, gpa >> 12, &level) != 0);
 		return RUN_INTERCEPT;
 	}
+	if (vp_has_notification(vp)) {
+		vp_notify(vp);
+		return RUN_INTERCEPT;
+	}
 	return vp_ready(vp) ? RUN_PREEMPTED : RUN_BLOCKED;
 }
 

@@ -364,7 +364,7 @@ static void notifications_that_are_none(void **state)
 
 	(void)state;
 	enable();
-	for (unsigned int bit = 0; bit < 48; bit++)
+	for (unsigned int bit = 6; bit < 48; bit++)
 		assert_status(notify(1ull << bit), INVALID_REGISTER_VALUE);
 	assert_int_equal(vp->notify, 0);
 	/* What was said last counts. */

@@ -981,6 +981,130 @@ static void clear_withdraws(void **state)
 	assert_int_equal(got(0x41), 15);
 }
 
+/* ---- what the parent wants to hear of ---- */
+
+#define NOTIFY		HVABI_REG_DELIVERABILITY_NOTIFICATIONS
+#define INTERRUPT	HVABI_DELIVERABILITY_INTERRUPT
+#define NMI		HVABI_DELIVERABILITY_NMI
+#define ABOVE(priority)	(INTERRUPT | (uint64_t)(priority) << HVABI_DELIVERABILITY_PRIORITY_SHIFT)
+
+static uint64_t notifications(struct vp *vp)
+{
+	union hvabi_register_value value;
+
+	assert_status(vp_get_register(vp, NOTIFY, &value), SUCCESS);
+	return value.reg64;
+}
+
+/* It is told now, once. */
+static void told(struct vp *vp, uint32_t type)
+{
+	const struct hvabi_x64_interruption_deliverable_message *m = (const void *)vp->message.payload;
+
+	assert_true(vp_has_notification(vp));
+	vp_notify(vp);
+	assert_int_equal(vp->message.header.message_type, HVABI_MSG_X64_INTERRUPTION_DELIVERABLE);
+	assert_int_equal(vp->message.header.payload_size, sizeof(*m));
+	assert_int_equal(m->deliverable_type, type);
+	assert_int_equal(m->header.vp_index, vp->index);
+	assert_false(vp_has_notification(vp));
+}
+
+static void the_parent_hears_when_an_interrupt_would_be_taken(void **state)
+{
+	struct vp *vp = vps[1];
+
+	(void)state;
+	assert_false(vp_watches_window(vp));
+	assert_status(mock_set(vp, NOTIFY, ABOVE(4)), SUCCESS);
+	assert_true(notifications(vp) == ABOVE(4));
+	vp->state.rflags = 2;
+	assert_false(vp_has_notification(vp));
+	assert_true(vp_watches_window(vp));
+	vp->state.rflags = IF;
+	vp->state.interrupt_shadow = true;
+	assert_false(vp_has_notification(vp));
+	vp->state.interrupt_shadow = false;
+	vp->state.pending_interruption = NMI_PENDING;
+	assert_false(vp_has_notification(vp));
+	vp->state.pending_interruption = 0;
+	vp->apic.wait_for_sipi = true;
+	assert_false(vp_has_notification(vp));
+	assert_false(vp_watches_window(vp));
+	vp->apic.wait_for_sipi = false;
+	/* One that the parent has asserted comes first. */
+	to(1, APIC_MODE_EXTINT, 0x30);
+	assert_false(vp_has_notification(vp));
+	assert_status(mock_call(HVABI_CALL_CLEAR_VIRTUAL_INTERRUPT, &id, 8, 0, 0), SUCCESS);
+	told(vp, HVABI_DELIVERABLE_INTERRUPT);
+	assert_true(notifications(vp) == (ABOVE(4) & ~INTERRUPT));
+
+	/* A priority that is not above is waited for as RFLAGS.IF is, by CR8. */
+	assert_status(mock_set(vp, NOTIFY, ABOVE(4)), SUCCESS);
+	vp->apic.tpr = 0x40;
+	assert_false(vp_has_notification(vp));
+	assert_false(vp_watches_window(vp));
+	assert_true(vp_watches_cr8(vp));
+	vp->apic.tpr = 0x3f;
+	assert_true(vp_watches_window(vp));
+	assert_false(vp_watches_cr8(vp));
+	told(vp, HVABI_DELIVERABLE_INTERRUPT);
+	/* None is none: ExtINTs know no priority. */
+	vp->apic.tpr = 0xf0;
+	assert_status(mock_set(vp, NOTIFY, INTERRUPT), SUCCESS);
+	told(vp, HVABI_DELIVERABLE_INTERRUPT);
+	/* What was said last counts. */
+	assert_status(mock_set(vp, NOTIFY, INTERRUPT), SUCCESS);
+	assert_status(mock_set(vp, NOTIFY, 0), SUCCESS);
+	assert_false(vp_has_notification(vp));
+}
+
+static void the_parent_hears_when_an_nmi_would_be_taken(void **state)
+{
+	struct vp *vp = vps[1];
+
+	(void)state;
+	vp->state.rflags = 2;
+	vp->nmi_masked = true;
+	assert_status(mock_set(vp, NOTIFY, NMI | INTERRUPT), SUCCESS);
+	assert_false(vp_has_notification(vp));
+	/* The IRET stands there still. */
+	vp_nmi_done(vp);
+	assert_false(vp_has_notification(vp));
+	vp->state.rip++;
+	to(1, APIC_MODE_NMI, 0);
+	assert_false(vp_has_notification(vp));
+	vp->apic.nmi = false;
+	vp->state.rflags = IF;
+	/* First of the two. */
+	assert_true(vp_has_notification(vp));
+	vp_notify(vp);
+	assert_true(notifications(vp) == INTERRUPT);
+	told(vp, HVABI_DELIVERABLE_INTERRUPT);
+	assert_true(notifications(vp) == 0);
+}
+
+static void who_waits_is_woken_to_tell(void **state)
+{
+	struct vp *vp = vps[1];
+
+	(void)state;
+	block(vp);
+	assert_status(mock_set(vp, NOTIFY, ABOVE(1)), SUCCESS);
+	assert_int_equal(mock_dispatch(vp), READY | HVABI_DISPATCH_EVENT_INTERCEPT << 8);
+	assert_int_equal(vp->message.header.message_type, HVABI_MSG_X64_INTERRUPTION_DELIVERABLE);
+	assert_true(vp->halted);
+	vp->intercept_suspend = false;
+	block(vp);
+	/* With interrupts off it sleeps on, until they are on. */
+	vp->state.rflags = 2;
+	assert_status(mock_set(vp, NOTIFY, INTERRUPT), SUCCESS);
+	block(vp);
+	assert_true(vp->blocked);
+	assert_status(mock_set(vp, HVABI_REG_RFLAGS, IF), SUCCESS);
+	assert_false(vp->blocked);
+}
+
 #define CHILD_TEST(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
@@ -1005,6 +1129,9 @@ int main(void)
 		CHILD_TEST(what_was_withdrawn_is_not_in_service),
 		CHILD_TEST(another_extint_after_the_offer),
 		CHILD_TEST(cr8_is_watched_where_it_matters),
+		CHILD_TEST(the_parent_hears_when_an_interrupt_would_be_taken),
+		CHILD_TEST(the_parent_hears_when_an_nmi_would_be_taken),
+		CHILD_TEST(who_waits_is_woken_to_tell),
 		CHILD_TEST(without_apic_there_is_nothing),
 		CHILD_TEST(apic_base),
 		CHILD_TEST(activity),

@@ -435,7 +435,7 @@ fn snapshot(c: &mut Client) -> Outcome {
 }
 
 fn main() {
-    let steps: [Step<Client>; 25] = [
+    let steps: [Step<Client>; 26] = [
         ("initialize, early and late properties", initialize),
         ("properties are what was set", properties),
         ("ioeventfds", ioevents),
@@ -460,6 +460,7 @@ fn main() {
         ("exceptions", others::exceptions),
         ("messages, and room for them", others::messages),
         ("events", others::events),
+        ("when an interrupt or an NMI would be taken", others::interruptions),
         ("and runs on", |c| {
             code(&[0xe6, 0x80], c.memory);
             let mut registers = c.vcpus[0].get_regs().map_err(words)?;

@@ -114,6 +114,36 @@ pub fn messages(c: &mut Client) -> Outcome {
     Ok(())
 }
 
+/// The next message says that an interruption of this type would be taken, by the processor that stands at `rip`.
+fn deliverable(c: &mut Client, kind: u32, rip: usize) -> Outcome {
+    let message = c.run()?;
+    same!({ message.header.message_type }, hv_message_type_HVMSG_X64_INTERRUPTION_DELIVERABLE);
+    // SAFETY: a message of that type; both are packed.
+    let told = unsafe { &*(&raw const message.u).cast::<hv_x64_interruption_deliverable_message>() };
+    same!({ told.deliverable_type }, kind);
+    same!({ told.header.rip }, rip as u64);
+    Ok(())
+}
+
+pub fn interruptions(c: &mut Client) -> Outcome {
+    // The register (TLFS, 7.9): NMI, interrupt, four bits of its priority.
+    let (nmi, interrupt) = (1, 2);
+    // sti; nop; out 0x80, al: interrupts are taken behind the nop.
+    resume_at_code(c, &[0xfb, 0x90, 0xe6, 0x80])?;
+    c.vm.register_deliverabilty_notifications(0, interrupt).map_err(words)?;
+    deliverable(c, 0, CODE + 2)?;
+    // An interrupt that the APIC has for it would be taken now, by a guest without handlers.
+    let mut registers = c.vcpus[0].get_regs().map_err(words)?;
+    same!(registers.rflags & 0x200, 0x200);
+    registers.rflags = 2;
+    c.vcpus[0].set_regs(&registers).map_err(words)?;
+    c.vm.register_deliverabilty_notifications(0, nmi).map_err(words)?;
+    deliverable(c, 2, CODE + 2)?;
+    let message = c.run()?;
+    same!({ message.header.message_type }, hv_message_type_HVMSG_X64_IO_PORT_INTERCEPT);
+    Ok(())
+}
+
 pub fn events(c: &mut Client) -> Outcome {
     same!(c.vm.signal_event_direct(0, SINT, 5).map_err(words)?, true);
     same!(c.vm.signal_event_direct(0, SINT, 5).map_err(words)?, false);
