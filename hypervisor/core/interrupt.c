@@ -54,9 +54,15 @@ static bool priority_allows(const struct vp *vp)
 	return !vp->notify_priority || vp->notify_priority > now;
 }
 
+/* Without an APIC nobody sends INIT or SIPI, and processors are started by their VMM. */
+static bool is_started(const struct vp *vp)
+{
+	return !partition_has_apic(vp->partition) || !(vp->apic.init || vp->apic.wait_for_sipi);
+}
+
 static bool takes_nothing(const struct vp *vp)
 {
-	return event_pending(vp) || vp->apic.init || vp->apic.wait_for_sipi;
+	return event_pending(vp) || !is_started(vp);
 }
 
 static bool takes_nmi(const struct vp *vp)
@@ -92,7 +98,7 @@ void vp_notify(struct vp *vp)
 
 bool vp_watches_window(const struct vp *vp)
 {
-	return vp->notify_interrupt && !vp->apic.wait_for_sipi && vp->apic.extint < 0 && priority_allows(vp);
+	return vp->notify_interrupt && is_started(vp) && vp->apic.extint < 0 && priority_allows(vp);
 }
 
 void vp_wake(struct cpu *cpu, struct vp *vp)
@@ -206,13 +212,17 @@ void vp_deliver(struct vp *vp)
 {
 	struct apic *a = &vp->apic;
 
-	if (!partition_has_apic(vp->partition) || event_pending(vp))
+	if (event_pending(vp)) {
+		/* One of the parent's own, or one that was cut short: no other until its IRET. */
+		if ((vp->state.pending_interruption >> HVABI_PENDING_INTERRUPTION_TYPE_SHIFT & 7) == TYPE_NMI)
+			vp->nmi_masked = true;
 		return;
+	}
 	/* The IRET that was announced still stands there: a fault of its own came first. */
 	if (vp->state.rip == vp->iret_rip)
 		return;
 	vp->iret_rip = VP_NO_IRET;
-	if (!a->nmi || vp->nmi_masked || vp->state.interrupt_shadow)
+	if (!partition_has_apic(vp->partition) || !a->nmi || vp->nmi_masked || vp->state.interrupt_shadow)
 		return;
 	a->nmi = false;
 	vp->nmi_masked = true;

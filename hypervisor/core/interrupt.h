@@ -15,8 +15,8 @@
  *  - Exceptions and NMIs are injected, one at a time: while one waits, or was cut short, no other
  *    is chosen.  Interrupts are offered: they stay requested until the processor has taken them.
  *  - A parent that has interruptions of its own hears when one would be taken
- *    (DELIVERABILITY_NOTIFICATIONS), once, before anything of the child runs after that. What ends an NMI
- *    is seen at the exit that follows, as for NMIs themselves.
+ *    (DELIVERABILITY_NOTIFICATIONS), once: of an interrupt before anything of the child runs after that, of an NMI
+ *    at an exit, for nothing asks for one where NMIs are over.
  *
  * Lock: the partition's.
  */

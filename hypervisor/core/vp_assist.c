@@ -39,6 +39,9 @@ void vp_assist_enter(struct vp *vp, int offered)
 	if (!(vp->assist_msr & HVABI_MSR_PAGE_ENABLE) || !partition_has_apic(vp->partition) ||
 	    vp->apic.extint >= 0)
 		return;
+	/* The end of what is in service may be what the parent waits for. */
+	if (vp->notify_interrupt)
+		return;
 	/* One that ends by itself has no EOI to be spared. */
 	if (offered != APIC_NO_VECTOR && vp_synic_auto_eoi(&vp->synic, (u8)offered))
 		return;

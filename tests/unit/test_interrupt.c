@@ -1084,6 +1084,39 @@ static void the_parent_hears_when_an_nmi_would_be_taken(void **state)
 	assert_true(notifications(vp) == 0);
 }
 
+/* VMMs that have interrupt controllers of their own make such children; their processors are all alike. */
+static void the_parent_hears_without_an_apic(void **state)
+{
+	struct vp *vp = mock_vp(mock_child(20), 1);
+
+	(void)state;
+	vp->state.rflags = 2;
+	assert_status(mock_set(vp, NOTIFY, ABOVE(4)), SUCCESS);
+	assert_false(vp_has_notification(vp));
+	assert_true(vp_watches_window(vp));
+	vp->state.rflags = IF;
+	vp->state.cr8 = 4;
+	assert_false(vp_has_notification(vp));
+	assert_true(vp_watches_cr8(vp));
+	vp->state.cr8 = 3;
+	told(vp, HVABI_DELIVERABLE_INTERRUPT);
+	/* An NMI that it injects itself masks others. */
+	assert_status(mock_set(vp, HVABI_REG_PENDING_INTERRUPTION, NMI_PENDING), SUCCESS);
+	assert_status(mock_set(vp, NOTIFY, NMI), SUCCESS);
+	assert_false(vp_has_notification(vp));
+	vp_deliver(vp);
+	assert_int_equal(vp->state.pending_interruption, NMI_PENDING);
+	vp->state.pending_interruption = 0;
+	assert_true(vp->nmi_masked);
+	assert_false(vp_has_notification(vp));
+	vp_nmi_done(vp);
+	assert_false(vp_has_notification(vp));
+	vp->state.rip += 2;
+	vp_deliver(vp);
+	assert_int_equal(vp->state.pending_interruption, 0);
+	told(vp, HVABI_DELIVERABLE_NMI);
+}
+
 static void who_waits_is_woken_to_tell(void **state)
 {
 	struct vp *vp = vps[1];
@@ -1131,6 +1164,7 @@ int main(void)
 		CHILD_TEST(cr8_is_watched_where_it_matters),
 		CHILD_TEST(the_parent_hears_when_an_interrupt_would_be_taken),
 		CHILD_TEST(the_parent_hears_when_an_nmi_would_be_taken),
+		CHILD_TEST(the_parent_hears_without_an_apic),
 		CHILD_TEST(who_waits_is_woken_to_tell),
 		CHILD_TEST(without_apic_there_is_nothing),
 		CHILD_TEST(apic_base),
