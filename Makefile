@@ -100,7 +100,7 @@ test-debug: clients
 	$(Q)cp $(O)/tests/vm/client-* $(debug)/tests/vm/
 	$(call debug_part,driver)
 	$(call debug_part,tests)
-	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=4 RIG_BOOT_TIMEOUT=600 \
+	$(Q)O=$(debug) VARIANT=debug TIMEOUT_SCALE=8 RIG_BOOT_TIMEOUT=600 \
 		VM_ARGS='--kernel $(debug_kernel)/bzImage --modules $(debug_kernel)/modules --driver $(debug)/driver/debug/mshv_movable.ko' \
 		tests/run --in-parent
 
