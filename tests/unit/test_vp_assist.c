@@ -192,6 +192,17 @@ static void ends_that_somebody_waits_for(void **state)
 	assert_false(promised());
 	leave(true);
 	assert_false(in_service(0x41));
+	/* The end may open the window that the parent has asked for (DELIVERABILITY_NOTIFICATIONS). */
+	memset(vp->apic.irr, 0, sizeof(vp->apic.irr));
+	memset(vp->apic.isr, 0, sizeof(vp->apic.isr));
+	request(0x43);
+	vp->notify_interrupt = true;
+	enter();
+	assert_false(promised());
+	leave(false);
+	vp->notify_interrupt = false;
+	enter();
+	assert_true(promised());
 }
 
 static void a_page_that_is_not_there(void **state)
