@@ -43,7 +43,7 @@ static bool asked_present(const struct fault *fault)
 	       (kind == MSHV_KIND_READ && (!fault->write || fault->ahead || only_present(fault)));
 }
 
-/* Device memory, as far as its mapping goes. mmap_lock is held. */
+/* Device memory, as far as its mapping goes and may be read. mmap_lock is held. */
 static void look_at_device(struct fault *fault, struct vm_area_struct *vma)
 {
 	unsigned long first = mshv_gfn_to_hva(fault->region, fault->span.first);
@@ -53,6 +53,9 @@ static void look_at_device(struct fault *fault, struct vm_area_struct *vma)
 	u32 offset = (start - first) >> PAGE_SHIFT;
 
 	memset(fault->scratch->kinds, MSHV_KIND_NONE, fault->span.end - fault->span.first);
+	/* An entry is there, and tells nothing of this, also where the VMM may not read. */
+	if (!(vma->vm_flags & VM_READ))
+		return;
 	mshv_device_look(vma, start, (end - start) >> PAGE_SHIFT, fault->scratch->sources + offset,
 			 fault->scratch->kinds + offset);
 }

@@ -131,7 +131,9 @@ static enum ktap_result removed(void)
 
 static enum ktap_result rights(void)
 {
+	uint64_t value;
 	uint32_t seen;
+	int i;
 
 	CHECK_PASS(set_up(MSHV_MEMORY_READ_ONLY));
 	REGISTER(SOURCE) = 5;
@@ -151,6 +153,17 @@ static enum ktap_result rights(void)
 	CHECK(!mprotect((void *)edu.bar, edu_size, PROT_READ | PROT_WRITE));
 	CHECK(probe_write(&probe, GPA + SOURCE, 8) == PROBE_DONE, "errno %d", probe.error);
 	CHECK(REGISTER(SOURCE) == 8);
+	/* Linux leaves the entries there, where it must not be read. */
+	for (i = 0; i < 2; i++) {
+		CHECK(!mprotect((void *)edu.bar, edu_size, i ? PROT_WRITE : PROT_NONE));
+		CHECK(probe_read(&probe, GPA + SOURCE, &value) == PROBE_ERROR && probe.error == EACCES,
+		      "errno %d", probe.error);
+		CHECK(probe_write(&probe, GPA + SOURCE, 9) == PROBE_ERROR && probe.error == EACCES,
+		      "errno %d", probe.error);
+		CHECK(reach(0, NULL) == 0);
+	}
+	CHECK(!mprotect((void *)edu.bar, edu_size, PROT_READ | PROT_WRITE));
+	GUEST_READS(GPA + SOURCE, 8);
 	return PASS;
 }
 
