@@ -120,7 +120,7 @@ static int check_args(const struct mshv_gpap_access_bitmap *args)
  * @partition: partition
  * @arg: argument; page_count goes back as the pages done
  *
- * Return: 0; -EINVAL; -EFAULT; -EINTR; -EOWNERDEAD: the partition was killed; or the errno of the
+ * Return: 0; -EINVAL; -EFAULT, and the bits for which there was no room are not cleared; -EINTR; -EOWNERDEAD: the partition was killed; or the errno of the
  * status, for the page after those done.
  */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
@@ -142,6 +142,8 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 	if (!states)
 		return -ENOMEM;
 
+	/* Who cannot be told how far it went shall hear so before a bit is cleared. */
+	ret = put_user(at, &arg->page_count);
 	wanted = args.access_type == MSHV_GPAP_ACCESS_TYPE_DIRTY ?
 		 HVABI_GPA_ACCESS_STATE_DIRTY : HVABI_GPA_ACCESS_STATE_ACCESSED;
 	total = args.page_count;
@@ -152,15 +154,16 @@ long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 		states_to_bits(states, done, wanted, bits);
 		if (copy_to_user(u64_to_user_ptr(args.bitmap_ptr + at / 8), bits,
 				 DIV_ROUND_UP(done, 8))) {
+			mshv_log_put_back(partition, args.gpap_base + at, done,
+					  access_flags(&args), states);
 			ret = -EFAULT;
-			goto out;
+			break;
 		}
 		at += done;
 		cond_resched();
 	}
 	if (put_user(at, &arg->page_count))
 		ret = -EFAULT;
-out:
 	kfree(states);
 	return ret;
 }

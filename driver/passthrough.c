@@ -159,21 +159,34 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 {
 	int ret;
 
-	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE)
+	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE) {
+		args->reps = 0;
 		return -EINVAL;
+	}
 	mshv_log_refine(partition, input->hv_gpa_page_number, args->reps, input->flags);
 	ret = call(args, partition, (void *)input, output);
-	if (!ret) {
-		ret = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps,
-				     input->flags, output);
-		/* What the log does not have is not done. */
-		if (ret)
-			args->reps = 0;
+	if (ret)
 		return ret;
-	}
-	/* The answer does not go to the VMM: what was cleared has to come with the next one. */
-	mshv_log_put_back(partition, input->hv_gpa_page_number, args->reps, input->flags, output);
+	ret = mshv_log_merge(partition, input->hv_gpa_page_number, args->reps, input->flags,
+			     output);
+	/* What the log does not have is not done. */
+	if (ret)
+		args->reps = 0;
 	return ret;
+}
+
+/*
+ * The VMM has no answer, or cannot trust the one it has: bits that were cleared have to come with
+ * the next one.
+ */
+static void not_answered(const struct mshv_root_hvcall *args, struct mshv_partition *partition,
+			 const void *input, const void *output)
+{
+	const struct hvabi_input_get_gpa_pages_access_state *asked = input;
+
+	if (args->code == HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES)
+		mshv_log_put_back(partition, asked->hv_gpa_page_number, args->reps, asked->flags,
+				  output);
 }
 
 /* A translation for which Linux has taken a table of the guest's. */
@@ -260,6 +273,8 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		ret = -EFAULT;
 	if (copy_to_user(arg, &args, sizeof(args)))
 		ret = -EFAULT;
+	if (ret)
+		not_answered(&args, partition, input, output);
 out:
 	free_page((unsigned long)input);
 	free_page((unsigned long)output);

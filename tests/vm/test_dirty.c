@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <host.h>
 #include <hvabi/memory.h>
 #include <hvabi/partition.h>
+#include <uapi/mshv.h>
 
 #include "load.h"
 #include "ktap.h"
@@ -421,6 +423,46 @@ static enum ktap_result cleared_half_way(void)
 	return PASS;
 }
 
+/* A VMM whose memory cannot take the answer: what it was not told of comes with the next one. */
+static enum ktap_result not_told(void)
+{
+	struct hvabi_input_get_gpa_pages_access_state in = {
+		.flags = HVABI_GPA_ACCESS_CLEAR_DIRTY, .hv_gpa_page_number = GPA / PAGE,
+	};
+	struct mshv_gpap_access_bitmap access = {
+		.access_type = MSHV_GPAP_ACCESS_TYPE_DIRTY, .access_op = MSHV_GPAP_ACCESS_OP_CLEAR,
+		.page_count = 16, .gpap_base = GPA / PAGE,
+	}, *frozen;
+	uint8_t *nobodys = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint16_t reps = 16;
+
+	CHECK(nobodys != MAP_FAILED);
+	frozen = memcpy(nobodys + PAGE, &access, sizeof(access));
+	frozen->bitmap_ptr = (uintptr_t)bits;
+	access.bitmap_ptr = (uintptr_t)nobodys;
+	CHECK(!mprotect(nobodys, PAGE, PROT_NONE) && !mprotect(nobodys + PAGE, PAGE, PROT_READ));
+
+	CHECK_PASS(set_up(false));
+	CHECK(!mshv_track_access(probe.vm, true), "%s", mshv_error());
+	for (uint64_t page = 0; page < 16; page++)
+		GUEST_WRITES(GPA + page * PAGE, 1);
+	CHECK(ioctl(mshv_vm_fd(probe.vm), MSHV_GET_GPAP_ACCESS_BITMAP, &access) == -1 && errno == EFAULT);
+	CHECK(!access.page_count, "%llu", (unsigned long long)access.page_count);
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(count_bits() == 16, "%llu after no room for bits", (unsigned long long)count_bits());
+	CHECK(ioctl(mshv_vm_fd(probe.vm), MSHV_GET_GPAP_ACCESS_BITMAP, frozen) == -1 && errno == EFAULT);
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(count_bits() == 16, "%llu after no room for the count", (unsigned long long)count_bits());
+	CHECK(mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &reps, &in,
+			     sizeof(in), nobodys, 16, NULL) == -1 && errno == EFAULT);
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_CLEAR));
+	CHECK(count_bits() == 16, "%llu after no room for states", (unsigned long long)count_bits());
+	CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
+	CHECK(!count_bits(), "%llu", (unsigned long long)count_bits());
+	munmap(nobodys, 2 * PAGE);
+	return PASS;
+}
+
 /* Tracking that the hypervisor refuses has not begun, and one that it does not end goes on. */
 static enum ktap_result refused(void)
 {
@@ -533,6 +575,7 @@ int main(void)
 		{ "bits of pages that are not mapped", set_absent },
 		{ "set, of a region that begins inside of a block", set_absent_unaligned },
 		{ "a call that clears bits and fails half way", cleared_half_way },
+		{ "a call that clears bits and cannot say so", not_told },
 		{ "refused by the hypervisor", refused },
 		{ "one processor writes what another reads", two_processors },
 	};
