@@ -105,20 +105,21 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
  */
 static long pin_batch(struct mshv_region *region, u64 gfn, u64 pages, struct page **list)
 {
+	unsigned int flags = FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
-	unsigned int flags = region->writable ? FOLL_WRITE : 0;
+	struct mm_struct *mm = region->partition->mm;
 	unsigned int scope;
 	long got, done;
 
 	scope = memalloc_pin_save();
-	got = pin_user_pages_fast(address, pages, flags, list);
+	got = mshv_compat_pin_remote(mm, address, pages, flags, list);
 	memalloc_pin_restore(scope);
 	if (got <= 0)
 		goto out;
 	unpin_user_pages(list, got);
 
 	scope = memalloc_nofs_save();
-	got = pin_user_pages_fast(address, got, flags | FOLL_LONGTERM, list);
+	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
 	memalloc_nofs_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
@@ -127,13 +128,37 @@ out:
 	return got;
 }
 
+/* The VMM may do at its addresses what the guest may. GUP asks less: what is to write it takes. */
+static int check_rights(struct mshv_region *region, u64 gfn, u64 pages)
+{
+	unsigned long start = mshv_gfn_to_hva(region, gfn);
+	vm_flags_t wanted = VM_READ | (region->writable ? VM_WRITE : 0);
+	struct mm_struct *mm = region->partition->mm;
+	struct vm_area_struct *vma;
+	int ret = 0;
+
+	VMA_ITERATOR(vmi, mm, start);
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	for_each_vma_range(vmi, vma, start + (pages << PAGE_SHIFT))
+		if ((vma->vm_flags & wanted) != wanted)
+			ret = -EACCES;
+	mmap_read_unlock(mm);
+	return ret;
+}
+
 /* All pages of a region. What is pinned when it fails is in the list. */
 static int pin(struct mshv_region *region, u64 *pinned)
 {
 	u64 gfn = region->gfn, end = mshv_region_end(region), pages;
 	struct page **list = NULL;
 	long got;
+	int ret;
 
+	ret = check_rights(region, gfn, region->pages);
+	if (ret)
+		return ret;
 	for (; gfn < end; gfn += got, *pinned += got) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -188,9 +213,12 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 	ret = mshv_look_begin(partition, &look, address, address + ((u64)pages << PAGE_SHIFT));
 	if (ret)
 		return ret;
-	got = mshv_compat_pin_remote(partition->mm, address, pages,
-				     MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_LONGTERM |
-				     FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0), list);
+	got = check_rights(region, gfn, pages);
+	if (!got)
+		got = mshv_compat_pin_remote(partition->mm, address, pages,
+					     MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_LONGTERM |
+					     FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0),
+					     list);
 	if (got < (long)pages)
 		ret = got < 0 ? got : -EFAULT;
 	write_lock(&partition->map_lock);
@@ -271,7 +299,7 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
  * Context: process context; takes map_lock.
  *
  * Return: 0; -EAGAIN: look again, nothing was mapped; -EINTR; -ENOMEM; or why there is nothing to
- * pin at the address, where the page that was pinned has gone: -EFAULT, -EHWPOISON.
+ * pin at the address, where the page that was pinned has gone: -EFAULT, -EACCES, -EHWPOISON.
  */
 int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status)
 {
@@ -528,8 +556,8 @@ static void drop_pins(struct mshv_region *region, u64 pinned)
  *
  * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
- * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EINTR;
- * -EINVAL memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0
+ * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EACCES a
+ * mapping that lacks a right of the region's; -EHWPOISON; -EINTR; -EINVAL memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0
  * the region is movable.
  */
 int mshv_region_pin(struct mshv_region *region)

@@ -10,15 +10,15 @@
  * Laws:
  *	- The answer stays the hypervisor's. This walk only tells which pages it needs; it checks no
  *	  right and decides nothing.
- *	- Tables are read through the VMM's mapping, as the VMM itself could. What is not in a
- *	  region ends the walk.
+ *	- Tables are read through the VMM's mapping, with the rights of that and not of the thread.
+ *	  What is not in a region ends the walk.
  *	- A guest that changes its tables meanwhile gets a walk of either: the call is made again a
  *	  bounded number of times, and the last answer counts.
  */
 #include <linux/errno.h>
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -71,7 +71,7 @@ static int read_guest(struct mshv_partition *partition, u64 gpa, unsigned int by
 		return -ENOENT;
 	from = mshv_gfn_to_hva(region, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
 	*value = 0;
-	if (copy_from_user(value, (void __user *)from, bytes))
+	if (access_process_vm(current, from, value, bytes, 0) != bytes)
 		ret = -EFAULT;
 	mshv_region_put(region);
 	return ret;

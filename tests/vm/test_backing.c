@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <host.h>
+#include <hvabi/vp.h>
 
 #include "ktap.h"
 #include "probe.h"
@@ -725,6 +726,10 @@ static enum ktap_result ram_left_alone(void)
 /* A protection key is a right of a thread. A guest is none: what is there and what is not yet are the same to it. */
 static enum ktap_result protection_keys(void)
 {
+	struct hvabi_input_translate_virtual_address in = {
+		.control_flags = HVABI_TRANSLATE_VALIDATE_READ, .gva_page = 0x12345,
+	};
+	struct hvabi_output_translate_virtual_address out;
 	int key;
 
 	CHECK_PASS(probe_anonymous(false));
@@ -738,9 +743,23 @@ static enum ktap_result protection_keys(void)
 	GUEST_WRITES(GPA, 8);
 	GUEST_READS(GPA + BLOCK, 0);
 	GUEST_WRITES(GPA + BLOCK + PAGE, 9);
+	/* Pinned, and pinned in another's place. */
+	CHECK(!mshv_region_change(probe.vm, GPA, memory, SIZE, MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_READS(GPA, 8);
+	CHECK(!madvise(memory + 2 * BLOCK, PAGE, MADV_DONTNEED));
+	GUEST_WRITES(GPA + 2 * BLOCK, 10);
+	CHECK(!mshv_region_change(probe.vm, GPA, memory, SIZE, 0), "%s", mshv_error());
+	/* Its page tables, all of them taken away, which the driver reads for a hypercall. */
+	CHECK(!pkey_mprotect(probe.boot, 16 * PAGE, PROT_READ, key) &&
+	      !pkey_mprotect(probe.boot, 16 * PAGE, PROT_READ | PROT_WRITE, key), "%s", strerror(errno));
+	CHECK(!mshv_hypercall(mshv_vcpu_fd(probe.vcpu), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS, NULL, &in,
+			      sizeof(in), &out, sizeof(out), NULL), "%s", mshv_error());
+	CHECK(out.result_code == HVABI_TRANSLATE_SUCCESS && out.gpa_page == 0x12345, "result %u",
+	      out.result_code);
 	CHECK(!pkey_set(key, 0));
-	CHECK(WORD(0) == 8 && WORD(BLOCK + PAGE) == 9);
-	CHECK(!mprotect(memory, SIZE, PROT_READ | PROT_WRITE));
+	CHECK(WORD(0) == 8 && WORD(2 * BLOCK) == 10 && WORD(BLOCK + PAGE) == 9);
+	CHECK(!pkey_mprotect(memory, SIZE, PROT_READ | PROT_WRITE, 0) &&
+	      !pkey_mprotect(probe.boot, 16 * PAGE, PROT_READ | PROT_WRITE, 0), "%s", strerror(errno));
 	pkey_free(key);
 	return PASS;
 }

@@ -323,6 +323,39 @@ static enum ktap_result holes(void)
 	return PASS;
 }
 
+/* The rights are those of the mapping, as for memory that is not pinned. */
+static enum ktap_result rights(void)
+{
+	static const int lacking[] = { PROT_NONE, PROT_READ, PROT_WRITE };
+	long before = locked();
+
+	CHECK_PASS(set_up(false));
+	for (unsigned int i = 0; i < 3; i++) {
+		CHECK(!mprotect(memory + BLOCK, PAGE, lacking[i]));
+		CHECK(change(MSHV_MEMORY_PINNED) == -1 && errno == EACCES, "%u: %s", i, strerror(errno));
+		CHECK(locked() == before, "%ld KiB", locked());
+	}
+	CHECK(!mprotect(memory + BLOCK, PAGE, PROT_READ | PROT_WRITE));
+	CHECK_PASS(still_movable());
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_WRITES(GPA + BLOCK, 1);
+	/* And where another page is to be pinned in the place of one. */
+	for (unsigned int i = 0; i < 3; i++) {
+		uint64_t value;
+
+		CHECK(!mprotect(memory + BLOCK, PAGE, PROT_READ | PROT_WRITE));
+		CHECK(!madvise(memory + BLOCK, PAGE, MADV_DONTNEED));
+		CHECK(!mprotect(memory + BLOCK, PAGE, lacking[i]));
+		CHECK(probe_read(&probe, GPA + BLOCK, &value) == PROBE_ERROR && probe.error == EACCES,
+		      "%u: errno %d", i, probe.error);
+	}
+	CHECK(!mprotect(memory + BLOCK, PAGE, PROT_READ | PROT_WRITE));
+	GUEST_READS(GPA + BLOCK, 0);
+	GUEST_WRITES(GPA + BLOCK, 1);
+	CHECK(WORD(BLOCK) == 1);
+	return PASS;
+}
+
 static enum ktap_result refused(void)
 {
 	long before = locked();
@@ -559,6 +592,32 @@ static enum ktap_result poisoned(void)
 	return PASS;
 }
 
+/*
+ * Linux does not unmap a huge page that it cannot split, and a pinned one it cannot: it only tells the VMM. Who then discards
+ * the page takes it from the guest.
+ */
+static enum ktap_result poisoned_huge(void)
+{
+	uint64_t pfn;
+
+	CHECK_PASS(set_up(true));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_WRITES(GPA + 5 * PAGE, 5);
+	GUEST_WRITES(GPA + 6 * PAGE, 6);
+	pfn = probe_pfn(memory + 5 * PAGE);
+	signal(SIGBUS, ignore);
+	if (madvise(memory + 5 * PAGE, PAGE, 100 /* MADV_HWPOISON */) && errno != EHWPOISON && errno != EBUSY)
+		return ktap_skip("MADV_HWPOISON: %s", strerror(errno));
+	CHECK(!madvise(memory + 5 * PAGE, PAGE, MADV_DONTNEED), "%s", strerror(errno));
+	CHECK(!probe_reachable(pfn), "the guest reaches the poisoned page");
+	GUEST_READS(GPA + 5 * PAGE, 0);
+	GUEST_WRITES(GPA + 5 * PAGE, 7);
+	CHECK(WORD(5 * PAGE) == 7);
+	GUEST_READS(GPA + 6 * PAGE, 6);
+	CHECK(!probe_reachable(pfn), "the guest reaches the poisoned page again");
+	return PASS;
+}
+
 /* The limit is asked before anything is allocated, so that any size gets an answer and no warning of the kernel. */
 static enum ktap_result huge_region(void)
 {
@@ -717,12 +776,14 @@ int main(int argc, char **argv)
 		{ "under a guest at work", under_a_guest },
 		{ "while Linux puts other pages there", under_everything },
 		{ "a hole cannot be pinned", holes },
+		{ "rights are those of the mapping", rights },
 		{ "refused by the hypervisor", refused },
 		{ "more than may be locked", limit },
 		{ "what is not allowed", not_allowed },
 		{ "what the VMM discards", discarded },
 		{ "pages that Linux tries to move stay mapped", only_tried },
 		{ "a poisoned page", poisoned },
+		{ "a poisoned page of a huge one", poisoned_huge },
 		{ "a region of 8 TiB beyond the limit", huge_region },
 		{ "a fatal signal ends it", fatal_signal },
 	};
