@@ -557,8 +557,8 @@ static void drop_pins(struct mshv_region *region, u64 pinned)
  * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
  * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EACCES a
- * mapping that lacks a right of the region's; -EHWPOISON; -EINTR; -EINVAL memory that an isolated partition cannot have; or the errno of the hypervisor. If not 0
- * the region is movable.
+ * mapping that lacks a right of the region's; -EHWPOISON; -EINTR; -EINVAL memory that an isolated
+ * partition cannot have; or the errno of the hypervisor. If not 0 the region is movable.
  */
 int mshv_region_pin(struct mshv_region *region)
 {
