@@ -198,7 +198,7 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 	if (end < hva_end)
 		gfn_end -= (hva_end - end) >> PAGE_SHIFT;
 
-	lost = mshv_pinned_lost(region, gfn, gfn_end, event);
+	lost = mshv_pinned_lost(region, gfn, gfn_end, event, may_sleep);
 	if (lost || region->state != MSHV_REGION_PINNED) {
 		keep_age(region, gfn, gfn_end, event, may_sleep);
 		mshv_zap(region, gfn, gfn_end, may_sleep, &zapped);

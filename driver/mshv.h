@@ -681,7 +681,9 @@ int mshv_region_pin(struct mshv_region *region);
 void mshv_region_unpin(struct mshv_region *region);
 void mshv_region_drop_pins(struct mshv_region *region);
 int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *status);
-bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event);
+bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event,
+		      bool may_sleep);
+void mshv_region_map_pins(struct mshv_region *region);
 void mshv_pinned_verify(struct mshv_partition *partition);
 struct page **mshv_pinned_pages(struct mshv_region *region, u64 index, u64 *pages);
 

@@ -148,6 +148,22 @@ static int check_rights(struct mshv_region *region, u64 gfn, u64 pages)
 	return ret;
 }
 
+/*
+ * Linux may be taking pages away that it has told of already: when nothing was pinned yet, so
+ * nothing was noted. What it tells of from now on finds the list, and is noted in it.
+ */
+static int wait_for_quiet(struct mshv_region *region, u64 gfn, u64 pages)
+{
+	unsigned long address = mshv_gfn_to_hva(region, gfn);
+	struct mshv_look look;
+	int ret;
+
+	ret = mshv_look_begin(region->partition, &look, address, address + (pages << PAGE_SHIFT));
+	if (!ret)
+		mshv_look_end(region->partition, &look);
+	return ret;
+}
+
 /* All pages of a region. What is pinned when it fails is in the list. */
 static int pin(struct mshv_region *region, u64 *pinned)
 {
@@ -170,6 +186,9 @@ static int pin(struct mshv_region *region, u64 *pinned)
 			got = 0;
 			continue;
 		}
+		ret = wait_for_quiet(region, gfn, pages);
+		if (ret)
+			return ret;
 		got = pin_batch(region, gfn, pages, list);
 		if (got <= 0)
 			return got ? got : -EFAULT;
@@ -220,7 +239,7 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 					     FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0),
 					     list);
 	if (got < (long)pages)
-		ret = got < 0 ? got : -EFAULT;
+		ret = got < 0 ? got : signal_pending(current) ? -EINTR : -EFAULT;
 	write_lock(&partition->map_lock);
 	if (!ret && (look.stale || region->state != MSHV_REGION_PINNED))
 		ret = -EAGAIN;
@@ -365,12 +384,14 @@ static void doubt(struct mshv_region *region, u64 gfn, u64 end)
  * @gfn: first guest page
  * @end: page after the last one
  * @event: why
+ * @may_sleep: make room for others in between
  *
- * Context: map_lock is held for writing.
+ * Context: map_lock is held for writing; may be dropped in between with @may_sleep.
  *
  * Return: whether a pinned region has to lose the pages.
  */
-bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event)
+bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event,
+		      bool may_sleep)
 {
 	struct mshv_partition *partition = region->partition;
 	unsigned long block = mshv_region_block(region, gfn);
@@ -387,6 +408,8 @@ bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_not
 		from = max(gfn, first) - first;
 		to = min(end, first + MSHV_BLOCK_PAGES) - first;
 		bitmap_set(pins->lost, from, to - from);
+		if (may_sleep)
+			cond_resched_rwlock_write(&partition->map_lock);
 	}
 	if (!only_tried(region, gfn, end, event))
 		return true;
@@ -482,7 +505,8 @@ void mshv_pinned_verify(struct mshv_partition *partition)
 
 	if (likely(!READ_ONCE(partition->doubt)))
 		return;
-	WRITE_ONCE(partition->doubt, false);
+	/* Before the list is looked through: pairs with the barrier of who enters it. */
+	smp_store_mb(partition->doubt, false);
 	while (!signal_pending(current) && !READ_ONCE(partition->doubt)) {
 		region = find_doubtful(partition);
 		if (!region)
@@ -595,6 +619,23 @@ int mshv_region_pin(struct mshv_region *region)
 		mshv_host_access_show(region);
 	drop_pins(region, pinned);
 	return ret;
+}
+
+/**
+ * mshv_region_map_pins() - map again what a pinned region has lost as a whole
+ * @region: region
+ *
+ * A device at work does not fault. What cannot be mapped the guest faults for.
+ *
+ * Context: partition->lock is held; may sleep.
+ */
+void mshv_region_map_pins(struct mshv_region *region)
+{
+	u64 *room = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*room), GFP_KERNEL);
+
+	if (room)
+		map_all(region, room);
+	kfree(room);
 }
 
 /**

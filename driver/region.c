@@ -162,9 +162,17 @@ static int enter_tree(struct mshv_region *region, bool replace)
 					  GFP_KERNEL_ACCOUNT) :
 			mtree_insert_range(&partition->regions, region->gfn, last, region,
 					   GFP_KERNEL_ACCOUNT);
-	if (!ret)
-		list_add_rcu(&region->link, before ? &before->link : &partition->region_list);
-	return ret;
+	if (ret)
+		return ret;
+	list_add_rcu(&region->link, before ? &before->link : &partition->region_list);
+	/*
+	 * Who was to look again before it was in the list has not found it. Pairs with the barrier
+	 * of mshv_pinned_verify().
+	 */
+	smp_mb();
+	if (READ_ONCE(region->doubt_end))
+		WRITE_ONCE(partition->doubt, true);
+	return 0;
 }
 
 static void enter_hvas(struct mshv_region *region)
@@ -383,6 +391,8 @@ int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user
 		if (!IS_ERR(region))
 			region_destroy(region);
 		mshv_region_set_state(old, state);
+		if (state == MSHV_REGION_PINNED)
+			mshv_region_map_pins(old);
 		return ret;
 	}
 	if (old_last > last) {

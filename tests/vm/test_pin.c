@@ -539,6 +539,48 @@ static enum ktap_result discarded(void)
 	return PASS;
 }
 
+static void *punch(void *file)
+{
+	return fallocate(*(int *)file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE) ? strerror(errno) :
+	       NULL;
+}
+
+/*
+ * The VMM discards memory (a file's, for which Linux needs no lock that pinning takes as well) while it is pinned. That has begun
+ * when nothing is pinned yet: what is pinned then must not be what it is about to take away.
+ */
+static enum ktap_result discarded_meanwhile(void)
+{
+	int file = memfd_create("discarded", MFD_CLOEXEC);
+	pthread_t thread;
+	void *error;
+
+	CHECK_PASS(set_up(false));
+	CHECK(file >= 0 && !ftruncate(file, SIZE) &&
+	      mmap(memory, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == memory, "%s",
+	      strerror(errno));
+	for (uint64_t round = 1; round <= 3; round++) {
+		for (uint64_t at = 0; at < SIZE; at += PAGE)
+			WORD(at) = round;
+		GUEST_READS(GPA, round);
+		/* It stays for a while where Linux has told the driver, and has not discarded anything. */
+		CHECK(!mshv_hypervisor_option(HVABI_OPTION_DELAY, 3000000), "%s", mshv_error());
+		CHECK(!pthread_create(&thread, NULL, punch, &file));
+		usleep(20000);
+		CHECK(!mshv_hypervisor_option(HVABI_OPTION_DELAY, 0), "%s", mshv_error());
+		CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+		pthread_join(thread, &error);
+		CHECK(!error, "%s", (char *)error);
+		for (uint64_t at = 0; at < SIZE; at += PAGE)
+			WORD(at) = 100 * round + at;
+		for (uint64_t at = 0; at < SIZE; at += PAGE)
+			GUEST_READS(GPA + at, 100 * round + at);
+		CHECK(!change(0), "%s", mshv_error());
+	}
+	close(file);
+	return PASS;
+}
+
 /* Linux tries to move pinned pages and unmaps them for that. A device may be at work: they stay mapped. */
 static enum ktap_result only_tried(void)
 {
@@ -782,6 +824,7 @@ int main(int argc, char **argv)
 		{ "what is not allowed", not_allowed },
 		{ "what the VMM discards", discarded },
 		{ "pages that Linux tries to move stay mapped", only_tried },
+		{ "what the VMM discards while it is pinned", discarded_meanwhile },
 		{ "a poisoned page", poisoned },
 		{ "a poisoned page of a huge one", poisoned_huge },
 		{ "a region of 8 TiB beyond the limit", huge_region },

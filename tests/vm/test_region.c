@@ -485,6 +485,9 @@ static enum ktap_result replace(void)
 	CHECK(!mprotect(other + BLOCK, BLOCK, PROT_NONE));
 	CHECK(mshv_region_replace(probe.vm, GPA, other, 2 * BLOCK, MSHV_MEMORY_PINNED) == -1 &&
 	      errno == EACCES, "%s", strerror(errno));
+	/* A device does not fault: what was pinned is all mapped again. */
+	for (uint64_t at = 0; at < BLOCK; at += PAGE)
+		CHECK(probe_reachable(probe_pfn(memory + at)), "page 0x%llx", (unsigned long long)at);
 	CHECK(!mprotect(other + BLOCK, BLOCK, PROT_READ | PROT_WRITE));
 	GUEST_READS(GPA, 3);
 	CHECK(probe_write(&probe, GPA + BLOCK, 1) == PROBE_VMM);
