@@ -6,6 +6,7 @@
 kernel=/usr/lib/mshv/linux
 out=/tmp/guest.out
 pipe=/tmp/guest.pipe
+cr=$(printf '\r')
 mkfifo $pipe
 # A guest that is gone hears nothing: a test that fails, and not the last one.
 trap '' PIPE
@@ -19,13 +20,14 @@ guest() { # OPTION...
 	until_true 90 heard "up, Linux" || tail -n 20 $out | tr -d '\r' | sed 's/^/# guest: /'
 }
 
-# A command in the guest. What it is to be heard with begins a line: the echo of the command does not.
+# A command in the guest. What it is to be heard with begins a line, as the echo of the command does not, and has ended:
+# half a number is another one.
 tell() {
 	echo "$*" >&3 2>/dev/null
 }
 
 heard() { # TEXT
-	grep -q "^guest: $1" $out
+	grep -q "^guest: $1.*$cr\$" $out
 }
 
 until_true() { # SECONDS COMMAND...
@@ -39,5 +41,5 @@ until_true() { # SECONDS COMMAND...
 }
 
 figure() { # WORD
-	tr -d '\r' <$out | sed -n "s/^guest: $1 \\([0-9]*\\)$/\\1/p" | tail -n 1
+	sed -n "s/^guest: $1 \\([0-9]*\\)$cr$cr*\$/\\1/p" $out | tail -n 1
 }
