@@ -53,6 +53,12 @@ static int map_movable(struct fault *fault, u16 *status)
 	return ret ? ret : -EAGAIN;
 }
 
+/* Its addresses may be anybody's by now. Who faulted comes back, and finds what is there now. */
+static bool is_removed(const struct mshv_region *region)
+{
+	return READ_ONCE(region->state) == MSHV_REGION_REMOVED;
+}
+
 /*
  * One look and one attempt. Returns 0 when served, -EAGAIN to try again, or why it cannot be
  * served.
@@ -64,7 +70,7 @@ static int try_fault(struct fault *fault)
 	int ret;
 
 	ret = mshv_region_settled(region);
-	if (ret)
+	if (ret || is_removed(region))
 		return ret;
 	if (READ_ONCE(region->state) == MSHV_REGION_PINNED)
 		ret = mshv_pinned_fault(region, fault->gfn, fault->scratch->sources, &status);
@@ -99,6 +105,8 @@ static int serve_span(struct fault *fault)
 		/* Any signal: let the guest fault again after it. */
 		ret = signal_pending(current) ? -EINTR : 0;
 	}
+	if (ret && ret != -EINTR && is_removed(region))
+		ret = 0;
 	if (!ret && fault->window && fault->next)
 		mshv_window_served(fault->window, fault->next, fault->pages, fault->large);
 	mshv_count(region, MSHV_STAT_FAULT_RETRY, fault->retries);
@@ -463,7 +471,7 @@ int mshv_fault_range(struct mshv_region *region, u64 *gfn, u64 end, bool write, 
 		fault.next = next_present(&fault);
 	else if (ret)
 		return ret;
-	else if (READ_ONCE(region->state) == MSHV_REGION_REMOVED)
+	else if (is_removed(region))
 		/* Another may have taken its place: whoever looks for it finds out. */
 		return 0;
 	else if (READ_ONCE(region->partition->dead))

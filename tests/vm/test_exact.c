@@ -520,6 +520,44 @@ static enum ktap_result wait_interrupted(void)
 	return PASS;
 }
 
+/*
+ * The region of a fault that waits is replaced, or removed, and its memory given up: the guest goes on with what is there now, and
+ * the VMM is not told of an error at addresses that are not the guest's any more.
+ */
+static enum ktap_result wait_overtaken(void)
+{
+	struct pollfd poll_uffd = { .events = POLLIN };
+	struct uffdio_range all = { .len = BLOCK };
+	pthread_t thread;
+	uint64_t value;
+
+	for (unsigned int removed = 0; removed < 2; removed++) {
+		uint8_t *other = probe_memory(BLOCK, false);
+
+		CHECK_PASS(set_up(BLOCK, false));
+		if (!watch(memory, BLOCK))
+			return ktap_skip("userfaultfd: %s", strerror(errno));
+		*(uint64_t *)(other + 3 * PAGE) = 0x600d;
+		poll_uffd.fd = uffd;
+		waits = false;
+		CHECK(!pthread_create(&thread, NULL, read_missing, &value));
+		CHECK(poll(&poll_uffd, 1, 10000) == 1);
+		CHECK(!(removed ? mshv_region_remove(probe.vm, GPA, memory, BLOCK) :
+				  mshv_region_replace(probe.vm, GPA, other, BLOCK, 0)), "%s", mshv_error());
+		CHECK(mmap(memory, BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory);
+		all.start = (uintptr_t)memory;
+		CHECK(!ioctl(uffd, UFFDIO_WAKE, &all), "%s", strerror(errno));
+		pthread_join(thread, NULL);
+		CHECK(!probe.error, "%s: errno %d", removed ? "removed" : "replaced", probe.error);
+		CHECK(removed || value == 0x600d, "0x%llx", (unsigned long long)value);
+		if (removed)
+			CHECK(probe_read(&probe, GPA + 3 * PAGE, &value) == PROBE_VMM);
+		tear_down();
+		munmap(other, BLOCK);
+	}
+	return PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -538,6 +576,7 @@ int main(void)
 		{ "post-copy: every page arrives once", post_copy },
 		{ "post-copy: nobody answers", no_answer },
 		{ "post-copy: a signal ends the wait", wait_interrupted },
+		{ "post-copy: replaced or removed while a fault waits", wait_overtaken },
 	};
 
 	ktap_cleanup = tear_down;
