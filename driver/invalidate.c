@@ -222,17 +222,16 @@ static void zap_region(struct mshv_region *region, unsigned long start, unsigned
 }
 
 /*
- * Everything that the child has of the range. A zap that may sleep makes room for others, and a
+ * Everything that the child has of the range. A zap that may sleep makes room for others, and the
  * region may leave meanwhile: then it is gone through again, which costs little where nothing is
- * mapped.
+ * mapped. That others leave is nothing to it, or a VMM could keep this from ending.
  */
 static void zap_range(struct mshv_partition *partition, unsigned long start, unsigned long end,
 		      enum mmu_notifier_event event, bool may_sleep)
 {
 	struct interval_tree_node *node;
 	struct mshv_region *region;
-	unsigned long removed;
-	bool first = true;
+	bool first = true, left;
 
 	read_lock(&partition->map_lock);
 	node = interval_tree_iter_first(&partition->hvas, start, end - 1);
@@ -242,14 +241,14 @@ static void zap_range(struct mshv_partition *partition, unsigned long start, uns
 
 	write_lock(&partition->map_lock);
 again:
-	removed = partition->hvas_removed;
 	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1); node;
 	     node = interval_tree_iter_next(node, start, end - 1)) {
 		region = container_of(node, struct mshv_region, hvas);
 		refcount_inc(&region->refs);
 		zap_region(region, start, end, event, may_sleep, first);
+		left = RB_EMPTY_NODE(&node->rb);
 		mshv_region_put(region);
-		if (removed != partition->hvas_removed) {
+		if (left) {
 			first = false;
 			goto again;
 		}

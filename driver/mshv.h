@@ -233,7 +233,6 @@ struct mshv_age {
  * @block_locks: one mapper at a time changes a block
  * @age: ageing
  * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
- * @hvas_removed: how many have left @hvas
  * @reclaimed: pages that Linux has taken to have memory; changes under @map_lock held for
  *	writing, read without
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
@@ -280,7 +279,6 @@ struct mshv_partition {
 	spinlock_t block_locks[MSHV_BLOCK_LOCKS];
 	struct mshv_age age;
 	struct rb_root_cached hvas;
-	unsigned long hvas_removed;
 	u64 reclaimed;
 	struct xarray tables;
 	struct maple_tree regions;

@@ -190,7 +190,7 @@ static void leave_hvas(struct mshv_region *region)
 
 	write_lock(&partition->map_lock);
 	interval_tree_remove(&region->hvas, &partition->hvas);
-	partition->hvas_removed++;
+	RB_CLEAR_NODE(&region->hvas.rb);
 	write_unlock(&partition->map_lock);
 }
 
