@@ -184,14 +184,15 @@ static void note_status(struct mshv_partition *partition, u16 status)
 		return;
 	}
 	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
-	/* It would have to split what it has joined: the next fault lends it memory. */
-	if (mshv_status_needs_memory(status)) {
-		WRITE_ONCE(age->wants_memory, true);
-		return;
-	}
 	if (!age->refusals || time_after(jiffies, age->refused_at + HZ / 10)) {
 		age->refusals++;
 		age->refused_at = jiffies;
+		/*
+		 * It would have to split what it has joined: the next fault lends it memory. Once a
+		 * refusal, or one that always wants more would get all there is.
+		 */
+		if (mshv_status_needs_memory(status))
+			WRITE_ONCE(age->wants_memory, true);
 	}
 	if (mshv_status_is_final(status) || age->refusals >= MSHV_AGE_REFUSALS)
 		WRITE_ONCE(age->refused, true);
@@ -451,9 +452,11 @@ mshv_compat_young_t mshv_age_clear(struct mmu_notifier *notifier, struct mm_stru
 {
 	unsigned long size = end - start;
 
-	/* One entry is asked about: the neighbour's bit is another's. */
-	if (is_power_of_2(size))
-		start &= ~(size - 1);
+	/*
+	 * One entry is asked about: the neighbour's bit is another's. Later kernels ask for some
+	 * entries in a row, which may begin anywhere.
+	 */
+	start &= size == PMD_SIZE || size == PUD_SIZE ? ~(size - 1) : PAGE_MASK;
 	return ask(container_of(notifier, struct mshv_partition, notifier), start, start + size,
 		   true);
 }
