@@ -90,25 +90,6 @@ static inline long mshv_compat_pin_remote(struct mm_struct *mm, unsigned long ad
 }
 
 /*
- * Does what Linux wants of a thread between two runs of its guest: rescheduling, task work, rseq,
- * memory cgroup throttling. Before 6.18 most of that wants a struct kvm_vcpu: -EINTR takes the
- * thread to user mode, where it is done as well, and the VMM comes back. May sleep.
- * Return: 0, or -EINTR (a signal, or the above).
- */
-static inline int mshv_compat_handle_work(void)
-{
-#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
-	return xfer_to_guest_mode_handle_work();
-#else
-	if (signal_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
-		return -EINTR;
-	if (need_resched())
-		schedule();
-	return 0;
-#endif
-}
-
-/*
  * Linux wants something of this thread. To be asked with interrupts off before a guest is entered:
  * whoever sets one of these flags sends an interrupt after it, which ends the run at once.
  */
@@ -121,6 +102,26 @@ static inline int mshv_compat_handle_work(void)
 static inline bool mshv_compat_work_pending(void)
 {
 	return READ_ONCE(current_thread_info()->flags) & MSHV_COMPAT_WORK;
+}
+
+/*
+ * Does what Linux wants of a thread between two runs of its guest: rescheduling, task work, rseq,
+ * memory cgroup throttling. Before 6.18 most of that wants a struct kvm_vcpu: -EINTR takes the
+ * thread to user mode, where it is done as well, and the VMM comes back. May sleep.
+ * Return: 0, or -EINTR (a signal, or the above).
+ */
+static inline int mshv_compat_handle_work(void)
+{
+#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
+	return xfer_to_guest_mode_handle_work();
+#else
+	if (signal_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
+		return -EINTR;
+	/* Whatever is meant by it, a lazy one too: the thread is asked again before it enters. */
+	if (mshv_compat_work_pending())
+		schedule();
+	return 0;
+#endif
 }
 
 /*

@@ -159,7 +159,7 @@ static int call_access_states(struct mshv_root_hvcall *args, struct mshv_partiti
 {
 	int ret;
 
-	if (!output || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE) {
+	if (!args->out_ptr || args->reps > args->out_sz || args->reps > HVABI_PAGE_SIZE) {
 		args->reps = 0;
 		return -EINVAL;
 	}
@@ -196,7 +196,7 @@ static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *
 	unsigned int tries = 0;
 	int ret;
 
-	if (!output)
+	if (!args->out_ptr)
 		return -EINVAL;
 	do {
 		args->reps = 0;
@@ -246,7 +246,7 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 {
 	u8 on = vp ? ON_VP : ON_PARTITION;
 	struct mshv_root_hvcall args;
-	void *input, *output = NULL;
+	void *input, *output;
 	int ret;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
@@ -257,11 +257,11 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 	if (ret)
 		return ret;
 
+	/* The hypervisor writes an answer where it is told to, also of a VMM that wants none. */
 	input = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (args.out_ptr)
-		output = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	output = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	ret = -ENOMEM;
-	if (!input || (args.out_ptr && !output))
+	if (!input || !output)
 		goto out;
 	ret = -EFAULT;
 	if (copy_from_user(input, u64_to_user_ptr(args.in_ptr), args.in_sz))
@@ -269,7 +269,8 @@ long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 	*(u64 *)input = partition ? partition->id : HVABI_PARTITION_ID_SELF;
 
 	ret = call_for(&args, partition, input, output);
-	if (!ret && output && copy_to_user(u64_to_user_ptr(args.out_ptr), output, args.out_sz))
+	if (!ret && args.out_ptr &&
+	    copy_to_user(u64_to_user_ptr(args.out_ptr), output, args.out_sz))
 		ret = -EFAULT;
 	if (copy_to_user(arg, &args, sizeof(args)))
 		ret = -EFAULT;

@@ -78,8 +78,12 @@ static u16 dispatch_irqs_off(struct hvabi_input_dispatch_vp *input,
 	guest_timing_enter_irqoff();
 	result = dispatch(hvabi_control(HVABI_CALL_DISPATCH_VP, 0, 0), virt_to_phys(input),
 			  virt_to_phys(output));
-	/* The tick that ended the run counts as the guest's: let it in before the guest is out. */
+	/*
+	 * The tick that ended the run counts as the guest's: let it in before the guest is out. STI
+	 * holds interrupts back for one instruction more, which must not be CLI.
+	 */
 	local_irq_enable();
+	asm volatile("nop");
 	local_irq_disable();
 	guest_timing_exit_irqoff();
 	return hvabi_result_status(result);

@@ -102,6 +102,7 @@ bool mshv_vp_suspend(struct mshv_partition *partition, u32 index)
 		case HVABI_STATUS_SUCCESS:
 		case HVABI_STATUS_INVALID_VP_INDEX:
 		case HVABI_STATUS_INVALID_PARTITION_STATE:
+		case HVABI_STATUS_INVALID_PARTITION_ID:
 			return true;
 		}
 	}
@@ -229,6 +230,8 @@ void mshv_scheduled_stop(struct mshv_partition *partition)
 		switch (mshv_hypercall_partition(HVABI_CALL_FINALIZE_PARTITION, partition->id)) {
 		case HVABI_STATUS_SUCCESS:
 		case HVABI_STATUS_INVALID_PARTITION_STATE:
+		/* Deleted while Linux goes down: the last descriptor was just closed. */
+		case HVABI_STATUS_INVALID_PARTITION_ID:
 			WRITE_ONCE(partition->finalized, true);
 			return;
 		}
