@@ -567,6 +567,7 @@ long mshv_ioctl_vp_state(struct mshv_vp *vp, bool set, struct mshv_get_set_vp_st
 
 /* synic.c */
 int mshv_synic_init(void);
+int mshv_synic_start(void);
 void mshv_synic_stop(void);
 void mshv_synic_stop_partitions(void);
 void mshv_synic_exit(void);

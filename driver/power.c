@@ -7,6 +7,9 @@
  *	  what a suspended hypervisor does with its guests is nowhere promised. So Linux does not
  *	  suspend or hibernate while anything is lent: EBUSY, and the kernel log says why. Nothing
  *	  is lent while it is on the way.
+ *	- The controllers sleep as if there were no module. What a CPU has in them goes with the
+ *	  power, and the kernel that finds an image of this one must not have the hypervisor write
+ *	  into it.
  *	- A reboot, kexec included, is not refused: it cannot be. By then the VMMs have ended, as a
  *	  rule. If not, the log says how much the next kernel must not find free: on a machine that
  *	  starts anew it does not matter, after kexec it does.
@@ -35,8 +38,10 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 		 * flag.
 		 */
 		smp_mb();
-		if (mshv_lent() <= 0)
+		if (mshv_lent() <= 0) {
+			mshv_synic_stop();
 			return NOTIFY_DONE;
+		}
 		WRITE_ONCE(mshv_going_to_sleep, false);
 		pr_err(pr_fmt_mshv "%lld pages are lent to the hypervisor: end all guests before suspend or hibernation\n",
 		       mshv_lent());
@@ -44,7 +49,9 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE:
-		WRITE_ONCE(mshv_going_to_sleep, false);
+		/* If not, nobody is given memory: guests would never hear of anything. */
+		if (!mshv_synic_start())
+			WRITE_ONCE(mshv_going_to_sleep, false);
 		break;
 	}
 	return NOTIFY_DONE;

@@ -406,6 +406,31 @@ static int synic_online(unsigned int cpu)
 }
 
 /**
+ * mshv_synic_start() - set up the controllers, on every CPU
+ *
+ * Context: process context, may sleep. The second time nothing happens.
+ *
+ * Return: 0, or an errno, of which the kernel log has heard: nobody hears of anything.
+ */
+int mshv_synic_start(void)
+{
+	int ret;
+
+	if (synic_running)
+		return 0;
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "hyperv/mshv_movable:online", synic_online,
+				synic_offline);
+	if (ret < 0) {
+		pr_err(pr_fmt_mshv "cannot set up the synthetic interrupt controllers (%d)\n",
+		       ret);
+		return ret;
+	}
+	synic_state = ret;
+	synic_running = true;
+	return 0;
+}
+
+/**
  * mshv_synic_init() - hear what the hypervisor says, on every CPU
  *
  * Return: 0; -ENODEV there is no controller; -EBUSY VMBus has it; -ENOMEM.
@@ -423,23 +448,16 @@ int mshv_synic_init(void)
 		pr_err(pr_fmt_mshv "not loaded: VMBus has the synthetic interrupt controller, and this kernel cannot share it\n");
 		return ret;
 	}
-	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "hyperv/mshv_movable:online", synic_online,
-				synic_offline);
-	if (ret < 0) {
-		pr_err(pr_fmt_mshv "not loaded: cannot set up the synthetic interrupt controllers (%d)\n",
-		       ret);
+	ret = mshv_synic_start();
+	if (ret)
 		mshv_compat_remove_synic_handler();
-		return ret;
-	}
-	synic_state = ret;
-	synic_running = true;
-	return 0;
+	return ret;
 }
 
 /**
  * mshv_synic_stop() - the controllers as they were before this module, on every CPU
  *
- * Also before another kernel is started, which must find them so.
+ * Also before another kernel is started, or one that slept, which must find them so.
  *
  * Context: process context, may sleep. The second time nothing happens.
  */

@@ -161,6 +161,7 @@ static enum ktap_result schedulers(void)
 static enum ktap_result no_sleep(void)
 {
 	struct probe probe;
+	uint64_t value;
 
 	if (access("/sys/power/state", W_OK))
 		return ktap_skip("this kernel cannot suspend");
@@ -169,6 +170,14 @@ static enum ktap_result no_sleep(void)
 	CHECK(host_write("/sys/power/state", "freeze") && errno == EBUSY, "%s", strerror(errno));
 	CHECK(log_says("are lent to the hypervisor: end all guests before"), "no reason in the kernel log");
 	probe_close(&probe);
+	/* With nothing lent it does, and there are guests afterwards. */
+	host_write("/sys/module/suspend/parameters/pm_test_delay", "1");
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK(!host_write("/sys/power/state", "freeze"), "%s", strerror(errno));
+		CHECK(!probe_open(&probe), "%s", mshv_error());
+		CHECK(probe_read(&probe, 0x10000, &value) == PROBE_DONE, "errno %d", probe.error);
+		probe_close(&probe);
+	}
 	return PASS;
 }
 
