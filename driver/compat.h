@@ -89,6 +89,11 @@ static inline long mshv_compat_pin_remote(struct mm_struct *mm, unsigned long ad
 	return got;
 }
 
+/* Before 6.6 there is none. */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK		VM_NONE
+#endif
+
 /*
  * Linux wants something of this thread. To be asked with interrupts off before a guest is entered:
  * whoever sets one of these flags sends an interrupt after it, which ends the run at once.

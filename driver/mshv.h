@@ -96,6 +96,11 @@
 /* Large leaves that a hypervisor can join, to 1 GiB. It wants a table when a part of them goes. */
 #define MSHV_JOINED_BLOCKS	512
 
+/*
+ * Regions of a partition. All of them may be bound to one page of the VMM's, and Linux asks about
+ * that and takes it away under locks that spin: some hypercalls a region, some 10 ms in all.
+ */
+#define MSHV_REGIONS_MAX	4096
 /* Invalidations in progress that are known one by one; what is more is known as one range. */
 #define MSHV_INVALIDATIONS	32
 /* Locks for the blocks of a partition, by hash. */
@@ -235,6 +240,8 @@ struct mshv_age {
  * @hvas: regions by HVA, for the notifier; changes under @map_lock held for writing
  * @reclaimed: pages that Linux has taken to have memory; changes under @map_lock held for
  *	writing, read without
+ * @region_count: how many there are, those that are about to be made or unmade included; under
+ *	@lock
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes
@@ -280,6 +287,7 @@ struct mshv_partition {
 	struct mshv_age age;
 	struct rb_root_cached hvas;
 	u64 reclaimed;
+	unsigned int region_count;
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;

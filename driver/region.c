@@ -205,6 +205,7 @@ static void region_destroy(struct mshv_region *region)
 	mshv_unmap(region);
 	leave_hvas(region);
 	mshv_region_drop_pins(region);
+	region->partition->region_count--;
 	mshv_region_put(region);
 }
 
@@ -258,6 +259,9 @@ static int check_vmas(unsigned long start, unsigned long end, bool pin)
 		if (mshv_vma_is_device(vma) &&
 		    (pin || vma_shows_ram(vma, max(start, vma->vm_start))))
 			ret = -EOPNOTSUPP;
+		/* Its entries look as if the VMM could write there, and it cannot. */
+		if (vma->vm_flags & VM_SHADOW_STACK)
+			ret = -EOPNOTSUPP;
 	}
 	mmap_read_unlock(mm);
 	return ret;
@@ -302,6 +306,7 @@ static struct mshv_region *region_make(struct mshv_partition *partition,
 	region = region_alloc(partition, args);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
+	partition->region_count++;
 	enter_hvas(region);
 	if (pin)
 		ret = mshv_region_pin(region);
@@ -320,8 +325,9 @@ static struct mshv_region *region_make(struct mshv_partition *partition,
  *
  * Context: partition->lock is held.
  *
- * Return: 0; -EEXIST overlap; -EINVAL bad range; -EOPNOTSUPP device memory, pinned, or RAM that
- * Linux has no pages for; -ENOMEM; -EINTR; pinned regions also what pinning and mapping return.
+ * Return: 0; -EEXIST overlap; -ENOSPC there are MSHV_REGIONS_MAX; -EINVAL bad range; -EOPNOTSUPP
+ * device memory, pinned, or RAM that Linux has no pages for, or a shadow stack; -ENOMEM; -EINTR;
+ * pinned regions also what pinning and mapping return.
  */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args)
 {
@@ -335,6 +341,8 @@ int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_
 		return ret;
 	if (mt_find(&partition->regions, &index, last))
 		return -EEXIST;
+	if (partition->region_count >= MSHV_REGIONS_MAX)
+		return -ENOSPC;
 	region = region_make(partition, args);
 	if (IS_ERR(region))
 		return PTR_ERR(region);

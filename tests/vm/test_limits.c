@@ -159,6 +159,31 @@ static enum ktap_result locked_memory(void)
 	return PASS;
 }
 
+/* A partition has so many regions; all may be of one page of the VMM's, which Linux takes away in one go. */
+static enum ktap_result many_regions(void)
+{
+	uint8_t *memory = probe_memory(BLOCK, false);
+	struct probe probe;
+	unsigned int n;
+
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	for (n = 0; n < 5000 && !mshv_region_add(probe.vm, GPA + 2 * n * PAGE, memory, PAGE, 0); n++)
+		CHECK(n % 16 || probe_write(&probe, GPA + 2 * n * PAGE, n) == PROBE_DONE, "errno %d", probe.error);
+	CHECK(n < 5000 && errno == ENOSPC, "%u: %s", n, mshv_error());
+	ktap_note("%u regions", n);
+	CHECK(!madvise(memory, PAGE, MADV_DONTNEED));
+	GUEST_READS(GPA, 0);
+	/* One for one. */
+	CHECK(!mshv_region_replace(probe.vm, GPA, memory + PAGE, PAGE, 0), "%s", mshv_error());
+	CHECK(!mshv_region_remove(probe.vm, GPA, memory + PAGE, PAGE), "%s", mshv_error());
+	CHECK(!mshv_region_add(probe.vm, GPA, memory, PAGE, 0), "%s", mshv_error());
+	CHECK(mshv_region_add(probe.vm, GPA + PAGE, memory, PAGE, 0) == -1 && errno == ENOSPC, "%s",
+	      mshv_error());
+	probe_close(&probe);
+	munmap(memory, BLOCK);
+	return PASS;
+}
+
 static void nothing(int signal)
 {
 	(void)signal;
@@ -259,6 +284,7 @@ int main(void)
 		{ "a guest's tables are charged to the VMM's cgroup", charged },
 		{ "out of memory", out_of_memory },
 		{ "locked memory has a limit", locked_memory },
+		{ "as many regions as there may be", many_regions },
 		{ "a poisoned page is an error, its neighbours are not", poisoned },
 		{ "pages supplied by user space", supplied },
 	};
