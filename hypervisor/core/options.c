@@ -150,6 +150,8 @@ bool option_refuses_memory(void)
 
 bool option_refuses_call(u16 code)
 {
+	if (code == values[HVABI_OPTION_REFUSE_ALWAYS])
+		return true;
 	if (!values[HVABI_OPTION_REFUSE_CALL_AT] || code != values[HVABI_OPTION_REFUSE_CALL])
 		return false;
 	return __atomic_add_fetch(&matching_calls, 1, __ATOMIC_RELAXED) == values[HVABI_OPTION_REFUSE_CALL_AT];

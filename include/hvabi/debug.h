@@ -271,6 +271,7 @@ enum hvabi_scheduler_option {
 	X(REFUSE_MEMORY_EVERY,	"refuse_memory_every",	0, 0xffffffff) \
 	X(REFUSE_CALL,		"refuse_call",		0, 0xffff) \
 	X(REFUSE_CALL_AT,	"refuse_call_at",	0, 0xffffffff) \
+	X(REFUSE_ALWAYS,	"refuse_always",	0, 0xffff) \
 	X(REFUSE_STATUS,	"refuse_status",	0x71, 0xffff) \
 	X(DELAY,		"delay",		0, 0xffffffff) \
 	X(LIE,			"lie",			0, HVABI_LIE_MAX - 1) \

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ static void tear_down(void)
 	host_write(PARAMETERS "harvest_ms", "20");
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, 0);
 	mshv_hypervisor_option(HVABI_OPTION_LIE, 0);
 }
 
@@ -346,6 +348,30 @@ static enum ktap_result refusals(void)
 	CHECK_PASS(age());
 	CHECK(stat_of("age-calls") == calls);
 	return half_goes();
+}
+
+/* It always wants memory to tell: it gets some, and not without end. */
+static enum ktap_result wants_no_end(void)
+{
+	int64_t lent, more;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	lent = probe_lent();
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_INSUFFICIENT_MEMORY));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES));
+	for (unsigned int round = 0; round < 200; round++) {
+		/* A question, then a fault. */
+		host_reclaim("age", 16 * PAGE);
+		madvise(memory + SIZE - PAGE, PAGE, MADV_PAGEOUT);
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, PAGES - 1, 1, 1, 1));
+	}
+	more = probe_lent() - lent;
+	ktap_note("%lld pages lent, %llu refusals", (long long)more, (ull)stat_of("age-refused"));
+	CHECK(stat_of("age-refused") >= 100, "%llu", (ull)stat_of("age-refused"));
+	/* As often as refusals count, 64 times at most, and what faults need. */
+	CHECK(more <= 64 * 16 + 256, "%lld", (long long)more);
+	return PASS;
 }
 
 /* All bits are set, always: a guest that is young for ever could not be reclaimed. */
@@ -648,6 +674,7 @@ int main(int argc, char **argv)
 		{ "a large map is asked for as a whole", large_maps },
 		{ "Linux and a VMM that tracks are both told", both_are_told },
 		{ "a hypervisor that refuses", refusals },
+		{ "a hypervisor that always wants memory to tell", wants_no_end },
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
 		{ "scan over cold, loop over hot", scan_cold_loop_hot },

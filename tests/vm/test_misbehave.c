@@ -14,6 +14,7 @@
 
 #include <hvabi/hypercall.h>
 #include <hvabi/memory.h>
+#include <hvabi/vp.h>
 #include <uapi/mshv.h>
 
 #include "ktap.h"
@@ -31,6 +32,7 @@ static void behave(void)
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_AT, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_MEMORY_EVERY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_REFUSE_CALL_AT, 0);
+	mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, 0);
 	mshv_hypervisor_option(HVABI_OPTION_DELAY, 0);
 	mshv_hypervisor_option(HVABI_OPTION_LIE, 0);
 }
@@ -337,6 +339,37 @@ static enum ktap_result invalidate_refused(void)
 	return PASS;
 }
 
+/* Nor does it let go of the guest: nobody may call it for that guest, for it would go on to write to pages that are not its. */
+static enum ktap_result dead_and_held(void)
+{
+	struct hvabi_input_get_gpa_pages_access_state states = { .hv_gpa_page_number = GPA / PAGE };
+	struct hvabi_input_translate_virtual_address walk = { .gva_page = 16 };
+	struct hvabi_output_translate_virtual_address found;
+	uint8_t answer[8];
+	uint16_t reps = sizeof(answer);
+	int64_t calls, before;
+
+	CHECK_PASS(set_up(false));
+	CHECK(probe_write(&probe, GPA, 1) == PROBE_DONE, "errno %d", probe.error);
+	OPTION(REFUSE_ALWAYS, HVABI_CALL_FINALIZE_PARTITION);
+	OPTION(REFUSE_CALL, HVABI_CALL_MAP_GPA_PAGES);
+	OPTION(REFUSE_CALL_AT, 1);
+	CHECK(!madvise(memory, PAGE, MADV_DONTNEED));
+	before = probe_counted(HVABI_COUNT_CALL_GET_GPA_PAGES_ACCESS_STATES) +
+		 probe_counted(HVABI_COUNT_CALL_TRANSLATE_VIRTUAL_ADDRESS);
+	CHECK(mshv_hypercall(mshv_vm_fd(probe.vm), HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES, &reps, &states,
+			     sizeof(states), answer, sizeof(answer), NULL) == -1 && errno == EOWNERDEAD, "%s",
+	      mshv_error());
+	CHECK(mshv_hypercall(mshv_vcpu_fd(probe.vcpu), HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS, NULL, &walk,
+			     sizeof(walk), &found, sizeof(found), NULL) == -1 && errno == EOWNERDEAD, "%s",
+	      mshv_error());
+	calls = probe_counted(HVABI_COUNT_CALL_GET_GPA_PAGES_ACCESS_STATES) +
+		probe_counted(HVABI_COUNT_CALL_TRANSLATE_VIRTUAL_ADDRESS);
+	CHECK(calls == before, "%lld calls reached the hypervisor", (long long)(calls - before));
+	behave();
+	return PASS;
+}
+
 static enum ktap_result slow(void)
 {
 	CHECK_PASS(set_up(false));
@@ -409,6 +442,7 @@ int main(void)
 		{ "a fault refused behind the page it is for", fault_refused_behind },
 		{ "memory wanted by an invalidation", invalidate_short },
 		{ "an invalidation refused kills the guest, no more", invalidate_refused },
+		{ "a dead guest that is held is not called", dead_and_held },
 		{ "slow calls", slow },
 		{ "false answers", lies },
 	};
