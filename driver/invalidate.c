@@ -1,165 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Linux changes a page table entry of the VMM: the child loses the page before the callback
- * returns. And the other side of it: how somebody who looks at a page table learns that what he saw
- * does not hold.
+ * returns. One notifier a partition hears of all changes in its address space.
  *
- * One notifier a partition hears of all changes in its address space. An invalidation is in
- * progress from start to end; in between Linux changes the entries. Who wants to map looks like
- * this:
- *
- *	mshv_look_begin()	waits while something in the range is in progress
- *	look at the page table	sleeps as it likes
- *	take map_lock		for reading
- *	look.stale?		then unlock, mshv_look_end(), from the top
- *	map
- *	mshv_look_end()
- *
- * and an invalidation like this:
- *
- *	note the range as in progress, make all looks that overlap it stale
- *	take map_lock		for writing
- *	zap			what is mapped
- *
- * If the mapper has map_lock first, the zap finds his map. If the invalidation was noted first, he
- * finds himself stale. map_lock may be dropped between the steps of a zap, because the range stays
- * in progress: nothing that was taken away comes back before Linux is done.
+ * From start to end of an invalidation its range is noted as in progress, so that nobody maps what
+ * he saw there before (look.c); then all that is mapped there is zapped, under map_lock for
+ * writing. map_lock may be dropped between the steps of a zap, because the range stays in progress:
+ * nothing that was taken away comes back before Linux is done.
  *
  * Laws:
  *	- Never fails, never allocates, never waits: neither for memory nor for anybody who sleeps.
  *	  All locks here spin and are held for one hypercall, so the callback keeps its promise for
  *	  the OOM reaper too (non-blockable).
- *	- Nobody waits for an invalidation of pages that he does not look at, and nobody looks again
- *	  because of one. The first MSHV_INVALIDATIONS at a time are known one by one; those beyond
- *	  count as one range. A signal ends waiting.
  *	- Leaving needs no quiet: unregistering waits for callbacks that run (SRCU), not for
  *	  invalidations to end.
  *	- Of a pinned region only what the VMM gives up is taken away (pin.c).
  *	- The end of the address space takes everything away: no callback comes after it.
  */
-#include <linux/bitops.h>
-#include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
 #include "mshv.h"
 #include "trace.h"
-
-static bool overlap(unsigned long start, unsigned long end, unsigned long other_start,
-		    unsigned long other_end)
-{
-	return start < other_end && other_start < end;
-}
-
-/* Begin a look, unless Linux is changing something there. */
-static bool look_try(struct mshv_invalidations *inv, struct mshv_look *look)
-{
-	bool busy = false;
-	unsigned int i;
-
-	spin_lock(&inv->lock);
-	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
-		busy |= overlap(look->start, look->end, inv->running[i].start, inv->running[i].end);
-	if (inv->more)
-		busy |= overlap(look->start, look->end, inv->more_start, inv->more_end);
-	if (!busy) {
-		look->stale = false;
-		list_add(&look->node, &inv->looks);
-	}
-	spin_unlock(&inv->lock);
-	return !busy;
-}
-
-/**
- * mshv_look_try() - begin to look at a range, if Linux is not changing it
- * @partition: child
- * @look: to be filled; ended by mshv_look_end()
- * @start: first address of the VMM
- * @end: address after the last one
- *
- * Context: any but interrupts; does not sleep.
- *
- * Return: whether it has begun.
- */
-bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
-		   unsigned long end)
-{
-	look->start = start;
-	look->end = end;
-	return look_try(&partition->invalidations, look);
-}
-
-/**
- * mshv_look_begin() - begin to look at a range, when Linux is not changing it
- * @partition: child
- * @look: to be filled; ended by mshv_look_end()
- * @start: first address of the VMM
- * @end: address after the last one
- *
- * Context: may sleep; no mmap_lock: who changes the range may hold it.
- *
- * Return: 0, or -EINTR: a signal, nothing has begun.
- */
-int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
-		    unsigned long end)
-{
-	struct mshv_invalidations *inv = &partition->invalidations;
-
-	if (mshv_look_try(partition, look, start, end))
-		return 0;
-	return wait_event_interruptible(inv->wait, look_try(inv, look)) ? -EINTR : 0;
-}
-
-void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look)
-{
-	spin_lock(&partition->invalidations.lock);
-	list_del(&look->node);
-	spin_unlock(&partition->invalidations.lock);
-}
-
-static void note_start(struct mshv_invalidations *inv, const struct mmu_notifier_range *range)
-{
-	struct mshv_look *look;
-	unsigned int i;
-
-	spin_lock(&inv->lock);
-	i = find_first_zero_bit(inv->used, MSHV_INVALIDATIONS);
-	if (i < MSHV_INVALIDATIONS) {
-		__set_bit(i, inv->used);
-		inv->running[i].range = range;
-		inv->running[i].start = range->start;
-		inv->running[i].end = range->end;
-	} else if (inv->more++) {
-		inv->more_start = min(inv->more_start, range->start);
-		inv->more_end = max(inv->more_end, range->end);
-	} else {
-		inv->more_start = range->start;
-		inv->more_end = range->end;
-	}
-	list_for_each_entry(look, &inv->looks, node)
-		if (overlap(look->start, look->end, range->start, range->end))
-			WRITE_ONCE(look->stale, true);
-	spin_unlock(&inv->lock);
-}
-
-static void note_end(struct mshv_invalidations *inv, const struct mmu_notifier_range *range)
-{
-	unsigned int i;
-
-	spin_lock(&inv->lock);
-	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
-		if (inv->running[i].range == range)
-			break;
-	if (i < MSHV_INVALIDATIONS)
-		__clear_bit(i, inv->used);
-	else if (inv->more)
-		inv->more--;
-	spin_unlock(&inv->lock);
-	/* The barrier is in there: a waiter queues itself before it looks. */
-	if (wq_has_sleeper(&inv->wait))
-		wake_up_all(&inv->wait);
-}
 
 /*
  * What the guest has used stays known where the pages may stay what they are (protected, split,
@@ -260,7 +123,7 @@ static int invalidate_start(struct mmu_notifier *notifier, const struct mmu_noti
 {
 	struct mshv_partition *partition = container_of(notifier, struct mshv_partition, notifier);
 
-	note_start(&partition->invalidations, range);
+	mshv_look_note_start(&partition->invalidations, range);
 	zap_range(partition, range->start, range->end, range->event,
 		  mmu_notifier_range_blockable(range));
 	return 0;
@@ -270,7 +133,7 @@ static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notif
 {
 	struct mshv_partition *partition = container_of(notifier, struct mshv_partition, notifier);
 
-	note_end(&partition->invalidations, range);
+	mshv_look_note_end(&partition->invalidations, range);
 }
 
 /*
@@ -299,9 +162,7 @@ void mshv_invalidate_init(struct mshv_partition *partition)
 {
 	unsigned int i;
 
-	spin_lock_init(&partition->invalidations.lock);
-	INIT_LIST_HEAD(&partition->invalidations.looks);
-	init_waitqueue_head(&partition->invalidations.wait);
+	mshv_look_init(&partition->invalidations);
 	rwlock_init(&partition->map_lock);
 	for (i = 0; i < MSHV_BLOCK_LOCKS; i++)
 		spin_lock_init(&partition->block_locks[i]);

@@ -10,8 +10,7 @@
  *	  right that is asked for is not mapped again. Hypervisor and record change together, under
  *	  the lock.
  *	- Mapping takes map_lock for reading and the lock of the block; zapping takes map_lock for
- *	  writing. Nothing here sleeps, allocates (but for mshv_table_prepare()), or waits for
- *	  somebody who does.
+ *	  writing. Neither sleeps, allocates, or waits for somebody who does.
  *	- A zap never fails. Blocks with nothing mapped cost no hypercall. A block that is mapped
  *	  large, or of which nothing would be left, goes as a whole: no table has to be split, so no
  *	  memory is needed. Neighbouring blocks go in one hypercall.
@@ -28,6 +27,7 @@
 #include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "mshv.h"
 
@@ -729,4 +729,42 @@ void mshv_unmap(struct mshv_region *region)
 		cond_resched();
 	}
 	bitmap_zero(region->known, blocks);
+}
+
+/**
+ * mshv_region_set_state() - take all of a region away from the child, and go on in another state
+ * @region: region
+ * @state: its state when nothing is mapped any more; MSHV_REGION_CHANGING: stay so, faults wait
+ *
+ * Context: partition->lock is held, or nobody else has the partition; may sleep. Cannot fail.
+ */
+void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state)
+{
+	struct mshv_partition *partition = region->partition;
+	struct mshv_zapped zapped = { };
+
+	/* The reserve is for zaps: this one may be large. What it lacks it does without. */
+	mshv_reserve_fill(partition);
+	write_lock(&partition->map_lock);
+	region->state = MSHV_REGION_CHANGING;
+	mshv_zap(region, region->gfn, mshv_region_end(region), true, &zapped);
+	region->state = state;
+	write_unlock(&partition->map_lock);
+	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
+	smp_mb();
+	wake_up_var(&region->state);
+}
+
+/**
+ * mshv_region_settled() - wait while a region changes its kind
+ * @region: region
+ *
+ * Context: may sleep.
+ *
+ * Return: 0, or -EINTR: a signal.
+ */
+int mshv_region_settled(struct mshv_region *region)
+{
+	return wait_var_event_interruptible(&region->state, READ_ONCE(region->state) !=
+					    MSHV_REGION_CHANGING) ? -EINTR : 0;
 }

@@ -12,6 +12,7 @@
  *	synic.c		the hypervisor says that a blocked processor could run
  *	region.c	GFN range bound to HVA range: create, look up, replace, remove
  *	map.c		what the child has of a region: map, zap, and the record of it
+ *	look.c		whether what somebody saw in the VMM's page table still holds
  *	invalidate.c	Linux takes a page away: the child loses it first
  *	fault.c a guest touched a page that is not mapped: serve it, and what it will want next
  *	fault_look.c	what Linux has there, and what it shall fault in
@@ -32,8 +33,9 @@
  *	stats.c		counters, in /proc/PID/fdinfo
  *	access.c	MSHV_GET_GPAP_ACCESS_BITMAP
  *
- * fault.c, pin.c and region.c stand on map.c and invalidate.c, and those on gpa_map.c and
- * deposit.c.
+ * region.c and invalidate.c stand on pin.c, and they and fault.c on map.c and look.c. Those stand
+ * on gpa_map.c and deposit.c; map.c calls up in two places: to ask age.c before a leaf goes, and to
+ * kill the partition.
  *
  * Lock order (docs/locking.md): partition->lock or vp->lock, then mmap_lock, then
  * partition->map_lock, then the lock of a block, then partition->reserve_lock or the lock of
@@ -632,17 +634,24 @@ u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapp
 void mshv_zap(struct mshv_region *region, u64 gfn, u64 end, bool may_sleep,
 	      struct mshv_zapped *zapped);
 void mshv_unmap(struct mshv_region *region);
+void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state);
+int mshv_region_settled(struct mshv_region *region);
+
+/* look.c */
+void mshv_look_init(struct mshv_invalidations *inv);
+void mshv_look_note_start(struct mshv_invalidations *inv, const struct mmu_notifier_range *range);
+void mshv_look_note_end(struct mshv_invalidations *inv, const struct mmu_notifier_range *range);
+int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		    unsigned long end);
+bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
+		   unsigned long end);
+void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look);
 
 /* invalidate.c */
 void mshv_invalidate_init(struct mshv_partition *partition);
 int mshv_invalidate_register(struct mshv_partition *partition);
 void mshv_invalidate_unregister(struct mshv_partition *partition);
 void mshv_invalidate_prime_lockdep(void);
-int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
-		    unsigned long end);
-bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
-		   unsigned long end);
-void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look);
 
 /* region.c */
 int mshv_region_create(struct mshv_partition *partition, const struct mshv_user_mem_region *args);
@@ -652,8 +661,6 @@ int mshv_region_replace(struct mshv_partition *partition, const struct mshv_user
 void mshv_region_remove_all(struct mshv_partition *partition);
 struct mshv_region *mshv_region_get(struct mshv_partition *partition, u64 gfn);
 void mshv_region_put(struct mshv_region *region);
-void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state);
-int mshv_region_settled(struct mshv_region *region);
 
 /* device.c */
 /* What a page is good for: what Linux maps there, with which rights. */

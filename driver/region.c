@@ -29,7 +29,6 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 
 #include "compat.h"
 #include "mshv.h"
@@ -106,44 +105,6 @@ static struct mshv_region *region_alloc(struct mshv_partition *partition,
 	region->mapped = region->known + longs;
 	region->large = region->mapped + longs;
 	return region;
-}
-
-/**
- * mshv_region_set_state() - take all of a region away from the child, and go on in another state
- * @region: region
- * @state: its state when nothing is mapped any more; MSHV_REGION_CHANGING: stay so, faults wait
- *
- * Context: partition->lock is held, or nobody else has the partition; may sleep. Cannot fail.
- */
-void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state state)
-{
-	struct mshv_partition *partition = region->partition;
-	struct mshv_zapped zapped = { };
-
-	/* The reserve is for zaps: this one may be large. What it lacks it does without. */
-	mshv_reserve_fill(partition);
-	write_lock(&partition->map_lock);
-	region->state = MSHV_REGION_CHANGING;
-	mshv_zap(region, region->gfn, mshv_region_end(region), true, &zapped);
-	region->state = state;
-	write_unlock(&partition->map_lock);
-	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
-	smp_mb();
-	wake_up_var(&region->state);
-}
-
-/**
- * mshv_region_settled() - wait while a region changes its kind
- * @region: region
- *
- * Context: may sleep.
- *
- * Return: 0, or -EINTR: a signal.
- */
-int mshv_region_settled(struct mshv_region *region)
-{
-	return wait_var_event_interruptible(&region->state, READ_ONCE(region->state) !=
-					    MSHV_REGION_CHANGING) ? -EINTR : 0;
 }
 
 /*
