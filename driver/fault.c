@@ -180,20 +180,24 @@ void mshv_fault_forget(struct mshv_vp *vp)
 }
 
 /*
- * The same fault as the last one. It is watched from the second on whether Linux takes the page
- * away in between: only if not, the guest has made no progress and it counts.
+ * The same fault as the last one. It is watched from the second on whether Linux, or a change of
+ * the region's kind, takes the page away in between: only if not, the guest has made no progress
+ * and it counts.
  */
 static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gfn, u32 access,
 		    u64 rip)
 {
 	struct mshv_repeat *repeat = &vp->repeat;
 	bool same = repeat->gfn == gfn && repeat->rip == rip && repeat->access == access;
-	bool counts = same && repeat->watching && !READ_ONCE(repeat->watch.stale);
+	u64 retaken = READ_ONCE(vp->partition->retaken);
+	bool counts = same && repeat->watching && !READ_ONCE(repeat->watch.stale) &&
+		      repeat->retaken == retaken;
 
 	mshv_fault_forget(vp);
 	repeat->gfn = gfn;
 	repeat->rip = rip;
 	repeat->access = access;
+	repeat->retaken = retaken;
 	repeat->count = counts ? repeat->count + 1 : 0;
 	if (same)
 		repeat->watching = mshv_look_try(vp->partition, &repeat->watch,

@@ -244,6 +244,8 @@ struct mshv_age {
  *	writing, read without
  * @region_count: how many there are, those that are about to be made or unmade included; under
  *	@lock
+ * @retaken: how often the driver itself took pages away that the child may have again at once;
+ *	changes under @map_lock held for writing, read without
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes
@@ -290,6 +292,7 @@ struct mshv_partition {
 	struct rb_root_cached hvas;
 	u64 reclaimed;
 	unsigned int region_count;
+	u64 retaken;
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;
@@ -332,7 +335,8 @@ struct mshv_scratch {
  * @gfn: page of the last fault
  * @rip: its instruction
  * @access: its kind of access
- * @count: how often it came back although Linux had not taken the page away
+ * @retaken: of the partition, then
+ * @count: how often it came back although nobody had taken the page away
  * @watching: @watch is looking at the page
  * @watch: tells whether Linux has taken it away
  */
@@ -340,6 +344,7 @@ struct mshv_repeat {
 	u64 gfn;
 	u64 rip;
 	u32 access;
+	u64 retaken;
 	unsigned int count;
 	bool watching;
 	struct mshv_look watch;
