@@ -714,9 +714,28 @@ static void *spin_until_signal(void *arg)
 	return NULL;
 }
 
+/* Ticks of this process that Linux has accounted to guests. */
+static unsigned long long guest_time(void)
+{
+	unsigned long long ticks = 0;
+	FILE *f = fopen("/proc/self/stat", "r");
+	int c = 0, field = 1;
+
+	/* Field 43; the name of the program has no spaces. */
+	while (f && field < 43 && (c = fgetc(f)) != EOF)
+		field += c == ' ';
+	if (!f || fscanf(f, "%llu", &ticks) != 1)
+		ticks = 0;
+	if (f)
+		fclose(f);
+	return ticks;
+}
+
 static enum ktap_result interrupted(void)
 {
+	int64_t dispatched = probe_counted(HVABI_COUNT_CALL_DISPATCH_VP);
 	struct sigaction action = { .sa_handler = count_signal };
+	unsigned long long ticks = guest_time();
 	struct probe probe;
 	pthread_t thread;
 	int i;
@@ -732,6 +751,11 @@ static enum ktap_result interrupted(void)
 		while (pthread_tryjoin_np(thread, NULL) && !usleep(20000));
 		CHECK(probe.error == EINTR, "%d", probe.error);
 	}
+	/* It span for 400 ms at least, and where Linux schedules that is a guest's time. */
+	dispatched = probe_counted(HVABI_COUNT_CALL_DISPATCH_VP) - dispatched;
+	ticks = guest_time() - ticks;
+	ktap_note("%llu ticks of guests", ticks);
+	CHECK(!dispatched || ticks >= 5, "%llu ticks of guests", ticks);
 	probe_close(&probe);
 	return PASS;
 }
