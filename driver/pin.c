@@ -420,22 +420,65 @@ bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_not
 /* What Linux moved while, or since, it was pinned; so the region can be mapped as a whole. */
 static int repin_lost(struct mshv_region *region, unsigned long block, struct page **list)
 {
-	struct mshv_pins *pins = xa_load(&region->pinned, block);
-	unsigned long first = find_first_bit(pins->lost, MSHV_BLOCK_PAGES);
-	unsigned long last;
+	struct mshv_partition *partition = region->partition;
+	unsigned long first, last;
+	struct mshv_pins *pins;
 
+	/* Faults pin again what they meet, meanwhile: both ends are of one moment. */
+	read_lock(&partition->map_lock);
+	pins = xa_load(&region->pinned, block);
+	first = find_first_bit(pins->lost, MSHV_BLOCK_PAGES);
+	last = find_last_bit(pins->lost, MSHV_BLOCK_PAGES);
+	read_unlock(&partition->map_lock);
 	if (first == MSHV_BLOCK_PAGES)
 		return 0;
-	last = find_last_bit(pins->lost, MSHV_BLOCK_PAGES);
 	return repin(region, mshv_block_gfn(region, block) + first, last - first + 1, list);
 }
 
-/* Pin what is now at the pages of one block that are in doubt. Returns 0, or -EAGAIN, -EINTR. */
+/*
+ * Linux had unmapped a pinned page, to try what it cannot do. If it is the one that is there now,
+ * nothing has happened, whatever the VMM may do there by now; else the child loses it. Returns 0,
+ * or -EAGAIN, -EINTR.
+ */
+static int verify_page(struct mshv_region *region, u64 gfn)
+{
+	struct mshv_partition *partition = region->partition;
+	unsigned long address = mshv_gfn_to_hva(region, gfn);
+	struct mshv_zapped zapped = { };
+	struct page *page = NULL;
+	struct mshv_pins *pins;
+	struct mshv_look look;
+	int ret;
+
+	ret = mshv_look_begin(partition, &look, address, address + PAGE_SIZE);
+	if (ret)
+		return ret;
+	ret = mshv_compat_pin_remote(partition->mm, address, 1,
+				     MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_FORCE, &page);
+	if (ret != 1)
+		page = NULL;
+	write_lock(&partition->map_lock);
+	if (look.stale) {
+		ret = -EAGAIN;
+	} else if (ret != -EINTR && region->state == MSHV_REGION_PINNED) {
+		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+		if (page && page == pins->pages[mshv_block_index(gfn)])
+			__clear_bit(mshv_block_index(gfn), pins->lost);
+		else
+			mshv_zap(region, gfn, gfn + 1, false, &zapped);
+	}
+	write_unlock(&partition->map_lock);
+	mshv_look_end(partition, &look);
+	if (page)
+		unpin_user_page(page);
+	return ret == -EAGAIN || ret == -EINTR ? ret : 0;
+}
+
+/* The pages of one block that are in doubt. Returns 0, or -EAGAIN, -EINTR. */
 static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 {
 	struct mshv_partition *partition = region->partition;
 	u64 first = round_down(gfn, MSHV_BLOCK_PAGES);
-	struct page *page = NULL;
 	struct mshv_pins *pins;
 	int ret;
 
@@ -447,8 +490,8 @@ static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 		else
 			gfn = first + find_next_bit(pins->lost, end - first, gfn - first);
 		read_unlock(&partition->map_lock);
-		ret = gfn < end ? repin(region, gfn, 1, &page) : 0;
-		if (ret == -EAGAIN || ret == -EINTR)
+		ret = gfn < end ? verify_page(region, gfn) : 0;
+		if (ret)
 			return ret;
 	}
 	return 0;
@@ -517,41 +560,70 @@ void mshv_pinned_verify(struct mshv_partition *partition)
 	WRITE_ONCE(partition->doubt, true);
 }
 
-/* The region is pinned, and stays so: partition->lock is held. @room: 512 entries. */
+/*
+ * What is pinned of the block of a page, and that page also if it was lost. The region is pinned,
+ * and stays so: partition->lock is held. @room: 512 entries.
+ */
+static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
+{
+	unsigned int tries = 0;
+	u16 status;
+	int ret;
+
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = mshv_reserve_fill(region->partition);
+		if (!ret)
+			ret = mshv_pinned_fault(region, gfn, room, &status);
+		cond_resched();
+		if (ret == -EAGAIN && signal_pending(current))
+			return -EINTR;
+		if (ret)
+			continue;
+		if (!mshv_status_needs_memory(status))
+			return mshv_status_errno(status);
+		ret = mshv_deposit_for(region->partition, status, &tries);
+		if (!ret)
+			ret = -EAGAIN;
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+/* All of a region that has just become pinned. Otherwise as map_block(). */
 static int map_all(struct mshv_region *region, u64 *room)
 {
 	unsigned long block = 0, blocks = mshv_region_blocks(region);
-	unsigned int tries = 0;
-	u16 status;
-	int ret = 0;
+	int ret;
 
-	while (!ret && block < blocks) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
+	while (block < blocks) {
 		ret = repin_lost(region, block, (struct page **)room);
-		if (!ret)
-			ret = mshv_reserve_fill(region->partition);
-		if (!ret)
-			ret = mshv_pinned_fault(region,
-						max(mshv_block_gfn(region, block), region->gfn),
-						room, &status);
 		cond_resched();
-		if (ret == -EAGAIN) {
-			ret = signal_pending(current) ? -EINTR : 0;
+		if (ret == -EAGAIN && !signal_pending(current))
 			continue;
-		}
+		if (!ret)
+			ret = map_block(region, max(mshv_block_gfn(region, block), region->gfn),
+					room);
 		if (ret)
-			break;
-		if (status == HVABI_STATUS_SUCCESS) {
-			block++;
-			tries = 0;
-		} else if (mshv_status_needs_memory(status)) {
-			ret = mshv_deposit_for(region->partition, status, &tries);
-		} else {
-			ret = mshv_status_errno(status);
-		}
+			return ret == -EAGAIN ? -EINTR : ret;
+		block++;
 	}
-	return ret;
+	return 0;
+}
+
+/* A page of a block that is not lost, or the region's end. */
+static u64 find_kept(struct mshv_region *region, unsigned long block)
+{
+	u64 base = mshv_block_gfn(region, block), end = mshv_region_end(region);
+	u64 first = max(base, region->gfn);
+	struct mshv_pins *pins;
+
+	end = min(end, base + MSHV_BLOCK_PAGES);
+	read_lock(&region->partition->map_lock);
+	pins = xa_load(&region->pinned, block);
+	first = base + find_next_zero_bit(pins->lost, end - base, first - base);
+	read_unlock(&region->partition->map_lock);
+	return first < end ? first : mshv_region_end(region);
 }
 
 /* Give up the list of pages. The child does not reach them. Cannot fail. */
@@ -625,16 +697,21 @@ int mshv_region_pin(struct mshv_region *region)
  * mshv_region_map_pins() - map again what a pinned region has lost as a whole
  * @region: region
  *
- * A device at work does not fault. What cannot be mapped the guest faults for.
+ * A device at work does not fault. What cannot be mapped, or was lost, the guest faults for.
  *
  * Context: partition->lock is held; may sleep.
  */
 void mshv_region_map_pins(struct mshv_region *region)
 {
 	u64 *room = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*room), GFP_KERNEL);
+	unsigned long block, blocks = mshv_region_blocks(region);
+	u64 gfn;
 
-	if (room)
-		map_all(region, room);
+	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
+		gfn = find_kept(region, block);
+		if (gfn < mshv_region_end(region))
+			map_block(region, gfn, room);
+	}
 	kfree(room);
 }
 
