@@ -56,6 +56,8 @@
 #define MSHV_AGE_BLOCKS		(MSHV_AGE_RUN / MSHV_BLOCK_PAGES)
 /* Refusals in a row, a tenth of a second apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
+/* How often memory is lent for questions, 64 KiB each time. */
+#define MSHV_AGE_LENDINGS	1024
 /*
  * Small leaves that a guest does not touch between two calls in a row; and how often it happens
  * before the hypervisor is taken for one that does not clear bits.
@@ -174,6 +176,20 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 	return young;
 }
 
+/*
+ * It would have to split what it has joined: the next fault lends it memory. Now and then, and not
+ * for ever, or one that always wants more would get all there is.
+ */
+static void want_memory(struct mshv_age *age)
+{
+	if (age->lendings >= MSHV_AGE_LENDINGS ||
+	    (age->lendings && !time_after(jiffies, age->lent_at + HZ / 10)))
+		return;
+	age->lendings++;
+	age->lent_at = jiffies;
+	WRITE_ONCE(age->wants_memory, true);
+}
+
 /* Every page of a run that is refused asks again: in a short time that is one refusal. */
 static void note_status(struct mshv_partition *partition, u16 status)
 {
@@ -184,15 +200,15 @@ static void note_status(struct mshv_partition *partition, u16 status)
 		return;
 	}
 	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
+	if (mshv_status_needs_memory(status)) {
+		/* Nothing was lent since it said so: it says it again. */
+		if (READ_ONCE(age->wants_memory))
+			return;
+		want_memory(age);
+	}
 	if (!age->refusals || time_after(jiffies, age->refused_at + HZ / 10)) {
 		age->refusals++;
 		age->refused_at = jiffies;
-		/*
-		 * It would have to split what it has joined: the next fault lends it memory. Once a
-		 * refusal, or one that always wants more would get all there is.
-		 */
-		if (mshv_status_needs_memory(status))
-			WRITE_ONCE(age->wants_memory, true);
 	}
 	if (mshv_status_is_final(status) || age->refusals >= MSHV_AGE_REFUSALS)
 		WRITE_ONCE(age->refused, true);
