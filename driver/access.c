@@ -120,8 +120,9 @@ static int check_args(const struct mshv_gpap_access_bitmap *args)
  * @partition: partition
  * @arg: argument; page_count goes back as the pages done
  *
- * Return: 0; -EINVAL; -EFAULT, and the bits for which there was no room are not cleared; -EINTR;
- * -EOWNERDEAD: the partition was killed; or the errno of the status, for the page after those done.
+ * Return: 0; -EINVAL; -EFAULT, and while the VMM tracks the bits for which there was no room are
+ * not cleared; -EINTR; -EOWNERDEAD: the partition was killed; or the errno of the status, for the
+ * page after those done.
  */
 long mshv_ioctl_access_bitmap(struct mshv_partition *partition,
 			      struct mshv_gpap_access_bitmap __user *arg)

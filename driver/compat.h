@@ -80,7 +80,8 @@ static inline long mshv_compat_pin_remote(struct mm_struct *mm, unsigned long ad
 		return -EINTR;
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 	/* It does not give up the lock for a pin that lasts. */
-	got = pin_user_pages_remote(mm, address, pages, flags, list, NULL, NULL);
+	got = pin_user_pages_remote(mm, address, pages, flags, list, NULL,
+				    flags & FOLL_LONGTERM ? NULL : &locked);
 #else
 	got = pin_user_pages_remote(mm, address, pages, flags, list, &locked);
 #endif

@@ -4,7 +4,7 @@
  * map what is there.
  *
  * How one fault goes:
- *	1. Begin a look at the block (invalidate.c): what has Linux around that page, with which
+ *	1. Begin a look at the block (look.c): what has Linux around that page, with which
  *	   rights and map order (fault_look.c)?
  *	2. If the page itself is missing or lacks the right, let Linux fault it in, and with it the
  *	   window of a guest in sequence (window.c). Go to 1.
@@ -189,14 +189,15 @@ static bool repeats(struct mshv_vp *vp, const struct mshv_region *region, u64 gf
 {
 	struct mshv_repeat *repeat = &vp->repeat;
 	bool same = repeat->gfn == gfn && repeat->rip == rip && repeat->access == access;
-	u64 retaken = READ_ONCE(vp->partition->retaken);
+	u64 retaken = READ_ONCE(region->retaken);
 	bool counts = same && repeat->watching && !READ_ONCE(repeat->watch.stale) &&
-		      repeat->retaken == retaken;
+		      repeat->region == region && repeat->retaken == retaken;
 
 	mshv_fault_forget(vp);
 	repeat->gfn = gfn;
 	repeat->rip = rip;
 	repeat->access = access;
+	repeat->region = region;
 	repeat->retaken = retaken;
 	repeat->count = counts ? repeat->count + 1 : 0;
 	if (same)

@@ -5,7 +5,7 @@
  *
  * Laws:
  *	- Looking never faults anything in, and what was seen holds only while the look is not stale
- *	  (invalidate.c).
+ *	  (look.c).
  *	- A look that is disturbed becomes smaller, in the end the page asked for and nothing else:
  *	  no change elsewhere can keep the guest from it.
  *	- Linux is asked for what the guest asked for, and for what a guest in sequence has earned

@@ -478,7 +478,7 @@ void mshv_drop_blocks(struct mshv_region *region, unsigned long block, unsigned 
 	mshv_gpa_blank(partition, mshv_block_gfn(region, block), true, blocks, &done);
 	for (i = 0; i < done; i++)
 		forget_block(region, block + i);
-	WRITE_ONCE(partition->retaken, partition->retaken + 1);
+	WRITE_ONCE(region->retaken, region->retaken + 1);
 }
 
 /*
@@ -750,7 +750,7 @@ void mshv_region_set_state(struct mshv_region *region, enum mshv_region_state st
 	region->state = MSHV_REGION_CHANGING;
 	mshv_zap(region, region->gfn, mshv_region_end(region), true, &zapped);
 	region->state = state;
-	WRITE_ONCE(partition->retaken, partition->retaken + 1);
+	WRITE_ONCE(region->retaken, region->retaken + 1);
 	write_unlock(&partition->map_lock);
 	/* Pairs with the barrier of a waiter that has queued itself and tests the state. */
 	smp_mb();

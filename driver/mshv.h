@@ -189,6 +189,8 @@ struct mshv_table {
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
  * @wants_memory: it wants memory to tell
+ * @lendings: how often it was to be lent some
+ * @lent_at: jiffies of the last time
  * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
  *	got
  * @landmark: GFN of one of them; no page: U64_MAX
@@ -206,6 +208,8 @@ struct mshv_age {
 	bool proved;
 	bool refused;
 	bool wants_memory;
+	unsigned int lendings;
+	unsigned long lent_at;
 	u64 spared;
 	u64 landmark;
 	unsigned int rounds;
@@ -244,8 +248,6 @@ struct mshv_age {
  *	writing, read without
  * @region_count: how many there are, those that are about to be made or unmade included; under
  *	@lock
- * @retaken: how often the driver itself took pages away that the child may have again at once;
- *	changes under @map_lock held for writing, read without
  * @tables: struct mshv_table by block of GFNs; freed with the regions there, under @map_lock
  * @regions: struct mshv_region by GFN; changes under @lock, looked up under RCU
  * @region_list: the same, in order of GFNs, to go through under RCU: a maple tree that becomes
@@ -292,7 +294,6 @@ struct mshv_partition {
 	struct rb_root_cached hvas;
 	u64 reclaimed;
 	unsigned int region_count;
-	u64 retaken;
 	struct xarray tables;
 	struct maple_tree regions;
 	struct list_head region_list;
@@ -335,7 +336,7 @@ struct mshv_scratch {
  * @gfn: page of the last fault
  * @rip: its instruction
  * @access: its kind of access
- * @retaken: of the partition, then
+ * @region: its region, which may be gone, and @retaken of it, then
  * @count: how often it came back although nobody had taken the page away
  * @watching: @watch is looking at the page
  * @watch: tells whether Linux has taken it away
@@ -344,6 +345,7 @@ struct mshv_repeat {
 	u64 gfn;
 	u64 rip;
 	u32 access;
+	const void *region;
 	u64 retaken;
 	unsigned int count;
 	bool watching;
@@ -442,6 +444,8 @@ struct mshv_pins {
  * @known: bit per block: something was mapped here, so the hypervisor has to unmap it in the end
  * @mapped: bit per block: the child may reach pages here
  * @large: bit per block: one 2 MiB leaf
+ * @retaken: how often the driver itself took pages away that the child may have again at once;
+ *	changes under map_lock held for writing, read without
  * @stats: counters
  * @pinned: struct mshv_pins by block, while the region is pinned or becomes so
  * @doubt_gfn: first page that mshv_pinned_verify() has to look at; under map_lock
@@ -476,6 +480,7 @@ struct mshv_region {
 	unsigned long *mapped;
 	unsigned long *large;
 
+	u64 retaken;
 	struct mshv_region_stats stats;
 	struct xarray pinned;
 	u64 doubt_gfn;

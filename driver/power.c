@@ -26,6 +26,9 @@
 /* Nothing is lent any more until Linux is awake again: who wants a guest now is told EBUSY. */
 bool mshv_going_to_sleep;
 
+/* On the way twice: somebody suspends while another holds the image of a hibernation. */
+static unsigned int sleepers;
+
 static int power_event(struct notifier_block *block, unsigned long event, void *data)
 {
 	switch (event) {
@@ -39,6 +42,7 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 		 */
 		smp_mb();
 		if (mshv_lent() <= 0) {
+			sleepers++;
 			mshv_synic_stop();
 			return NOTIFY_DONE;
 		}
@@ -49,6 +53,8 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE:
+		if (sleepers && --sleepers)
+			break;
 		/* If not, nobody is given memory: guests would never hear of anything. */
 		if (!mshv_synic_start())
 			WRITE_ONCE(mshv_going_to_sleep, false);

@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -71,7 +72,9 @@ static int read_guest(struct mshv_partition *partition, u64 gpa, unsigned int by
 		return -ENOENT;
 	from = mshv_gfn_to_hva(region, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
 	*value = 0;
-	if (access_process_vm(current, from, value, bytes, 0) != bytes)
+	/* What GUP does not touch (memfd_secret()) the thread may have. */
+	if (access_process_vm(current, from, value, bytes, 0) != bytes &&
+	    copy_from_user(value, (void __user *)from, bytes))
 		ret = -EFAULT;
 	mshv_region_put(region);
 	return ret;

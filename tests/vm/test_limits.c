@@ -168,7 +168,7 @@ static enum ktap_result many_regions(void)
 
 	CHECK(!probe_open(&probe), "%s", mshv_error());
 	for (n = 0; n < 5000 && !mshv_region_add(probe.vm, GPA + 2 * n * PAGE, memory, PAGE, 0); n++)
-		CHECK(n % 16 || probe_write(&probe, GPA + 2 * n * PAGE, n) == PROBE_DONE, "errno %d", probe.error);
+		CHECK(n % 4 || probe_write(&probe, GPA + 2 * n * PAGE, n) == PROBE_DONE, "errno %d", probe.error);
 	CHECK(n < 5000 && errno == ENOSPC, "%u: %s", n, mshv_error());
 	ktap_note("%u regions", n);
 	CHECK(!madvise(memory, PAGE, MADV_DONTNEED));

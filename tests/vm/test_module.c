@@ -205,6 +205,7 @@ int main(int argc, char **argv)
 
 	static const struct ktap_test scheduled[] = {
 		{ "guests that the hypervisor schedules", guests_between },
+		{ "no sleep with memory lent", no_sleep },
 		{ "which scheduler", schedulers },
 	};
 
