@@ -30,6 +30,8 @@ static unsigned int runs, calls, leave_after;
 static uint64_t first_page;
 /* Where in its page a string begins; all pages have the same bytes. */
 static unsigned int first_offset;
+/* Each so many translations a signal comes. 0: none. */
+static unsigned int signal_every, translations;
 
 /* ---- what the loop takes from the rest of libmshv ---- */
 
@@ -41,6 +43,10 @@ int mshv_hypercall(int fd, uint16_t code, uint16_t *reps, void *in, size_t in_si
 
 	(void)fd, (void)reps, (void)in_size, (void)out_size, (void)status;
 	assert_int_equal(code, HVABI_CALL_TRANSLATE_VIRTUAL_ADDRESS);
+	if (signal_every && ++translations % signal_every == 0) {
+		errno = EINTR;
+		return -1;
+	}
 	answer->result_code = HVABI_TRANSLATE_SUCCESS;
 	answer->gpa_page = 1;
 	if (!first_page)
@@ -172,7 +178,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&vcpu, 0, sizeof(vcpu));
 	memset(&guest, 0, sizeof(guest));
-	runs = calls = leave_after = 0;
+	runs = calls = leave_after = signal_every = translations = 0;
 	first_page = 0;
 	first_offset = 0;
 	guest.rip = RIP;
@@ -212,6 +218,34 @@ static void strings_are_whole(void **state)
 	assert_int_equal(guest.rdi, 0x7000 + 3000);
 	for (unsigned int i = 0; i < 3000; i++)
 		assert_int_equal(memory[i], i & 0xff);
+}
+
+/* A signal in the middle, as often as one likes: each element is moved once. */
+static void signals_repeat_nothing(void **state)
+{
+	(void)state;
+	for (unsigned int out = 0; out < 2; out++) {
+		setup(NULL);
+		signal_every = 7;
+		guest.out = out;
+		guest.rcx = 1000;
+		for (unsigned int i = 0; i < 1000 && guest.rip == RIP; i++)
+			loops();
+		assert_int_equal(calls, 1000);
+		assert_int_equal(guest.rip, RIP + LENGTH);
+		assert_int_equal(guest.rcx, 0);
+		for (unsigned int i = 0; !out && i < 1000; i++)
+			assert_int_equal(memory[i], i & 0xff);
+	}
+	/* Nor is an instruction that has to be fetched taken for another. */
+	setup(NULL);
+	signal_every = 1;
+	guest.out = true;
+	guest.instruction = NULL;
+	guest.rcx = 1;
+	loops();
+	assert_int_equal(calls, 0);
+	assert_int_equal(guest.rip, RIP);
 }
 
 static void short_strings(void **state)
@@ -423,6 +457,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup(function, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(strings_are_whole),
+		TEST(signals_repeat_nothing),
 		TEST(segments),
 		TEST(short_strings),
 		TEST(address_sizes),

@@ -127,6 +127,15 @@ int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned 
 	return (int)done;
 }
 
+static bool is_writable(struct mshv_vcpu *vcpu, uint64_t gva, unsigned int size)
+{
+	unsigned int first = (unsigned int)(MSHV_PAGE_SIZE - gva % MSHV_PAGE_SIZE);
+
+	if (first > size)
+		first = size;
+	return linear(vcpu, gva, first, true) && (first == size || linear(vcpu, gva + first, size - first, true));
+}
+
 /* All of it or an error. */
 static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
 		       bool write)
@@ -142,35 +151,38 @@ struct prefixes {
 
 /*
  * A hypervisor that does not give the instruction leaves it to be fetched; what cannot be is taken to have no prefix. All in front of
- * the opcode, INS and OUTS being 6Ch to 6Fh, is prefixes.
+ * the opcode, INS and OUTS being 6Ch to 6Fh, is prefixes. Returns 0, or -1: a signal, and nobody knows.
  */
-static struct prefixes find_prefixes(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m)
+static int find_prefixes(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_intercept_message *m,
+			 struct prefixes *found)
 {
 	const struct hvabi_x64_intercept_message_header *h = &m->header;
-	struct prefixes found = { .segment = 0 };
 	uint8_t bytes[sizeof(m->instruction_bytes)];
 	unsigned int i, count = m->instruction_byte_count;
 	int got;
 
+	*found = (struct prefixes){ .segment = 0 };
 	memcpy(bytes, m->instruction_bytes, sizeof(bytes));
 	if (count > sizeof(bytes))
 		count = sizeof(bytes);
 	if (!count) {
 		got = mshv_copy_linear(vcpu, code_address(h), bytes,
 				       h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK, false);
+		if (got < 0 && errno == EINTR)
+			return -1;
 		count = got > 0 ? (unsigned int)got : 0;
 	}
 	for (i = 0; i < count && (bytes[i] & 0xfc) != 0x6c; i++) {
 		switch (bytes[i]) {
 		case 0x67:
-			found.address_size = true;
+			found->address_size = true;
 			break;
 		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
-			found.segment = bytes[i];
+			found->segment = bytes[i];
 			break;
 		}
 	}
-	return found;
+	return 0;
 }
 
 /* How many bits of RCX, RSI and RDI it has: the mode says so, and a prefix says otherwise. */
@@ -251,30 +263,36 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 {
 	bool out = m->header.intercept_access_type == HVABI_INTERCEPT_ACCESS_WRITE;
 	bool is_64 = is_64_bit(&m->header);
-	const struct prefixes prefixes = find_prefixes(vcpu, m);
 	unsigned int size = m->access_info & HVABI_IO_PORT_ACCESS_SIZE_MASK;
-	unsigned int bits = address_bits(&m->header, prefixes.address_size);
 	bool rep = m->access_info & HVABI_IO_PORT_REP_PREFIX;
 	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
-	uint64_t count = rep ? narrow(0, m->rcx, bits) : 1, pointer = out ? m->rsi : m->rdi;
-	unsigned int done;
-	uint64_t base;
+	uint64_t base, count, pointer = out ? m->rsi : m->rdi;
+	struct prefixes prefixes;
+	unsigned int bits, done;
 	uint32_t value;
 	int ret = 0;
 
+	if (find_prefixes(vcpu, m, &prefixes))
+		return -1;
+	bits = address_bits(&m->header, prefixes.address_size);
+	count = rep ? narrow(0, m->rcx, bits) : 1;
 	if (string_base(vcpu, m, out, prefixes.segment, &base))
 		return -1;
 	for (done = 0; count && !ret && done < STRING_ELEMENTS; count--, done++) {
 		uint64_t address = string_address(base, pointer, bits, is_64);
 
 		value = 0;
-		if (out && copy_linear(vcpu, address, &value, size, false))
-			return -1;
+		/* What cannot be stored is not read: a device would not have it any more. */
+		if (out ? copy_linear(vcpu, address, &value, size, false) : !is_writable(vcpu, address, size))
+			break;
 		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
 		if (!out && copy_linear(vcpu, address, &value, size, true))
 			return -1;
 		pointer += step;
 	}
+	/* What is done is done, whatever ended it: that comes again, if it was an error, and then with nothing done. */
+	if (count && !done)
+		return -1;
 	if (rep && done)
 		change(c, HVABI_REG_RCX, narrow(m->rcx, count, bits));
 	if (done)

@@ -172,7 +172,8 @@ static int fetch(struct mshv_vcpu *vcpu, const struct hvabi_x64_memory_intercept
 		return 0;
 	if (errno == ENODATA) {
 		got = mshv_copy_linear(vcpu, code_address(&m->header), bytes, MSHV_INSTRUCTION_MAX, false);
-		if (got < 0)
+		/* A signal in the middle says nothing of what follows. */
+		if (got < 0 || (got < (int)MSHV_INSTRUCTION_MAX && errno == EINTR))
 			return -1;
 		*count = (unsigned int)got;
 		if (!mshv_instruction_decode(in, mode, bytes, *count))
