@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@
 #define BACKLOG_MS	100
 /* Frames of the guest's between two looks at sockets. */
 #define FRAMES_MAX	64u
+/* Pieces of packets for libslirp, some 2 KiB of memory each, in the time that it keeps them. */
+#define PIECES_MAX	4096u
+#define PIECES_SECONDS	30
 
 static const uint8_t mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
 
@@ -188,11 +192,34 @@ static const struct {
 };
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
+/* Descriptors are given away from the lowest on. */
+static bool are_too_many(const struct user_net *net)
+{
+	int lowest = fcntl(net->wake, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest < 0)
+		return true;
+	close(lowest);
+	return (unsigned int)lowest >= net->fd_max;
+}
+
+static bool listens(int fd)
+{
+	socklen_t size = sizeof(int);
+	int listening = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) && listening;
+}
+
 static int add_poll(int fd, int wanted, void *arg)
 {
 	struct user_net *net = arg;
 	struct pollfd *more;
 	unsigned int i;
+
+	/* Who comes from outside waits in the listener's queue. */
+	if (listens(fd) && are_too_many(net))
+		return -1;
 
 	if (net->fd_count == net->fd_room) {
 		more = realloc(net->fds, 2 * net->fd_room * sizeof(*more));
@@ -251,15 +278,23 @@ static bool may_open(const uint8_t *frame, size_t size)
 	return ip[length + 13] & 0x02;		/* SYN */
 }
 
-/* Descriptors are given away from the lowest on. */
-static bool are_too_many(const struct user_net *net)
+/*
+ * libslirp keeps pieces of packets for 30 seconds, as many as come: a guest could have it take all memory. So
+ * it gets no more than so many in that time.
+ */
+static bool is_piece_too_many(struct user_net *net, const uint8_t *frame, size_t size)
 {
-	int lowest = fcntl(net->wake, F_DUPFD_CLOEXEC, 0);
+	const uint8_t *ip = frame + 14;
+	struct timespec now;
 
-	if (lowest < 0)
-		return true;
-	close(lowest);
-	return (unsigned int)lowest >= net->fd_max;
+	if (size < 14 + 20 || frame[12] != 0x08 || frame[13] != 0x00 || !((ip[6] & 0x3f) | ip[7]))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - net->pieces_since >= PIECES_SECONDS) {
+		net->pieces_since = now.tv_sec;
+		net->pieces = 0;
+	}
+	return ++net->pieces > PIECES_MAX;
 }
 
 /* False: there may be more. */
@@ -273,7 +308,7 @@ static bool take_frames(struct user_net *net)
 		size = virtio_net_take(&net->card, frame);
 		if (!size)
 			return true;
-		if (may_open(frame, size) && are_too_many(net))
+		if (is_piece_too_many(net, frame, size) || (may_open(frame, size) && are_too_many(net)))
 			net->refused++;
 		else
 			slirp_input(net->slirp, frame, (int)size);

@@ -43,6 +43,8 @@ struct user_net {
 	struct pollfd *fds;
 	unsigned int fd_count, fd_room;
 	unsigned int fd_max;		/* with so many open, nothing opens more */
+	time_t pieces_since;		/* pieces of packets are counted from then on */
+	unsigned int pieces;
 	/* Frames that have found no buffer yet; what finds no place here is lost, and TCP sends it again. */
 	struct user_net_frame {
 		uint16_t size;
