@@ -35,11 +35,16 @@ guest_in_background() { # as guest
 }
 
 echo "KTAP version 1"
-echo "1..14"
+echo "1..15"
 
 guest -m 256M -- 'true'
 said $? "guest: up, Linux" "1 processors" "guest: ended with 0"
 report $? "one processor"
+
+mshv run -k $kernel -i $kernel.initrd -m 256M -t 500 --append "console=ttyS0 quiet panic=-1 run=\"true\"" </dev/null 2>$out >/dev/full
+code=$?
+[ $code -eq 1 ] && grep -q "what the guest has printed: No space left on device" $out
+report $? "what a full disk did not take is said"
 
 guest -m 256M -- 'set -- $(grep HVS: /proc/interrupts); echo guest: ticks $2'
 said $? "guest: ended with 0" && [ "$(figure ticks)" -gt 20 ]

@@ -18,8 +18,18 @@ void output_init(struct output *o, int fd)
 
 	o->fd = fd;
 	o->closed = false;
+	o->error = 0;
 	/* Of other kinds only a byte is sure to find room: a terminal that has some for one may not for two. */
 	o->piece = !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode)) ? PIPE_BUF : 1;
+}
+
+/* These bytes are lost; and all that comes, unless there may be room again. */
+static void note_error(struct output *o, int error)
+{
+	if (error != EPIPE)
+		o->error = error;
+	if (error != ENOSPC && error != EDQUOT)
+		o->fd = -1;
 }
 
 void output_write(struct output *o, const uint8_t *bytes, size_t count)
@@ -36,7 +46,11 @@ void output_write(struct output *o, const uint8_t *bytes, size_t count)
 			count -= (size_t)done;
 			continue;
 		}
-		if ((ready > 0 && errno != EAGAIN && errno != EINTR) || o->closed)
+		if (ready > 0 && errno != EAGAIN && errno != EINTR) {
+			note_error(o, errno);
+			return;
+		}
+		if (o->closed)
 			o->fd = -1;
 	}
 }

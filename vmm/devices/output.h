@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where what a guest prints goes. A reader that does not take it now is waited for; one that is gone is
- * not, and nobody is once it was closed.
+ * not, and nobody is once it was closed. What a full disk does not take is lost, and what comes after is
+ * tried again.
  */
 #ifndef DEVICES_OUTPUT_H
 #define DEVICES_OUTPUT_H
@@ -14,6 +15,7 @@ struct output {
 	int fd;				/* -1: nowhere */
 	size_t piece;			/* what can be written without waiting if anything can */
 	atomic_bool closed;
+	int error;			/* what was printed is not all there: why, or 0 */
 };
 
 void output_init(struct output *o, int fd);

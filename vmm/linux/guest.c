@@ -320,7 +320,8 @@ static int start_processors(struct machine *m)
 	return 0;
 }
 
-static void stop_processors(struct machine *m)
+/* Nobody waits for a device, and none for a reader, from here on. */
+static void tell_devices(struct machine *m)
 {
 	unsigned int i;
 
@@ -329,12 +330,28 @@ static void stop_processors(struct machine *m)
 	for (i = 0; i < SLOTS; i++)
 		if (m->virtio[i])
 			virtio_close(m->virtio[i]);
-	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
-		if (!m->processor[i].started)
-			continue;
-		mshv_vcpu_kick(m->processor[i].vcpu, m->processor[i].thread);
-		pthread_join(m->processor[i].thread, NULL);
-	}
+}
+
+/* A kick ends RUN_VP. Who waits elsewhere (for a reader that has just taken his room) hears the signal. */
+static void stop_processor(struct processor *p)
+{
+	struct timespec soon;
+
+	mshv_vcpu_kick(p->vcpu, p->thread);
+	do {
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_sec++;
+	} while (pthread_timedjoin_np(p->thread, NULL, &soon) == ETIMEDOUT && !pthread_kill(p->thread, SIGUSR1));
+}
+
+static void stop_processors(struct machine *m)
+{
+	unsigned int i;
+
+	tell_devices(m);
+	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
+		if (m->processor[i].started)
+			stop_processor(&m->processor[i]);
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
 		mshv_vcpu_destroy(m->processor[i].vcpu);
 }
@@ -422,7 +439,8 @@ static int on_balloon(void *arg, uint64_t size)
 
 static void add_number(json_t *to, const char *name, uint64_t value)
 {
-	json_object_set_new(to, name, json_integer((json_int_t)value));
+	/* The guest's own statistics may be anything. */
+	json_object_set_new(to, name, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
 }
 
 static void add_network(json_t *answer, struct user_net *net)
@@ -558,7 +576,8 @@ static int add_memory(struct machine *m)
 
 static int map_file(const char *name, struct linux_file *file)
 {
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	/* A FIFO would be waited for. */
+	int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	void *data;
 
@@ -717,22 +736,32 @@ static bool resize_hvc0(void *to)
 static int run(struct machine *m)
 {
 	struct console console = { .input = type_to_com1, .to = &m->com1, .end = on_user_end, .arg = m };
+	int lost;
 
 	if (m->virtio[SLOT_CONSOLE]) {
 		console.input = type_to_hvc0;
 		console.to = &m->hvc0;
 		console.resized = resize_hvc0;
 	}
-	if (console_start(&console))
+	if (console_start(&console)) {
+		stop_processors(m);
 		return -1;
+	}
 	/* Requests are about processors: they come when there are some, and go before. */
 	if (start_processors(m) || control_start(&m->control, &control_ops, m))
 		end_guest(m, -1, errno, mshv_error());
 	wait_for_end(m);
+	/* A request may wait for one that is at work for the guest. */
+	tell_devices(m);
 	control_stop(&m->control);
 	stop_processors(m);
 	console_stop(&console);
-	return m->how < 0 ? mshv_fail_because(m->error, "%s", m->error_text) : m->how;
+	if (m->how < 0)
+		return mshv_fail_because(m->error, "%s", m->error_text);
+	lost = m->com1.output.error ? m->com1.output.error : m->hvc0.output.error;
+	if (lost)
+		return mshv_fail_because(lost, "what the guest has printed: %s", strerror(lost));
+	return m->how;
 }
 
 int linux_guest_run(const struct linux_config *config)
