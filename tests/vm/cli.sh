@@ -23,7 +23,7 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..79"
+echo "1..80"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
@@ -50,6 +50,7 @@ check "a driver that is not there" 1 "mshv: stat: /dev/nowhere: No such file or 
 	env MSHV_DEVICE=/dev/nowhere mshv stat
 check "an operand too much" 2 "hv: unexpected: now" mshv hv now
 check "bad size" 2 "--memory: not a size: 3x" mshv run -m 3x hello
+check "a suffix that is a blank" 2 "--memory: not a size: 64 " mshv run -m "64 " hello
 check "no whole pages" 2 "--memory: not a size: 65537" mshv run -m 65537 hello
 check "too little memory" 1 "8 MiB to 16 GiB" mshv run -m 1M hello
 check "too many processors" 2 "--cpus: not 1 to 8: 9" mshv run -c 9 hello

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mshv: runs small guests on /dev/mshv. Finds the verb; each is a file of its own. */
+#include <fcntl.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,7 +126,8 @@ int cmd_parse_size(const char *text, uint64_t *size)
 	if (*end) {
 		unsigned int shift;
 
-		suffix = strchr(suffixes, *end & ~0x20);
+		/* A blank would find the end of the suffixes. */
+		suffix = *end & ~0x20 ? strchr(suffixes, *end & ~0x20) : NULL;
 		if (!suffix || (end[1] && strcmp(end + 1, "iB") && strcmp(end + 1, "B")))
 			return -1;
 		shift = 10 * (unsigned int)(suffix - suffixes + 1);
@@ -145,10 +147,27 @@ static int end(int code)
 	return code;
 }
 
+/* Or the first file that is opened is what is printed to: a guest's disk, for example. */
+static int open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static char help_option[] = "--help";
 	size_t i;
+
+	if (open_standard())
+		return EXIT_USAGE;
 
 	if (argc < 2) {
 		help(stderr);

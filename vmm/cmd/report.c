@@ -297,7 +297,7 @@ static int draw(const struct record *record, size_t guests, const char *output)
 
 	if ((size_t)snprintf(part, sizeof(part), "%s.part", output) >= sizeof(part))
 		return cmd_error("report: %s: %s", output, strerror(ENAMETOOLONG));
-	fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return cmd_error("report: %s: %s", part, strerror(errno));
 	ret = run_gnuplot(record, guests, output, fd);

@@ -6,6 +6,7 @@
  * its ports is answered there. One lock and one condition variable serve all: events are
  * rare (a command, a report, an exit).
  */
+#include <stdatomic.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -54,6 +55,7 @@ struct mshv_session {
 	struct session_vp vp[GUEST_VPS_MAX];
 	pthread_t asserter;
 	bool asserts;			/* @asserter has been started */
+	atomic_bool asserting;		/* and is at it */
 	uint64_t eois;			/* of level-triggered interrupts */
 	bool closing;
 	bool exited;
@@ -119,6 +121,8 @@ static void *assert_thread(void *arg)
 		}
 		usleep((useconds_t)(guest_stamp_word(i, 0, 2) % 1000));
 	}
+	/* Who sees the state may ask for more. */
+	s->asserting = false;
 	box->assert_state = state;
 	return NULL;
 }
@@ -128,11 +132,19 @@ static void start_asserting(struct session_vp *vp)
 	struct mshv_session *s = vp->session;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->asserts)
-		pthread_join(s->asserter, NULL);
-	s->asserts = !s->closing && !pthread_create(&s->asserter, NULL, assert_thread, vp);
-	if (!s->asserts)
+	if (s->asserting || s->closing) {
+		/* One at a time: it ends when the guest likes, and nobody waits for that. */
 		mshv_session_mailbox(s, vp->index)->assert_state = GUEST_ASSERT_FAILED;
+	} else {
+		if (s->asserts)
+			pthread_join(s->asserter, NULL);
+		s->asserting = true;
+		s->asserts = !pthread_create(&s->asserter, NULL, assert_thread, vp);
+		if (!s->asserts) {
+			s->asserting = false;
+			mshv_session_mailbox(s, vp->index)->assert_state = GUEST_ASSERT_FAILED;
+		}
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
