@@ -177,8 +177,8 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 }
 
 /*
- * It would have to split what it has joined: the next fault lends it memory. Now and then, and not
- * for ever, or one that always wants more would get all there is.
+ * It would have to split what it has joined: the next dispatch or fault lends it memory. Now and
+ * then, and not for ever, or one that always wants more would get all there is.
  */
 static void want_memory(struct mshv_age *age)
 {

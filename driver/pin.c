@@ -458,7 +458,7 @@ static int verify_page(struct mshv_region *region, u64 gfn)
 	if (ret != 1)
 		page = NULL;
 	write_lock(&partition->map_lock);
-	if (look.stale) {
+	if (look.stale || region->state == MSHV_REGION_CHANGING) {
 		ret = -EAGAIN;
 	} else if (ret != -EINTR && region->state == MSHV_REGION_PINNED) {
 		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
@@ -485,7 +485,8 @@ static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 	for (; gfn < end; gfn++) {
 		read_lock(&partition->map_lock);
 		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
-		if (!pins || region->state != MSHV_REGION_PINNED)
+		if (!pins || region->state == MSHV_REGION_MOVABLE ||
+		    region->state == MSHV_REGION_REMOVED)
 			gfn = end;
 		else
 			gfn = first + find_next_bit(pins->lost, end - first, gfn - first);
@@ -697,7 +698,8 @@ int mshv_region_pin(struct mshv_region *region)
  * mshv_region_map_pins() - map again what a pinned region has lost as a whole
  * @region: region
  *
- * A device at work does not fault. What cannot be mapped, or was lost, the guest faults for.
+ * A device at work does not fault. What cannot be mapped, or the VMM has given up, the guest faults
+ * for.
  *
  * Context: partition->lock is held; may sleep.
  */
@@ -708,6 +710,9 @@ void mshv_region_map_pins(struct mshv_region *region)
 	u64 gfn;
 
 	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
+		/* What was only in doubt may be as it was. */
+		verify_block(region, max(mshv_block_gfn(region, block), region->gfn),
+			     min(mshv_block_gfn(region, block + 1), mshv_region_end(region)));
 		gfn = find_kept(region, block);
 		if (gfn < mshv_region_end(region))
 			map_block(region, gfn, room);

@@ -46,7 +46,7 @@ static int power_event(struct notifier_block *block, unsigned long event, void *
 			mshv_synic_stop();
 			return NOTIFY_DONE;
 		}
-		WRITE_ONCE(mshv_going_to_sleep, false);
+		WRITE_ONCE(mshv_going_to_sleep, sleepers);
 		pr_err(pr_fmt_mshv "%lld pages are lent to the hypervisor: end all guests before suspend or hibernation\n",
 		       mshv_lent());
 		return notifier_from_errno(-EBUSY);

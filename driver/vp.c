@@ -234,6 +234,7 @@ static int dispatch_to_intercept(struct mshv_vp *vp)
 		if (ret)
 			return ret;
 		mshv_pinned_verify(vp->partition);
+		mshv_age_lend(vp->partition);
 		memset(&out, 0, sizeof(out));
 		WRITE_ONCE(vp->signalled, false);
 		ret = vp_dispatch(vp, &out, &tries);

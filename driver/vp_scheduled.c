@@ -183,6 +183,7 @@ int mshv_vp_await_intercept(struct mshv_vp *vp)
 		if (ret)
 			return ret;
 		mshv_pinned_verify(vp->partition);
+		mshv_age_lend(vp->partition);
 		ret = resume(vp, &tries);
 		if (ret == -EAGAIN)
 			continue;
