@@ -32,6 +32,8 @@ static uint64_t first_page;
 static unsigned int first_offset;
 /* Each so many translations a signal comes. 0: none. */
 static unsigned int signal_every, translations;
+/* Each so many accesses the device fails. 0: never. */
+static unsigned int refuse_every, refusals;
 
 /* ---- what the loop takes from the rest of libmshv ---- */
 
@@ -161,6 +163,10 @@ static int on_port(struct mshv_vcpu *v, void *arg, uint16_t port, unsigned int s
 		   uint32_t *value)
 {
 	(void)v, (void)arg;
+	if (refuse_every && ++refusals % refuse_every == 0) {
+		errno = EBUSY;
+		return -1;
+	}
 	assert_int_equal(port, PORT);
 	assert_int_equal(size, 1);
 	assert_int_equal(write, guest.out);
@@ -178,7 +184,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&vcpu, 0, sizeof(vcpu));
 	memset(&guest, 0, sizeof(guest));
-	runs = calls = leave_after = signal_every = translations = 0;
+	runs = calls = leave_after = signal_every = translations = refuse_every = refusals = 0;
 	first_page = 0;
 	first_offset = 0;
 	guest.rip = RIP;
@@ -224,9 +230,11 @@ static void strings_are_whole(void **state)
 static void signals_repeat_nothing(void **state)
 {
 	(void)state;
-	for (unsigned int out = 0; out < 2; out++) {
+	for (unsigned int round = 0; round < 16; round++) {
+		bool out = round & 1;
+
 		setup(NULL);
-		signal_every = 7;
+		signal_every = 2 + round / 2;
 		guest.out = out;
 		guest.rcx = 1000;
 		for (unsigned int i = 0; i < 1000 && guest.rip == RIP; i++)
@@ -246,6 +254,25 @@ static void signals_repeat_nothing(void **state)
 	loops();
 	assert_int_equal(calls, 0);
 	assert_int_equal(guest.rip, RIP);
+}
+
+/* So does a device that fails: the error comes, and what was done before it stays done. */
+static void errors_repeat_nothing(void **state)
+{
+	unsigned int errors = 0;
+
+	(void)state;
+	refuse_every = 100;
+	guest.rcx = 1000;
+	for (unsigned int i = 0; i < 1000 && guest.rip == RIP; i++) {
+		assert_int_equal(mshv_vcpu_loop(&vcpu, &handlers, NULL), -1);
+		errors += errno == EBUSY;
+	}
+	assert_int_equal(calls, 1000);
+	assert_int_equal(guest.rcx, 0);
+	assert_true(errors > 0);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(memory[i], i & 0xff);
 }
 
 static void short_strings(void **state)
@@ -458,6 +485,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(strings_are_whole),
 		TEST(signals_repeat_nothing),
+		TEST(errors_repeat_nothing),
 		TEST(segments),
 		TEST(short_strings),
 		TEST(address_sizes),

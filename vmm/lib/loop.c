@@ -127,13 +127,28 @@ int mshv_copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned 
 	return (int)done;
 }
 
-static bool is_writable(struct mshv_vcpu *vcpu, uint64_t gva, unsigned int size)
+/* Where an element of a string is in this process: in two pages at most. */
+struct place {
+	void *at[2];
+	unsigned int first, size;
+};
+
+static int find_place(struct mshv_vcpu *vcpu, uint64_t gva, unsigned int size, struct place *place)
 {
 	unsigned int first = (unsigned int)(MSHV_PAGE_SIZE - gva % MSHV_PAGE_SIZE);
 
-	if (first > size)
-		first = size;
-	return linear(vcpu, gva, first, true) && (first == size || linear(vcpu, gva + first, size - first, true));
+	*place = (struct place){ .first = first < size ? first : size, .size = size };
+	place->at[0] = linear(vcpu, gva, place->first, true);
+	if (place->at[0] && place->first < size)
+		place->at[1] = linear(vcpu, gva + place->first, size - place->first, true);
+	return place->at[place->first < size] ? 0 : -1;
+}
+
+static void put(const struct place *place, const void *value)
+{
+	memcpy(place->at[0], value, place->first);
+	if (place->first < place->size)
+		memcpy(place->at[1], (const uint8_t *)value + place->first, place->size - place->first);
 }
 
 /* All of it or an error. */
@@ -168,7 +183,7 @@ static int find_prefixes(struct mshv_vcpu *vcpu, const struct hvabi_x64_io_port_
 	if (!count) {
 		got = mshv_copy_linear(vcpu, code_address(h), bytes,
 				       h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK, false);
-		if (got < 0 && errno == EINTR)
+		if (got < (int)(h->length_cr8 & HVABI_INTERCEPT_LENGTH_MASK) && errno == EINTR)
 			return -1;
 		count = got > 0 ? (unsigned int)got : 0;
 	}
@@ -268,6 +283,7 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 	uint64_t step = m->header.rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
 	uint64_t base, count, pointer = out ? m->rsi : m->rdi;
 	struct prefixes prefixes;
+	struct place place;
 	unsigned int bits, done;
 	uint32_t value;
 	int ret = 0;
@@ -283,15 +299,17 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 
 		value = 0;
 		/* What cannot be stored is not read: a device would not have it any more. */
-		if (out ? copy_linear(vcpu, address, &value, size, false) : !is_writable(vcpu, address, size))
+		if (out ? copy_linear(vcpu, address, &value, size, false) : find_place(vcpu, address, size, &place))
 			break;
 		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
-		if (!out && copy_linear(vcpu, address, &value, size, true))
-			return -1;
+		if (ret < 0)
+			break;
+		if (!out)
+			put(&place, &value);
 		pointer += step;
 	}
-	/* What is done is done, whatever ended it: that comes again, if it was an error, and then with nothing done. */
-	if (count && !done)
+	/* What is done is done, whatever ended it. Memory that cannot be had is met again, with nothing done. */
+	if (count && !done && !ret)
 		return -1;
 	if (rep && done)
 		change(c, HVABI_REG_RCX, narrow(m->rcx, count, bits));
@@ -320,7 +338,8 @@ static int do_port(struct mshv_vcpu *vcpu, const struct mshv_handlers *handlers,
 		ret = do_string_io(vcpu, handlers, arg, m, &c);
 	else if (handlers->port)
 		ret = handlers->port(vcpu, arg, m->port_number, size, write, &value);
-	if (ret < 0)
+	/* Of a string some may have been done before. */
+	if (ret < 0 && !string)
 		return ret;
 	if (!write && !(m->access_info & HVABI_IO_PORT_STRING_OP))
 		change(&c, HVABI_REG_RAX, merge(m->rax, value, size));
