@@ -23,11 +23,12 @@ check() { # WHAT CODE TEXT COMMAND...
 }
 
 echo "KTAP version 1"
-echo "1..80"
+echo "1..81"
 check "--help" 0 "usage: mshv VERB" mshv --help
 check "--version" 0 "mshv " mshv --version
 check "-h" 0 "usage: mshv VERB" mshv -h
 check "help of a verb" 0 "usage: mshv run [options] PAYLOAD" mshv help run
+check "no standard output" 1 "standard output: Bad file descriptor" sh -c 'mshv --help >&-'
 check "a full disk" 1 "standard output: No space left on device" sh -c 'mshv --help >/dev/full'
 check "no verb" 2 "usage: mshv VERB" mshv
 check "unknown verb" 2 "mshv: fly: unknown verb" mshv fly

@@ -147,18 +147,18 @@ static int end(int code)
 	return code;
 }
 
-/* Or the first file that is opened is what is printed to: a guest's disk, for example. */
-static int open_standard(void)
+/*
+ * The first file that is opened must not be what is printed to: a guest's disk, for example. What is used in
+ * spite of that fails as it did: nothing can be written to what is only read.
+ */
+static void take_standard(void)
 {
+	static const int modes[] = { O_WRONLY, O_RDONLY, O_RDONLY };
 	int fd;
 
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
+			return;
 }
 
 int main(int argc, char **argv)
@@ -166,8 +166,7 @@ int main(int argc, char **argv)
 	static char help_option[] = "--help";
 	size_t i;
 
-	if (open_standard())
-		return EXIT_USAGE;
+	take_standard();
 
 	if (argc < 2) {
 		help(stderr);

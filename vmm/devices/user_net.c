@@ -29,7 +29,7 @@
 /* Frames of the guest's between two looks at sockets. */
 #define FRAMES_MAX	64u
 /* Pieces of packets for libslirp, some 2 KiB of memory each, in the time that it keeps them. */
-#define PIECES_MAX	4096u
+#define PIECES_MAX	32768u
 #define PIECES_SECONDS	30
 
 static const uint8_t mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };

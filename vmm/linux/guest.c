@@ -332,26 +332,32 @@ static void tell_devices(struct machine *m)
 			virtio_close(m->virtio[i]);
 }
 
-/* A kick ends RUN_VP. Who waits elsewhere (for a reader that has just taken his room) hears the signal. */
-static void stop_processor(struct processor *p)
-{
-	struct timespec soon;
-
-	mshv_vcpu_kick(p->vcpu, p->thread);
-	do {
-		clock_gettime(CLOCK_REALTIME, &soon);
-		soon.tv_sec++;
-	} while (pthread_timedjoin_np(p->thread, NULL, &soon) == ETIMEDOUT && !pthread_kill(p->thread, SIGUSR1));
-}
-
+/*
+ * A kick ends RUN_VP. One may wait elsewhere (for a reader, whose last room another has just taken) and others for
+ * what it holds: so all that are left hear the signal, until there is none.
+ */
 static void stop_processors(struct machine *m)
 {
-	unsigned int i;
+	struct timespec soon;
+	unsigned int i, j;
 
 	tell_devices(m);
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
 		if (m->processor[i].started)
-			stop_processor(&m->processor[i]);
+			mshv_vcpu_kick(m->processor[i].vcpu, m->processor[i].thread);
+	for (i = 0; i < LINUX_PROCESSORS_MAX; i++) {
+		if (!m->processor[i].started)
+			continue;
+		for (;;) {
+			clock_gettime(CLOCK_REALTIME, &soon);
+			soon.tv_sec++;
+			if (pthread_timedjoin_np(m->processor[i].thread, NULL, &soon) != ETIMEDOUT)
+				break;
+			for (j = i; j < LINUX_PROCESSORS_MAX; j++)
+				if (m->processor[j].started)
+					pthread_kill(m->processor[j].thread, SIGUSR1);
+		}
+	}
 	for (i = 0; i < LINUX_PROCESSORS_MAX; i++)
 		mshv_vcpu_destroy(m->processor[i].vcpu);
 }
