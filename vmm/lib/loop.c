@@ -152,10 +152,9 @@ static void put(const struct place *place, const void *value)
 }
 
 /* All of it or an error. */
-static int copy_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size,
-		       bool write)
+static int read_linear(struct mshv_vcpu *vcpu, uint64_t gva, void *data, unsigned int size)
 {
-	return mshv_copy_linear(vcpu, gva, data, size, write) == (int)size ? 0 : -1;
+	return mshv_copy_linear(vcpu, gva, data, size, false) == (int)size ? 0 : -1;
 }
 
 /* What stands in front of a string instruction's opcode, as far as it matters. */
@@ -299,7 +298,7 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 
 		value = 0;
 		/* What cannot be stored is not read: a device would not have it any more. */
-		if (out ? copy_linear(vcpu, address, &value, size, false) : find_place(vcpu, address, size, &place))
+		if (out ? read_linear(vcpu, address, &value, size) : find_place(vcpu, address, size, &place))
 			break;
 		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
 		if (ret < 0)
