@@ -32,7 +32,9 @@
  *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits
  *	  cannot be cleared, would make every page young for ever, and nothing could be reclaimed:
  *	  then, and with ageing=off, Linux is told "old" and has its own page tables to judge by, as
- *	  if there were no question. fdinfo says so.
+ *	  if there were no question. fdinfo says so. For the time being it is the same while memory
+ *	  that the hypervisor wants for its answers is not lent: that is done when the guest is
+ *	  dispatched, and one that is stopped is not.
  *	- Linux can always take something. A guest that uses all it has, faster than Linux looks,
  *	  would be young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM
  *	  for want of a page. Bits in page tables never get so bad: a processor sets them again only
@@ -54,8 +56,9 @@
 #define MSHV_AGE_RUN		4095u
 /* Large leaves of a call. */
 #define MSHV_AGE_BLOCKS		(MSHV_AGE_RUN / MSHV_BLOCK_PAGES)
-/* Refusals in a row, a tenth of a second apart, that are taken for all that will come. */
+/* Refusals in a row, so many jiffies apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
+#define MSHV_AGE_APART		(HZ / 10)
 /* How often memory is lent for questions, 64 KiB each time. */
 #define MSHV_AGE_LENDINGS	1024
 /*
@@ -100,6 +103,16 @@ static unsigned int harvest_ms = 20;
 module_param(harvest_ms, uint, 0644);
 MODULE_PARM_DESC(harvest_ms, "milliseconds for which the hypervisor's answer about a run of pages is believed");
 
+/*
+ * A guest that is stopped, or makes no exits, brings nobody who lends for its questions. Without a
+ * lock: who comes just when memory is wanted may get one wrong answer, "old".
+ */
+static bool waits_in_vain(const struct mshv_age *age)
+{
+	return READ_ONCE(age->wants_memory) &&
+	       time_after(jiffies, READ_ONCE(age->wanted_at) + MSHV_AGE_APART);
+}
+
 /**
  * mshv_age_answers() - whether Linux is told the age of a guest's pages
  * @partition: child
@@ -109,7 +122,8 @@ MODULE_PARM_DESC(harvest_ms, "milliseconds for which the hypervisor's answer abo
 bool mshv_age_answers(const struct mshv_partition *partition)
 {
 	return READ_ONCE(ageing) && !READ_ONCE(partition->age.refused) &&
-	       !READ_ONCE(partition->dead) && !READ_ONCE(partition->finalized);
+	       !waits_in_vain(&partition->age) && !READ_ONCE(partition->dead) &&
+	       !READ_ONCE(partition->finalized);
 }
 
 /* Pages of one block: a part of a question or of a harvest. */
@@ -183,10 +197,10 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 static void want_memory(struct mshv_age *age)
 {
 	if (age->lendings >= MSHV_AGE_LENDINGS ||
-	    (age->lendings && !time_after(jiffies, age->lent_at + HZ / 10)))
+	    (age->lendings && !time_after(jiffies, age->wanted_at + MSHV_AGE_APART)))
 		return;
 	age->lendings++;
-	age->lent_at = jiffies;
+	WRITE_ONCE(age->wanted_at, jiffies);
 	WRITE_ONCE(age->wants_memory, true);
 }
 
@@ -200,13 +214,9 @@ static void note_status(struct mshv_partition *partition, u16 status)
 		return;
 	}
 	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
-	if (mshv_status_needs_memory(status)) {
-		/* Nothing was lent since it said so: it says it again. */
-		if (READ_ONCE(age->wants_memory))
-			return;
+	if (mshv_status_needs_memory(status))
 		want_memory(age);
-	}
-	if (!age->refusals || time_after(jiffies, age->refused_at + HZ / 10)) {
+	if (!age->refusals || time_after(jiffies, age->refused_at + MSHV_AGE_APART)) {
 		age->refusals++;
 		age->refused_at = jiffies;
 	}
@@ -229,6 +239,9 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 	u64 at;
 
 	*young = 0;
+	/* It would say again what it wants, and that is no other refusal. */
+	if (READ_ONCE(partition->age.wants_memory))
+		return 0;
 	input = mshv_hypercall_begin((void **)&states);
 	input->partition_id = partition->id;
 	input->flags = HVABI_GPA_ACCESS_CLEAR_ACCESSED;
@@ -280,8 +293,8 @@ static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int you
 	small = count_small(region, gfn, end);
 	if (young >= small && small < MSHV_AGE_PROOF)
 		return;
-	if (young >= small)
-		harvest(region, gfn, end, true, &young);
+	if (young >= small && harvest(region, gfn, end, true, &young) < end - gfn)
+		return;
 	age->proved = young < small;
 	if (!age->proved && ++age->doubts >= MSHV_AGE_DOUBTS)
 		WRITE_ONCE(age->refused, true);

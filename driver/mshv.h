@@ -188,9 +188,9 @@ struct mshv_table {
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
- * @wants_memory: it wants memory to tell
+ * @wants_memory: it wants memory to tell, and was not lent it yet
  * @lendings: how often it was to be lent some
- * @lent_at: jiffies of the last time
+ * @wanted_at: jiffies of the last time
  * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
  *	got
  * @landmark: GFN of one of them; no page: U64_MAX
@@ -209,7 +209,7 @@ struct mshv_age {
 	bool refused;
 	bool wants_memory;
 	unsigned int lendings;
-	unsigned long lent_at;
+	unsigned long wanted_at;
 	u64 spared;
 	u64 landmark;
 	unsigned int rounds;
