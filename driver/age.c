@@ -22,8 +22,9 @@
  * go seven in a call.
  *
  * Laws:
- *	- The callbacks come under page-table locks. All locks here spin and are held for one
- *	  hypercall; nothing sleeps, allocates, deposits, or waits for somebody who does.
+ *	- The callbacks come under page-table locks. All locks here spin, and a question costs few
+ *	  hypercalls, however often the memory is the guest's; nothing sleeps, allocates, deposits,
+ *	  or waits for somebody who does.
  *	- A bit is not lost between hypervisor and Linux: what is cleared there is set here, under
  *	  one lock. Where a VMM tracks accessed bits, it is set in its log as well (log.c); and what
  *	  the VMM clears Linux still gets. Dirty bits are never touched.
@@ -32,9 +33,9 @@
  *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits
  *	  cannot be cleared, would make every page young for ever, and nothing could be reclaimed:
  *	  then, and with ageing=off, Linux is told "old" and has its own page tables to judge by, as
- *	  if there were no question. fdinfo says so. For the time being it is the same while memory
- *	  that the hypervisor wants for its answers is not lent: that is done when the guest is
- *	  dispatched, and one that is stopped is not.
+ *	  if there were no question. fdinfo says so. Of what is not known it is the same, for the
+ *	  time being, while memory that the hypervisor wants for its answers is not lent: that is
+ *	  done when the guest is dispatched, and one that is stopped is not.
  *	- Linux can always take something. A guest that uses all it has, faster than Linux looks,
  *	  would be young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM
  *	  for want of a page. Bits in page tables never get so bad: a processor sets them again only
@@ -67,6 +68,8 @@
  */
 #define MSHV_AGE_PROOF		2048
 #define MSHV_AGE_DOUBTS		16
+/* Calls for a question about one page: it may be memory of the guest's at as many places. */
+#define MSHV_AGE_CALLS		16
 /* Milliseconds before a run is harvested again for somebody who looks for pages to take. */
 #define MSHV_AGE_REST		10
 /* When all pages were young for two rounds, at least so many, one in so many is said to be old. */
@@ -103,16 +106,6 @@ static unsigned int harvest_ms = 20;
 module_param(harvest_ms, uint, 0644);
 MODULE_PARM_DESC(harvest_ms, "milliseconds for which the hypervisor's answer about a run of pages is believed");
 
-/*
- * A guest that is stopped, or makes no exits, brings nobody who lends for its questions. Without a
- * lock: who comes just when memory is wanted may get one wrong answer, "old".
- */
-static bool waits_in_vain(const struct mshv_age *age)
-{
-	return READ_ONCE(age->wants_memory) &&
-	       time_after(jiffies, READ_ONCE(age->wanted_at) + MSHV_AGE_APART);
-}
-
 /**
  * mshv_age_answers() - whether Linux is told the age of a guest's pages
  * @partition: child
@@ -122,8 +115,7 @@ static bool waits_in_vain(const struct mshv_age *age)
 bool mshv_age_answers(const struct mshv_partition *partition)
 {
 	return READ_ONCE(ageing) && !READ_ONCE(partition->age.refused) &&
-	       !waits_in_vain(&partition->age) && !READ_ONCE(partition->dead) &&
-	       !READ_ONCE(partition->finalized);
+	       !READ_ONCE(partition->dead) && !READ_ONCE(partition->finalized);
 }
 
 /* Pages of one block: a part of a question or of a harvest. */
@@ -200,8 +192,15 @@ static void want_memory(struct mshv_age *age)
 	    (age->lendings && !time_after(jiffies, age->wanted_at + MSHV_AGE_APART)))
 		return;
 	age->lendings++;
-	WRITE_ONCE(age->wanted_at, jiffies);
+	age->wanted_at = jiffies;
 	WRITE_ONCE(age->wants_memory, true);
+}
+
+/* A guest that is stopped, or makes no exits, brings nobody who lends for its questions. */
+static bool waits_in_vain(const struct mshv_age *age)
+{
+	return READ_ONCE(age->wants_memory) &&
+	       time_after(jiffies, age->wanted_at + MSHV_AGE_APART);
 }
 
 /* Every page of a run that is refused asks again: in a short time that is one refusal. */
@@ -393,8 +392,9 @@ static bool withhold(struct mshv_age *age, u64 gfn, unsigned int pages)
 	return false;
 }
 
-/* A question about pages of one block. map_lock is held. */
-static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *part, bool clear)
+/* A question about pages of one block. *@calls: that it may still make. map_lock is held. */
+static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *part, bool clear,
+		     unsigned int *calls)
 {
 	struct mshv_age *age = &region->partition->age;
 	struct mshv_table *table = part->table;
@@ -410,13 +410,14 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 		i = find_unknown(region, gfn, part, clear);
 		if (i == part->end)
 			break;
-		refused = !harvest_around(region, gfn + i - part->first);
+		refused = !*calls || !harvest_around(region, gfn + i - part->first);
+		*calls -= !!*calls;
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}
 	if (clear)
 		bitmap_clear(table->young, part->first, part->end - part->first);
 	bitmap_clear(table->fresh, part->first, part->end - part->first);
-	young |= refused && !READ_ONCE(age->refused);
+	young |= refused && !READ_ONCE(age->refused) && !waits_in_vain(age);
 	if (young && clear && withhold(age, gfn, part->end - part->first)) {
 		mshv_count_partition(region->partition, MSHV_STAT_AGE_WITHHELD, 1);
 		young = false;
@@ -427,7 +428,7 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 
 /* map_lock is held. */
 static bool ask_region(struct mshv_region *region, unsigned long start, unsigned long end,
-		       bool clear)
+		       bool clear, unsigned int *calls)
 {
 	unsigned long hva_end = region->hva + (region->pages << PAGE_SHIFT);
 	u64 gfn = region->gfn, gfn_end = mshv_region_end(region);
@@ -440,7 +441,7 @@ static bool ask_region(struct mshv_region *region, unsigned long start, unsigned
 		gfn_end -= (hva_end - end) >> PAGE_SHIFT;
 	for (; gfn < gfn_end && (clear || !young); gfn += part.end - part.first) {
 		part = part_of(region, gfn, gfn_end);
-		young |= ask_part(region, gfn, &part, clear);
+		young |= ask_part(region, gfn, &part, clear, calls);
 	}
 	mshv_count(region, MSHV_STAT_AGE_QUESTIONS, 1);
 	mshv_count(region, MSHV_STAT_AGE_YOUNG, young);
@@ -451,6 +452,8 @@ static bool ask_region(struct mshv_region *region, unsigned long start, unsigned
 static bool ask(struct mshv_partition *partition, unsigned long start, unsigned long end,
 		bool clear)
 {
+	unsigned int calls = MSHV_AGE_CALLS +
+			     2 * (((end - start) >> PAGE_SHIFT) / MSHV_BLOCK_PAGES);
 	struct interval_tree_node *node;
 	bool young = false;
 
@@ -460,7 +463,7 @@ static bool ask(struct mshv_partition *partition, unsigned long start, unsigned 
 	for (node = interval_tree_iter_first(&partition->hvas, start, end - 1);
 	     node && (clear || !young); node = interval_tree_iter_next(node, start, end - 1))
 		young |= ask_region(container_of(node, struct mshv_region, hvas), start, end,
-				    clear);
+				    clear, &calls);
 	read_unlock(&partition->map_lock);
 	return young;
 }
@@ -552,11 +555,19 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
  */
 void mshv_age_lend(struct mshv_partition *partition)
 {
-	if (!READ_ONCE(partition->age.wants_memory))
+	struct mshv_age *age = &partition->age;
+
+	if (!READ_ONCE(age->wants_memory) || xchg(&age->lending, true))
 		return;
-	WRITE_ONCE(partition->age.wants_memory, false);
-	/* If there is none, Linux goes on to be told that all of it is in use. */
-	mshv_deposit(partition, MSHV_DEPOSIT_MIN);
+	/* If there is none to spare, it goes on to want it, and is not asked. */
+	if (time_after(jiffies, age->failed_at + MSHV_AGE_APART)) {
+		if (mshv_deposit_spare(partition, MSHV_DEPOSIT_MIN))
+			age->failed_at = jiffies;
+		else
+			WRITE_ONCE(age->wants_memory, false);
+	}
+	/* Pairs with xchg(): the next one sees failed_at. */
+	smp_store_release(&age->lending, false);
 }
 
 /**

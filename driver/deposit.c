@@ -27,6 +27,8 @@
 #include "mshv.h"
 #include "trace.h"
 
+#define MSHV_GFP_SPARE	(__GFP_NOWARN | __GFP_NORETRY)
+
 /* Pages deposited to this partition itself, and a borrower to mark them with. */
 static atomic64_t mshv_self_deposited;
 static char mshv_self;
@@ -118,15 +120,14 @@ static void free_list(struct list_head *list)
 	}
 }
 
-static int alloc_list(struct list_head *list, unsigned int pages, unsigned int order)
+static int alloc_list(struct list_head *list, unsigned int pages, unsigned int order, gfp_t gfp)
 {
 	struct page *page;
 	unsigned int i;
 	int ret = 0;
 
 	while (pages) {
-		page = alloc_pages(GFP_KERNEL_ACCOUNT | (order ? __GFP_NOWARN | __GFP_NORETRY : 0),
-				   order);
+		page = alloc_pages(order ? gfp | MSHV_GFP_SPARE : gfp, order);
 		if (!page && order) {
 			order = 0;
 			continue;
@@ -144,7 +145,8 @@ static int alloc_list(struct list_head *list, unsigned int pages, unsigned int o
 	return ret;
 }
 
-static int deposit(struct mshv_partition *partition, unsigned int pages, unsigned int order)
+static int deposit(struct mshv_partition *partition, unsigned int pages, unsigned int order,
+		   gfp_t gfp)
 {
 	LIST_HEAD(list);
 	u16 status = HVABI_STATUS_SUCCESS;
@@ -159,7 +161,7 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
 	 * sleep.
 	 */
 	smp_mb__after_atomic();
-	ret = READ_ONCE(mshv_going_to_sleep) ? -EBUSY : alloc_list(&list, pages, order);
+	ret = READ_ONCE(mshv_going_to_sleep) ? -EBUSY : alloc_list(&list, pages, order, gfp);
 	while (!ret && !list_empty(&list)) {
 		status = deposit_list(partition, &list);
 		ret = mshv_status_errno(status);
@@ -181,7 +183,21 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
  */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
 {
-	return deposit(partition, pages, 0);
+	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * mshv_deposit_spare() - as mshv_deposit(), if there is memory to spare: nobody is killed for it
+ * @partition: child
+ * @pages: how many 4 KiB pages
+ *
+ * Context: as mshv_deposit().
+ *
+ * Return: as mshv_deposit().
+ */
+int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages)
+{
+	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT | MSHV_GFP_SPARE);
 }
 
 static void withdraw(struct mshv_partition *partition);
@@ -219,7 +235,7 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 		return ret;
 	switch (status) {
 	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
-		return deposit(partition, 8, 3);
+		return deposit(partition, 8, 3, GFP_KERNEL_ACCOUNT);
 	case HVABI_STATUS_INSUFFICIENT_MEMORY:
 		if (partition) {
 			/* Lost updates do no harm. */
@@ -227,7 +243,7 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 				      MSHV_DEPOSIT_MAX);
 			WRITE_ONCE(partition->next_deposit, pages * 2);
 		}
-		return deposit(partition, pages, 0);
+		return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT);
 	}
 	return -ENOMEM;
 }
@@ -270,7 +286,7 @@ int mshv_reserve_fill(struct mshv_partition *partition)
 	int ret;
 
 	while (READ_ONCE(partition->reserve_count) < reserve_wanted(partition)) {
-		ret = alloc_list(&page, 1, 0);
+		ret = alloc_list(&page, 1, 0, GFP_KERNEL_ACCOUNT);
 		if (ret)
 			return ret;
 		spin_lock(&partition->reserve_lock);

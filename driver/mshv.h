@@ -100,7 +100,7 @@
 
 /*
  * Regions of a partition. All of them may be bound to one page of the VMM's, and Linux asks about
- * that and takes it away under locks that spin: some hypercalls a region, some 10 ms in all.
+ * that and takes it away under locks that spin: a hypercall a region, some 10 ms in all.
  */
 #define MSHV_REGIONS_MAX	4096
 /* Invalidations in progress that are known one by one; what is more is known as one range. */
@@ -191,6 +191,8 @@ struct mshv_table {
  * @wants_memory: it wants memory to tell, and was not lent it yet
  * @lendings: how often it was to be lent some
  * @wanted_at: jiffies of the last time
+ * @lending: somebody is at it
+ * @failed_at: jiffies when there was none to spare
  * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
  *	got
  * @landmark: GFN of one of them; no page: U64_MAX
@@ -210,6 +212,8 @@ struct mshv_age {
 	bool wants_memory;
 	unsigned int lendings;
 	unsigned long wanted_at;
+	bool lending;
+	unsigned long failed_at;
 	u64 spared;
 	u64 landmark;
 	unsigned int rounds;
@@ -545,6 +549,7 @@ int mshv_call(struct mshv_partition *memory_for, u16 code,
 
 /* deposit.c */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
+int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages);
 int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries);
 bool mshv_deposit_reserve(struct mshv_partition *partition);
 bool mshv_reserve_covers(struct mshv_partition *partition, unsigned int blocks);

@@ -709,10 +709,10 @@ void mshv_region_map_pins(struct mshv_region *region)
 	unsigned long block, blocks = mshv_region_blocks(region);
 	u64 gfn;
 
+	/* What is only in doubt may be as it was. */
+	if (READ_ONCE(region->doubt_end))
+		verify_region(region);
 	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
-		/* What was only in doubt may be as it was. */
-		verify_block(region, max(mshv_block_gfn(region, block), region->gfn),
-			     min(mshv_block_gfn(region, block + 1), mshv_region_end(region)));
 		gfn = find_kept(region, block);
 		if (gfn < mshv_region_end(region))
 			map_block(region, gfn, room);

@@ -280,7 +280,7 @@ static bool may_open(const uint8_t *frame, size_t size)
 
 /*
  * libslirp keeps pieces of packets for 30 seconds, as many as come: a guest could have it take all memory. So
- * it gets no more than so many in that time.
+ * it gets no more than so many in each 30 seconds, and there are no more than twice as many.
  */
 static bool is_piece_too_many(struct user_net *net, const uint8_t *frame, size_t size)
 {

@@ -298,8 +298,12 @@ static int do_string_io(struct mshv_vcpu *vcpu, const struct mshv_handlers *hand
 
 		value = 0;
 		/* What cannot be stored is not read: a device would not have it any more. */
-		if (out ? read_linear(vcpu, address, &value, size) : find_place(vcpu, address, size, &place))
+		if (out ? read_linear(vcpu, address, &value, size) : find_place(vcpu, address, size, &place)) {
+			/* Who kicks by a signal of his own is told, or the next run would not end for it. */
+			if (errno == EINTR)
+				ret = -1;
 			break;
+		}
 		ret = handlers->port(vcpu, arg, m->port_number, size, out, &value);
 		if (ret < 0)
 			break;

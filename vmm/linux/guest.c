@@ -349,9 +349,9 @@ static void stop_processors(struct machine *m)
 		if (!m->processor[i].started)
 			continue;
 		for (;;) {
-			clock_gettime(CLOCK_REALTIME, &soon);
+			clock_gettime(CLOCK_MONOTONIC, &soon);
 			soon.tv_sec++;
-			if (pthread_timedjoin_np(m->processor[i].thread, NULL, &soon) != ETIMEDOUT)
+			if (pthread_clockjoin_np(m->processor[i].thread, NULL, CLOCK_MONOTONIC, &soon) != ETIMEDOUT)
 				break;
 			for (j = i; j < LINUX_PROCESSORS_MAX; j++)
 				if (m->processor[j].started)
