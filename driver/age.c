@@ -148,7 +148,16 @@ static unsigned int odd(const struct mshv_region *region, u64 gfn)
 static bool recent(const struct mshv_region *region, const struct mshv_table *table, u64 gfn,
 		   unsigned int ms)
 {
-	return time_before_eq(jiffies, table->harvested[odd(region, gfn)] + msecs_to_jiffies(ms));
+	const typeof(*table->harvests) *last = &table->harvests[odd(region, gfn)];
+
+	return last->region == (u32)region->gfn &&
+	       (u32)jiffies - last->when <= msecs_to_jiffies(ms);
+}
+
+static void date(const struct mshv_region *region, struct mshv_table *table, unsigned int run)
+{
+	table->harvests[run].when = jiffies;
+	table->harvests[run].region = region->gfn;
 }
 
 /*
@@ -175,9 +184,9 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 	}
 	/* The date is that of all pages of the run, so a part of them does not change it. */
 	if (whole)
-		table->harvested[odd(region, gfn)] = jiffies;
+		date(region, table, odd(region, gfn));
 	if (whole && part->end - part->first == MSHV_BLOCK_PAGES)
-		table->harvested[!odd(region, gfn)] = jiffies;
+		date(region, table, !odd(region, gfn));
 	bitmap_set(table->fresh, part->first, part->end - part->first);
 	return young;
 }

@@ -158,7 +158,8 @@ struct mshv_invalidations {
  * @dirty: dirty log: written, likewise
  * @young: used by the guest, and Linux has not been told (age.c)
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
- * @harvested: jiffies when the run that a page is in was last harvested: even runs, odd runs
+ * @harvests: of the runs that pages are in, even and odd: low halves of the jiffies of the last
+ *	and of the first GFN of the region that it was for, as several may have parts of a block
  * @large_writable: of a block that is mapped large: and writable
  * @was_large: of a block that is mapped in small pages: Linux had it large, but bits are tracked
  *
@@ -166,7 +167,7 @@ struct mshv_invalidations {
  * @mapped and @writable are exact for blocks in state "small", and clear for others;
  * @large_writable is for blocks in state "large", @was_large for "small". They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
- * change atomically under map_lock held for reading. @young, @fresh and @harvested change under
+ * change atomically under map_lock held for reading. @young, @fresh and @harvests change under
  * map_lock and the lock of the partition's struct mshv_age, or under map_lock held for writing.
  */
 struct mshv_table {
@@ -176,7 +177,10 @@ struct mshv_table {
 	DECLARE_BITMAP(dirty, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(young, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
-	unsigned long harvested[2];
+	struct {
+		u32 when;
+		u32 region;
+	} harvests[2];
 	bool large_writable;
 	bool was_large;
 };

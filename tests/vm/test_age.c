@@ -307,6 +307,37 @@ static enum ktap_result both_are_told(void)
 	return PASS;
 }
 
+/* Memory that is the guest's at many places: Linux asks under a page-table lock, so not all of them are looked at for each page. */
+static enum ktap_result many_places(void)
+{
+	const unsigned int places = 64;
+	struct probe probe;
+	uint64_t calls, after;
+	uint8_t *page;
+	unsigned int i;
+
+	CHECK_PASS(group_need(GROUP));
+	/* Linux looks where a process uses more than a page. */
+	page = probe_memory(MIB, false);
+	memset(page, 1, MIB);
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	for (i = 0; i < places; i++) {
+		CHECK(!mshv_region_add(probe.vm, GPA + 2 * i * PAGE, page, PAGE, 0), "%s", mshv_error());
+		CHECK(probe_write(&probe, GPA + 2 * i * PAGE, i) == PROBE_DONE, "errno %d", probe.error);
+	}
+	CHECK_PASS(age());
+	memset(page, 1, MIB);
+	CHECK(!mshv_stat(probe.vm, "age-calls", &calls), "%s", mshv_error());
+	CHECK_PASS(age());
+	CHECK(!mshv_stat(probe.vm, "age-calls", &after), "%s", mshv_error());
+	ktap_note("%llu calls", (ull)(after - calls));
+	/* The probe's own memory has calls, too. */
+	CHECK(after - calls >= 16 && after - calls < 16 + 8, "%llu", (ull)(after - calls));
+	probe_close(&probe);
+	munmap(page, MIB);
+	return PASS;
+}
+
 /* ---- a hypervisor that does not tell ---- */
 
 static enum ktap_result refuse(uint16_t status)
@@ -688,6 +719,7 @@ int main(int argc, char **argv)
 		{ "DAMON finds them", damon_sees },
 		{ "a large map is asked for as a whole", large_maps },
 		{ "Linux and a VMM that tracks are both told", both_are_told },
+		{ "memory that is bound at many places", many_places },
 		{ "a hypervisor that refuses", refusals },
 		{ "a hypervisor that always wants memory to tell", wants_no_end },
 		{ "bits that cannot be cleared", bits_that_stay },
