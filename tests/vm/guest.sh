@@ -14,7 +14,7 @@ trap '' PIPE
 # Starts a guest; its pid is in $pid, and what it says in $out.
 guest() { # OPTION...
 	: >$out
-	mshv run --kernel $kernel --initrd $kernel.initrd -t 300 "$@" <$pipe >>$out 2>&1 &
+	mshv run --kernel $kernel --initrd $kernel.initrd -t 1100 "$@" <$pipe >>$out 2>&1 &
 	pid=$!
 	exec 3>$pipe
 	until_true 90 heard "up, Linux" || tail -n 20 $out | tr -d '\r' | sed 's/^/# guest: /'

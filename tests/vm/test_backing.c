@@ -851,7 +851,6 @@ int main(int argc, char **argv)
 	};
 
 	ktap_cleanup = tear_down;
-	host_write("/proc/sys/kernel/numa_balancing", "0");
 	if (argc > 1 && !strcmp(argv[1], "gigantic"))
 		return KTAP_RUN(gigantic);
 	if (argc > 1 && !strcmp(argv[1], "reserved"))

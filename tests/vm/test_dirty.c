@@ -582,7 +582,5 @@ int main(void)
 
 	_Static_assert(ROUNDS <= PAGES, "pages");
 	ktap_cleanup = tear_down;
-	/* What the guest has it keeps, but for what a test does. */
-	host_write("/proc/sys/kernel/numa_balancing", "0");
 	return KTAP_RUN(tests);
 }

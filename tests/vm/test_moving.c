@@ -711,6 +711,5 @@ int main(int argc, char **argv)
 	};
 
 	ktap_cleanup = tear_down;
-	host_write("/proc/sys/kernel/numa_balancing", "0");
 	return KTAP_MAIN(argc, argv, tests);
 }

@@ -142,8 +142,8 @@ static enum ktap_result a_terminal(const char *kind, const char *append)
 		CHECK(hear("guest: follows 9"), "the terminal's size, when that has changed");
 	}
 	/* Ctrl-C ends what runs in the guest, and not the guest. */
-	CHECK(type("sleep 1000\n"));
-	usleep(500000);
+	CHECK(type("echo guest: sleeps $((1 + 2)); sleep 1000\n"));
+	CHECK(hear("guest: sleeps 3"));
 	CHECK(type("\x03"));
 	CHECK(type("echo guest: back from $((40 + 2))\n"));
 	CHECK(hear("guest: back from 42"));

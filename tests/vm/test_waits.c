@@ -29,7 +29,7 @@
 /* Of the first block; the other pages of it are what somebody invalidates nearby. */
 #define FAULTS		200
 /* Seconds after which something that should have ended long ago is taken to hang. */
-#define PATIENCE	60
+#define PATIENCE	240
 
 static struct probe probe;
 static uint8_t *memory;
