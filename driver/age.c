@@ -213,23 +213,28 @@ static bool waits_in_vain(const struct mshv_age *age)
 }
 
 /* Every page of a run that is refused asks again: in a short time that is one refusal. */
-static void note_status(struct mshv_partition *partition, u16 status)
+static void note_refusal(struct mshv_partition *partition, u16 status)
 {
 	struct mshv_age *age = &partition->age;
 
-	if (status == HVABI_STATUS_SUCCESS) {
-		age->refusals = 0;
-		return;
-	}
 	mshv_count_partition(partition, MSHV_STAT_AGE_REFUSED, 1);
-	if (mshv_status_needs_memory(status))
-		want_memory(age);
 	if (!age->refusals || time_after(jiffies, age->refused_at + MSHV_AGE_APART)) {
 		age->refusals++;
 		age->refused_at = jiffies;
 	}
 	if (mshv_status_is_final(status) || age->refusals >= MSHV_AGE_REFUSALS)
 		WRITE_ONCE(age->refused, true);
+}
+
+static void note_status(struct mshv_partition *partition, u16 status)
+{
+	if (status == HVABI_STATUS_SUCCESS) {
+		partition->age.refusals = 0;
+		return;
+	}
+	if (mshv_status_needs_memory(status))
+		want_memory(&partition->age);
+	note_refusal(partition, status);
 }
 
 /*
@@ -419,8 +424,12 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 		i = find_unknown(region, gfn, part, clear);
 		if (i == part->end)
 			break;
-		refused = !*calls || !harvest_around(region, gfn + i - part->first);
-		*calls -= !!*calls;
+		if (!*calls) {
+			refused = true;
+			break;
+		}
+		--*calls;
+		refused = !harvest_around(region, gfn + i - part->first);
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}
 	if (clear)
@@ -565,15 +574,24 @@ u64 mshv_age_keep(struct mshv_region *region, u64 gfn, u64 end)
 void mshv_age_lend(struct mshv_partition *partition)
 {
 	struct mshv_age *age = &partition->age;
+	u16 status;
 
-	if (!READ_ONCE(age->wants_memory) || xchg(&age->lending, true))
+	if (!READ_ONCE(age->wants_memory) || !mshv_age_answers(partition) ||
+	    xchg(&age->lending, true))
 		return;
-	/* If there is none to spare, it goes on to want it, and is not asked. */
 	if (time_after(jiffies, age->failed_at + MSHV_AGE_APART)) {
-		if (mshv_deposit_spare(partition, MSHV_DEPOSIT_MIN))
-			age->failed_at = jiffies;
-		else
+		if (!mshv_deposit_spare(partition, MSHV_DEPOSIT_MIN, &status)) {
 			WRITE_ONCE(age->wants_memory, false);
+		} else {
+			/* It goes on to want it, and is not asked. */
+			age->failed_at = jiffies;
+		}
+		/* It may have kept a part of what it refuses: there is an end to that, too. */
+		if (status != HVABI_STATUS_SUCCESS) {
+			spin_lock(&age->lock);
+			note_refusal(partition, status);
+			spin_unlock(&age->lock);
+		}
 	}
 	/* Pairs with xchg(): the next one sees failed_at. */
 	smp_store_release(&age->lending, false);

@@ -145,13 +145,14 @@ static int alloc_list(struct list_head *list, unsigned int pages, unsigned int o
 	return ret;
 }
 
+/* *@status is the hypervisor's, SUCCESS if it was not asked. */
 static int deposit(struct mshv_partition *partition, unsigned int pages, unsigned int order,
-		   gfp_t gfp)
+		   gfp_t gfp, u16 *status)
 {
 	LIST_HEAD(list);
-	u16 status = HVABI_STATUS_SUCCESS;
 	int ret;
 
+	*status = HVABI_STATUS_SUCCESS;
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	/* Counted as lent from here on. */
@@ -163,8 +164,8 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
 	smp_mb__after_atomic();
 	ret = READ_ONCE(mshv_going_to_sleep) ? -EBUSY : alloc_list(&list, pages, order, gfp);
 	while (!ret && !list_empty(&list)) {
-		status = deposit_list(partition, &list);
-		ret = mshv_status_errno(status);
+		*status = deposit_list(partition, &list);
+		ret = mshv_status_errno(*status);
 	}
 	free_list(&list);
 	atomic64_sub(pages, &mshv_all_lent);
@@ -183,21 +184,24 @@ static int deposit(struct mshv_partition *partition, unsigned int pages, unsigne
  */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages)
 {
-	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT);
+	u16 status;
+
+	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT, &status);
 }
 
 /**
  * mshv_deposit_spare() - as mshv_deposit(), if there is memory to spare: nobody is killed for it
  * @partition: child
  * @pages: how many 4 KiB pages
+ * @status: what the hypervisor said of it; SUCCESS if nothing was offered to it
  *
  * Context: as mshv_deposit().
  *
  * Return: as mshv_deposit().
  */
-int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages)
+int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages, u16 *status)
 {
-	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT | MSHV_GFP_SPARE);
+	return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT | MSHV_GFP_SPARE, status);
 }
 
 static void withdraw(struct mshv_partition *partition);
@@ -235,7 +239,7 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 		return ret;
 	switch (status) {
 	case HVABI_STATUS_INSUFFICIENT_CONTIGUOUS_MEMORY:
-		return deposit(partition, 8, 3, GFP_KERNEL_ACCOUNT);
+		return deposit(partition, 8, 3, GFP_KERNEL_ACCOUNT, &status);
 	case HVABI_STATUS_INSUFFICIENT_MEMORY:
 		if (partition) {
 			/* Lost updates do no harm. */
@@ -243,7 +247,7 @@ int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int 
 				      MSHV_DEPOSIT_MAX);
 			WRITE_ONCE(partition->next_deposit, pages * 2);
 		}
-		return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT);
+		return deposit(partition, pages, 0, GFP_KERNEL_ACCOUNT, &status);
 	}
 	return -ENOMEM;
 }

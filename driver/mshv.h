@@ -188,7 +188,8 @@ struct mshv_table {
 /**
  * struct mshv_age - how Linux's questions about the age of pages are answered
  * @lock: one question at a time; spinning, held for a hypercall
- * @refusals: calls refused in a row, each some time (@refused_at, jiffies) after the one before
+ * @refusals: calls refused in a row, and loans for them, each some time (@refused_at, jiffies)
+ *	after the one before
  * @doubts: how often bits looked as if they could not be cleared
  * @proved: they can: one was seen clear
  * @refused: the hypervisor cannot tell: nobody asks it any more. Set once
@@ -196,7 +197,7 @@ struct mshv_table {
  * @lendings: how often it was to be lent some
  * @wanted_at: jiffies of the last time
  * @lending: somebody is at it
- * @failed_at: jiffies when there was none to spare
+ * @failed_at: jiffies when there was none to spare, or the hypervisor did not take it
  * @spared: pages that somebody who looks for some to take was told are young, less 64 for each he
  *	got
  * @landmark: GFN of one of them; no page: U64_MAX
@@ -553,7 +554,7 @@ int mshv_call(struct mshv_partition *memory_for, u16 code,
 
 /* deposit.c */
 int mshv_deposit(struct mshv_partition *partition, unsigned int pages);
-int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages);
+int mshv_deposit_spare(struct mshv_partition *partition, unsigned int pages, u16 *status);
 int mshv_deposit_for(struct mshv_partition *partition, u16 status, unsigned int *tries);
 bool mshv_deposit_reserve(struct mshv_partition *partition);
 bool mshv_reserve_covers(struct mshv_partition *partition, unsigned int blocks);

@@ -419,6 +419,32 @@ static enum ktap_result wants_no_end(void)
 	return PASS;
 }
 
+/* It wants memory to tell, and does not take it: it is offered some, 64 times, and is asked no more. */
+static enum ktap_result wants_and_refuses(void)
+{
+	unsigned int rounds;
+	uint64_t refused;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	CHECK_PASS(refuse(HVABI_STATUS_INSUFFICIENT_MEMORY));
+	CHECK_PASS(age());
+	refused = stat_of("age-refused");
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_STATUS, HVABI_STATUS_OPERATION_FAILED));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, HVABI_CALL_DEPOSIT_MEMORY));
+	for (rounds = 0; rounds < 2000 && stat_of("ageing"); rounds++) {
+		CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, 1, 1, 1));
+		usleep(10000);
+	}
+	refused = stat_of("age-refused") - refused;
+	ktap_note("%llu loans refused in %u rounds", (ull)refused, rounds);
+	CHECK(refused >= 60 && refused <= 64 && stat_of("ageing") == 0);
+	CHECK_PASS(age());
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 0, 1, 1, 1));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, 0));
+	return half_goes_and_comes();
+}
+
 /* All bits are set, always: a guest that is young for ever could not be reclaimed. */
 static enum ktap_result bits_that_stay(void)
 {
@@ -722,6 +748,7 @@ int main(int argc, char **argv)
 		{ "memory that is bound at many places", many_places },
 		{ "a hypervisor that refuses", refusals },
 		{ "a hypervisor that always wants memory to tell", wants_no_end },
+		{ "a hypervisor that does not take the memory that it wants to tell", wants_and_refuses },
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
 		{ "scan over cold, loop over hot", scan_cold_loop_hot },
