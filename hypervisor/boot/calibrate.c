@@ -78,6 +78,8 @@ void time_calibrate(void)
 		if (agree(speed.tsc, last.tsc) && agree(speed.apic, last.apic))
 			break;
 	}
+	if (tries == TRIES)
+		platform_log("speeds: no two measurements in a row agree, clocks may be wrong");
 	platform_info.tsc_hz = speed.tsc * WINDOW_HZ;
 	platform_info.apic_hz = speed.apic * WINDOW_HZ;
 	time_init(platform_info.tsc_hz);
