@@ -3,8 +3,9 @@
  * How fast the TSC and the APIC timer run, measured against the PIT: the
  * parent gets both as synthetic MSRs and calibrates nothing itself.
  *
- * Law: one measurement is not believed. Where an emulated processor is preempted at either end of the window, as on a
- * machine that is busy otherwise, it is off by any factor, and all the parent's clocks with it. Two in a row agree.
+ * Law: a window whose ends were not seen in time is not believed. An emulated
+ * processor may be preempted at either of them, for as long as it likes, and
+ * all the parent's clocks would be off by that.
  */
 #include "../core/platform.h"
 #include "../core/time.h"
@@ -12,9 +13,17 @@
 #include "boot.h"
 
 #define PIT_HZ		1193182u
-#define WINDOW_HZ	20u		/* 50 ms: shorter windows are off by a percent */
-/* After the first; then the last one is taken. */
-#define TRIES		30
+/*
+ * 50 ms, each later one a tenth shorter, down to 2 ms: who is preempted at regular times may be so at
+ * the end of each window that begins after one, unless it is short.
+ */
+#define WINDOW		(PIT_HZ / 20)
+#define TRIES		30u
+/* Parts of a window, and how many of them may be unsure. */
+#define PARTS		4096u
+#define UNSURE		16u
+/* Readings of the port, more than any window has. */
+#define READINGS	(1u << 28)
 #define APIC_BASE	0xfee00000u
 #define APIC_LVT_TIMER	0x320u
 #define APIC_INITIAL	0x380u
@@ -36,52 +45,68 @@ static void pit_start(u16 ticks)
 	outb(0x42, (u8)(ticks >> 8));
 }
 
-struct speed {
+/* Ticks of both in a window, and for how many of the TSC's it is not known whether they are of it. */
+struct window {
+	u64 pit;
 	u64 tsc;
 	u64 apic;
+	u64 unsure;
 };
 
-/* In one window. */
-static struct speed measure(void)
+static struct window measure(u16 ticks)
 {
-	struct speed speed;
-	u64 from;
+	struct window w = { .pit = ticks };
+	u64 before, from, last, now;
+	u32 readings = 0;
+	bool over;
 
-	pit_start((u16)(PIT_HZ / WINDOW_HZ));
+	before = rdtsc();
+	pit_start(ticks);
 	*apic(APIC_INITIAL) = 0xffffffff;
 	from = rdtsc();
-	while (!(inb(0x61) & 0x20))
+	now = from;
+	do {
 		platform_relax();
-	speed.tsc = rdtsc() - from;
-	speed.apic = 0xffffffff - *apic(APIC_CURRENT);
+		/* It was not over at some time after this. */
+		last = now;
+		now = rdtsc();
+		over = inb(0x61) & 0x20;
+		if (++readings == READINGS)
+			platform_panic("the PIT does not count");
+	} while (!over);
+	w.apic = 0xffffffff - *apic(APIC_CURRENT);
+	w.tsc = now - from;
+	w.unsure = from - before + rdtsc() - last;
 	*apic(APIC_INITIAL) = 0;
-	return speed;
+	return w;
 }
 
-/* To a part in 50. */
-static bool agree(u64 a, u64 b)
+/* Parts that are unsure. */
+static u64 unsure(const struct window *w)
 {
-	return (a > b ? a - b : b - a) < b / 50;
+	return w->unsure * PARTS / w->tsc;
 }
 
 void time_calibrate(void)
 {
-	struct speed last, speed;
+	struct window best, w;
 	unsigned int tries;
+	u32 ticks = WINDOW;
 
 	*apic(APIC_LVT_TIMER) = (u32)LVT_MASKED;
 	*apic(APIC_DIVIDE) = DIVIDE_BY_1;
-	speed = measure();
-	for (tries = 0; tries < TRIES; tries++) {
-		last = speed;
-		speed = measure();
-		if (agree(speed.tsc, last.tsc) && agree(speed.apic, last.apic))
-			break;
+	best = measure((u16)ticks);
+	for (tries = 1; tries < TRIES && unsure(&best) > UNSURE; tries++) {
+		ticks -= ticks / 10;
+		w = measure((u16)ticks);
+		if (unsure(&w) < unsure(&best))
+			best = w;
 	}
-	if (tries == TRIES)
-		platform_log("speeds: no two measurements in a row agree, clocks may be wrong");
-	platform_info.tsc_hz = speed.tsc * WINDOW_HZ;
-	platform_info.apic_hz = speed.apic * WINDOW_HZ;
+	platform_info.tsc_hz = best.tsc * PIT_HZ / best.pit;
+	platform_info.apic_hz = best.apic * PIT_HZ / best.pit;
+	if (unsure(&best) > UNSURE)
+		platform_log("speeds: of the best of %u windows %llu parts in %u are unsure, clocks may be wrong",
+			     TRIES, (unsigned long long)unsure(&best), PARTS);
 	time_init(platform_info.tsc_hz);
 }
 
