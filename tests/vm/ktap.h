@@ -76,8 +76,7 @@ ktap_skip(const char *format, ...)
 			return ktap_called; \
 	} while (0)
 
-/* Returns the program's exit code. */
-/* It takes pages away on its own, on a slow machine in the middle of anything; who wants that switches it on. */
+/* NUMA balancing takes pages away on its own, on a slow machine in the middle of anything; who wants that switches it on. */
 static inline void ktap_no_balancing(void)
 {
 	int fd = open("/proc/sys/kernel/numa_balancing", O_WRONLY);
@@ -89,6 +88,7 @@ static inline void ktap_no_balancing(void)
 	close(fd);
 }
 
+/* Returns the program's exit code. */
 static inline int ktap_run(const struct ktap_test *tests, unsigned int count)
 {
 	unsigned int i, failed = 0;

@@ -20,14 +20,14 @@ report() { # GOOD WHAT
 	why=
 }
 
-# Runs a guest with a command inside; what it says is in OUT. The kernel's command line knows no quotes inside of
-# quotes: commands do without.
+# Runs a guest with a command inside; what it says is in OUT, what it hears is of the file $hears, if any. The
+# kernel's command line knows no quotes inside of quotes: commands do without.
 run_linux() { # OUT COMMAND OPTION...
 	to=$1 command=$2
 	shift 2
 	# A later option counts.
 	mshv run -k $kernel -i $kernel.initrd -t 500 -m 256M "$@" \
-		--append "console=ttyS0 quiet panic=-1 run=\"$command\"" </dev/null >"$to" 2>&1
+		--append "console=ttyS0 quiet panic=-1 run=\"$command\"" <"${hears:-/dev/null}" >"$to" 2>&1
 }
 
 # The guest ended as it should, and said so.

@@ -63,16 +63,18 @@ report $? "memory from one node"
 echo 20000 >/sys/kernel/mm/ksm/pages_to_scan
 echo 50 >/sys/kernel/mm/ksm/sleep_millisecs
 echo 1 >/sys/kernel/mm/ksm/run
-# They do nothing for so long; a debug kernel merges slowly.
-quiet=25
-[ ! -e /sys/kernel/debug/kmemleak ] || quiet=180
-run_linux /tmp/first "echo guest: here; sleep $quiet; $verify" --merge --small-pages &
-run_linux $out "echo guest: here; sleep $quiet; $verify" --merge --small-pages &
+# They do nothing until they are told to.
+mkfifo /tmp/go-first /tmp/go
+exec 8<>/tmp/go-first 9<>/tmp/go
+hears=/tmp/go-first
+run_linux /tmp/first "echo guest: here; read go; $verify" --merge --small-pages &
+hears=/tmp/go
+run_linux $out "echo guest: here; read go; $verify" --merge --small-pages &
 await /tmp/first "guest: here"
 await $out "guest: here"
 tries=0 before=-1
 # A slow parent merges in steps with pauses: what stands still is not the end.
-until { [ "$before" -gt 5000 ] && [ "$(ksm pages_sharing)" -eq "$before" ]; } || [ $tries -gt $((quiet - 3)) ]; do
+until { [ "$before" -gt 5000 ] && [ "$(ksm pages_sharing)" -eq "$before" ]; } || [ $tries -gt 180 ]; do
 	before=$(ksm pages_sharing)
 	tries=$((tries + 1))
 	sleep 1
@@ -81,6 +83,8 @@ saved=$(ksm pages_sharing)
 resident=$(awk '/^VmRSS/ { print $2 }' "/proc/$(pidof mshv | cut -d' ' -f1)/status")
 # What is merged stays so; the guests need the processors now.
 echo 0 >/sys/kernel/mm/ksm/run
+echo >&8
+echo >&9
 echo "# $saved pages ($((saved / 256)) MiB) saved for two guests; one has $((resident / 1024)) MiB"
 wait
 echo 2 >/sys/kernel/mm/ksm/run
