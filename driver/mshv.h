@@ -431,10 +431,12 @@ enum mshv_region_state {
  * @pages: by page of the block; NULL: none, or one that the hypervisor kept
  * @lost: bit per page: since it was pinned Linux took it away from the address, and perhaps put
  *	another there. Set by the notifier under map_lock; such a page is not mapped
+ * @doubt: bit per page, under map_lock: @lost, but perhaps only tried
  */
 struct mshv_pins {
 	struct page **pages;
 	DECLARE_BITMAP(lost, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(doubt, MSHV_BLOCK_PAGES);
 };
 
 /**
@@ -459,6 +461,7 @@ struct mshv_pins {
  * @pinned: struct mshv_pins by block, while the region is pinned or becomes so
  * @doubt_gfn: first page that mshv_pinned_verify() has to look at; under map_lock
  * @doubt_end: page after the last one, or 0: there is none
+ * @doubts: how often some were added; under map_lock
  *
  * States of a block, and what may hold in the hypervisor:
  *
@@ -494,6 +497,7 @@ struct mshv_region {
 	struct xarray pinned;
 	u64 doubt_gfn;
 	u64 doubt_end;
+	unsigned int doubts;
 };
 
 static inline u64 mshv_region_end(const struct mshv_region *region)

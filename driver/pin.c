@@ -369,9 +369,13 @@ static bool only_tried(struct mshv_region *region, u64 gfn, u64 end, enum mmu_no
 	       !folio_test_hwpoison(page_folio(first));
 }
 
-/* A range of which some pages have to be looked at again. map_lock is held for writing. */
+/* Pages of one block, that have to be looked at again. map_lock is held for writing. */
 static void doubt(struct mshv_region *region, u64 gfn, u64 end)
 {
+	struct mshv_pins *pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+
+	bitmap_set(pins->doubt, mshv_block_index(gfn), end - gfn);
+	region->doubts++;
 	region->doubt_gfn = region->doubt_end ? min(region->doubt_gfn, gfn) : gfn;
 	WRITE_ONCE(region->doubt_end, max(region->doubt_end, end));
 	/* Seen after the range: pairs with the lock that verify_region() takes to read it. */
@@ -408,6 +412,7 @@ bool mshv_pinned_lost(struct mshv_region *region, u64 gfn, u64 end, enum mmu_not
 		from = max(gfn, first) - first;
 		to = min(end, first + MSHV_BLOCK_PAGES) - first;
 		bitmap_set(pins->lost, from, to - from);
+		bitmap_clear(pins->doubt, from, to - from);
 		if (may_sleep)
 			cond_resched_rwlock_write(&partition->map_lock);
 	}
@@ -466,6 +471,7 @@ static int verify_page(struct mshv_region *region, u64 gfn)
 			__clear_bit(mshv_block_index(gfn), pins->lost);
 		else
 			mshv_zap(region, gfn, gfn + 1, false, &zapped);
+		__clear_bit(mshv_block_index(gfn), pins->doubt);
 	}
 	write_unlock(&partition->map_lock);
 	mshv_look_end(partition, &look);
@@ -489,7 +495,8 @@ static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 		    region->state == MSHV_REGION_REMOVED)
 			gfn = end;
 		else
-			gfn = first + find_next_bit(pins->lost, end - first, gfn - first);
+			gfn = first + find_next_and_bit(pins->doubt, pins->lost, end - first,
+							gfn - first);
 		read_unlock(&partition->map_lock);
 		ret = gfn < end ? verify_page(region, gfn) : 0;
 		if (ret)
@@ -498,28 +505,31 @@ static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 	return 0;
 }
 
+/* It is in doubt until that is over, whoever looks. */
 static void verify_region(struct mshv_region *region)
 {
 	struct mshv_partition *partition = region->partition;
+	unsigned int doubts;
 	u64 gfn, end, next;
 	int ret = 0;
 
-	write_lock(&partition->map_lock);
+	read_lock(&partition->map_lock);
 	gfn = region->doubt_gfn;
 	end = region->doubt_end;
-	region->doubt_end = 0;
-	write_unlock(&partition->map_lock);
+	doubts = region->doubts;
+	read_unlock(&partition->map_lock);
 	while (gfn < end && !ret) {
 		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
 		ret = verify_block(region, gfn, next);
-		if (!ret)
-			gfn = next;
+		gfn = next;
 		cond_resched();
 	}
-	/* Linux is at it again. So are we, before the next dispatch. */
 	write_lock(&partition->map_lock);
-	if (ret)
-		doubt(region, gfn, end);
+	if (!ret && doubts == region->doubts)
+		WRITE_ONCE(region->doubt_end, 0);
+	else
+		/* Linux is at it again. So are we, before the next dispatch. */
+		WRITE_ONCE(partition->doubt, true);
 	write_unlock(&partition->map_lock);
 }
 
@@ -710,7 +720,7 @@ void mshv_region_map_pins(struct mshv_region *region)
 	u64 gfn;
 
 	/* What is only in doubt may be as it was. */
-	if (READ_ONCE(region->doubt_end))
+	while (READ_ONCE(region->doubt_end) && !signal_pending(current))
 		verify_region(region);
 	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
 		gfn = find_kept(region, block);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -614,6 +615,39 @@ static enum ktap_result only_tried(void)
 	return PASS;
 }
 
+/* ... and what a balloon has given up between them stays with Linux. */
+static enum ktap_result tried_around_a_hole(void)
+{
+	int file = memfd_create("tried", MFD_CLOEXEC);
+	struct host_move move;
+	struct stat before, after;
+	uint64_t busy = 0;
+
+	CHECK_PASS(set_up(false));
+	CHECK(file >= 0 && !ftruncate(file, SIZE) &&
+	      mmap(memory, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == memory, "%s",
+	      strerror(errno));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	CHECK(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * PAGE, 100 * PAGE), "%s",
+	      strerror(errno));
+	CHECK(!fstat(file, &before));
+	for (unsigned int round = 0; round < 4; round++) {
+		/* It goes no further than to what is not there. */
+		CHECK(!host_move(memory, 5 * PAGE, round % 2, &move));
+		busy += move.busy + move.failed;
+		CHECK(!host_move(memory + 105 * PAGE, BLOCK - 105 * PAGE, round % 2, &move));
+		busy += move.busy + move.failed;
+		GUEST_WRITES(GPA + round * PAGE, round);
+	}
+	CHECK(busy, "nothing was tried");
+	CHECK(!fstat(file, &after) && after.st_blocks == before.st_blocks, "%lld KiB came back",
+	      (long long)(after.st_blocks - before.st_blocks) / 2);
+	GUEST_WRITES(GPA + 5 * PAGE, 5);
+	CHECK(!fstat(file, &after) && after.st_blocks == before.st_blocks + 8);
+	close(file);
+	return PASS;
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
@@ -837,6 +871,7 @@ int main(int argc, char **argv)
 		{ "what is not allowed", not_allowed },
 		{ "what the VMM discards", discarded },
 		{ "pages that Linux tries to move stay mapped", only_tried },
+		{ "what a balloon has given up stays so when Linux tries to move the rest", tried_around_a_hole },
 		{ "what the VMM discards while it is pinned", discarded_meanwhile },
 		{ "a poisoned page", poisoned },
 		{ "a poisoned page of a huge one", poisoned_huge },
