@@ -285,6 +285,7 @@ u64 hypercall(struct cpu *cpu, u64 control, u64 rdx, u64 r8)
 	c.limit = limit_reps(&c);
 	if (later)
 		return finish(&c, h, start, start, answer_later(&c, h));
+	lie_before(&c);
 	if (!lie_instead(&c, &status))
 		status = perform(&c, h);
 	reported = lie_about(&c, start, &status);

@@ -18,6 +18,27 @@
 /* Numbers that a parent did not lend: page 0, one of its kernel, one beyond all memory. */
 static const u64 foreign[] = { 0, 0x1000, 0xfffffffffffull };
 
+/* Pages that have no access states. */
+static bool is_silent(u64 gfn)
+{
+	return gfn % 512 == 7;
+}
+
+void lie_before(struct hypercall *c)
+{
+	struct hvabi_input_get_gpa_pages_access_state *in = c->in;
+
+	if (c->code != HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES)
+		return;
+	if (option(HVABI_OPTION_LIE) == HVABI_LIE_ACCESSED_STAYS)
+		in->flags &= ~(u64)HVABI_GPA_ACCESS_CLEAR_ACCESSED;
+	if (option(HVABI_OPTION_LIE) == HVABI_LIE_SILENT_PAGES) {
+		for (u16 i = c->done; i < c->limit; i++)
+			if (is_silent(in->hv_gpa_page_number + i))
+				c->limit = i;
+	}
+}
+
 bool lie_instead(struct hypercall *c, u16 *status)
 {
 	u64 *pages = c->out;
@@ -52,6 +73,7 @@ static bool may_go_back(u16 code)
 
 u16 lie_about(struct hypercall *c, u16 start, u16 *status)
 {
+	const struct hvabi_input_get_gpa_pages_access_state *states = c->in;
 	bool all = c->reps && c->done == c->reps && *status == HVABI_STATUS_SUCCESS;
 
 	switch (option(HVABI_OPTION_LIE)) {
@@ -76,6 +98,12 @@ u16 lie_about(struct hypercall *c, u16 start, u16 *status)
 	case HVABI_LIE_GARBAGE_STATES:
 		if (c->code == HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES)
 			memset((u8 *)c->out + start, 0xff, (size_t)(c->done - start));
+		break;
+	case HVABI_LIE_SILENT_PAGES:
+		if (c->code == HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES && c->done < c->reps &&
+		    *status == HVABI_STATUS_SUCCESS &&
+		    is_silent(states->hv_gpa_page_number + c->done))
+			*status = HVABI_STATUS_OPERATION_FAILED;
 		break;
 	default:
 		break;

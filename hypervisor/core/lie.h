@@ -8,6 +8,9 @@
 
 #include "hypercall.h"
 
+/* Change what @c asks for, before it is performed. */
+void lie_before(struct hypercall *c);
+
 /* Answer @c with a lie instead of performing it.  False: perform it. */
 bool lie_instead(struct hypercall *c, u16 *status);
 

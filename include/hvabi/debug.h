@@ -250,6 +250,8 @@ enum hvabi_lie {
 	HVABI_LIE_SAME_PAGE,		/* WITHDRAW names one page again and again */
 	HVABI_LIE_WRONG_STATE_PAGE,	/* MAP_VP_STATE_PAGE names another page, of the parent's */
 	HVABI_LIE_GARBAGE_STATES,	/* access states with all bits set */
+	HVABI_LIE_ACCESSED_STAYS,	/* true ones, but accessed bits are not cleared */
+	HVABI_LIE_SILENT_PAGES,		/* none for a page with GFN % 512 == 7 */
 	HVABI_LIE_MAX
 };
 
