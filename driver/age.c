@@ -33,9 +33,10 @@
  *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits
  *	  cannot be cleared, would make every page young for ever, and nothing could be reclaimed:
  *	  then, and with ageing=off, Linux is told "old" and has its own page tables to judge by, as
- *	  if there were no question. fdinfo says so. Of what is not known it is the same, for the
- *	  time being, while memory that the hypervisor wants for its answers is not lent: that is
- *	  done when the guest is dispatched, and one that is stopped is not.
+ *	  if there were no question. fdinfo says so. It is the same for a page of which it has not
+ *	  told anything for some seconds, whatever it tells of others; and, of what is not known,
+ *	  while memory that it wants for its answers is not lent: that is done when the guest is
+ *	  dispatched, and one that is stopped is not.
  *	- Linux can always take something. A guest that uses all it has, faster than Linux looks,
  *	  would be young all over whenever it is asked; at a cgroup's limit Linux would kill the VMM
  *	  for want of a page. Bits in page tables never get so bad: a processor sets them again only
@@ -60,6 +61,8 @@
 /* Refusals in a row, so many jiffies apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
 #define MSHV_AGE_APART		(HZ / 10)
+/* So long without an answer about a page, and it is old. */
+#define MSHV_AGE_PATIENCE	(MSHV_AGE_REFUSALS * MSHV_AGE_APART)
 /* How often memory is lent for questions, 64 KiB each time. */
 #define MSHV_AGE_LENDINGS	1024
 /*
@@ -293,22 +296,19 @@ static unsigned int count_small(struct mshv_region *region, u64 gfn, u64 end)
 }
 
 /*
- * All that the child has was accessed: is that so, or can the bits not be cleared? Then they are
- * still all set if the same is asked again at once.
+ * Much was accessed: can the bits be cleared? Then not all of them are set again if the same is
+ * asked again at once.
  */
 static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int young)
 {
 	struct mshv_age *age = &region->partition->age;
-	unsigned int small;
+	unsigned int again;
 
-	if (age->proved || age->refused)
+	if (age->proved || age->refused || young < MSHV_AGE_PROOF ||
+	    count_small(region, gfn, end) < MSHV_AGE_PROOF ||
+	    harvest(region, gfn, end, true, &again) < end - gfn)
 		return;
-	small = count_small(region, gfn, end);
-	if (young >= small && small < MSHV_AGE_PROOF)
-		return;
-	if (young >= small && harvest(region, gfn, end, true, &young) < end - gfn)
-		return;
-	age->proved = young < small;
+	age->proved = again < young;
 	if (!age->proved && ++age->doubts >= MSHV_AGE_DOUBTS)
 		WRITE_ONCE(age->refused, true);
 }
@@ -346,8 +346,9 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
 }
 
 /* See to it that the tables know of a page. Returns false if the hypervisor does not tell. */
-static bool harvest_around(struct mshv_region *region, u64 gfn)
+static bool harvest_around(struct mshv_region *region, u64 gfn, struct mshv_table *table)
 {
+	const struct mshv_age *age = &region->partition->age;
 	unsigned int done, young;
 	u64 first, end;
 
@@ -355,7 +356,38 @@ static bool harvest_around(struct mshv_region *region, u64 gfn)
 	done = harvest(region, first, end, true, &young);
 	if (done == end - first)
 		prove(region, first, end, young);
+	if (gfn < first + done || age->refused)
+		return gfn < first + done;
+	/* It may be another page before this one that it does not tell of. */
+	first = gfn;
+	if (test_bit(mshv_region_block(region, gfn), region->large))
+		first = max(round_down(gfn, MSHV_BLOCK_PAGES), region->gfn);
+	end = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+	done = harvest(region, first, end, false, &young);
+	if (done == end - first) {
+		/* The date is of these, and what is before is not as fresh. */
+		date(region, table, odd(region, gfn));
+		bitmap_clear(table->fresh, 0, mshv_block_index(first));
+	}
 	return gfn < first + done;
+}
+
+/* As harvest_around(), and remember it. */
+static bool ask_hypervisor(struct mshv_region *region, u64 gfn, struct mshv_table *table)
+{
+	bool told = harvest_around(region, gfn, table);
+
+	if (!told && bitmap_empty(table->unknown, MSHV_BLOCK_PAGES))
+		table->unknown_since = jiffies;
+	__assign_bit(mshv_block_index(gfn), table->unknown, !told);
+	return told;
+}
+
+/* What is not known is young, but not for ever. */
+static bool is_patient(const struct mshv_age *age, const struct mshv_table *table)
+{
+	return !READ_ONCE(age->refused) && !waits_in_vain(age) &&
+	       (u32)jiffies - table->unknown_since <= MSHV_AGE_PATIENCE;
 }
 
 /*
@@ -412,30 +444,29 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 {
 	struct mshv_age *age = &region->partition->age;
 	struct mshv_table *table = part->table;
-	bool young, refused = false;
+	bool young, told = true;
 	unsigned int i, runs;
 
 	if (!table)
 		return false;
 	spin_lock(&age->lock);
 	young = find_next_bit(table->young, part->end, part->first) < part->end;
-	/* Who clears wants to hear later of what comes after, and of nothing that was before. */
-	for (runs = 0; (!young || clear) && runs < 2 && !refused; runs++) {
+	/*
+	 * Who clears wants to hear later of what comes after, and of nothing that was before. Of
+	 * what there are no calls left for nothing is said.
+	 */
+	for (runs = 0; (!young || clear) && runs < 2 && told && *calls; runs++) {
 		i = find_unknown(region, gfn, part, clear);
 		if (i == part->end)
 			break;
-		if (!*calls) {
-			refused = true;
-			break;
-		}
 		--*calls;
-		refused = !harvest_around(region, gfn + i - part->first);
+		told = ask_hypervisor(region, gfn + i - part->first, table);
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}
 	if (clear)
 		bitmap_clear(table->young, part->first, part->end - part->first);
 	bitmap_clear(table->fresh, part->first, part->end - part->first);
-	young |= refused && !READ_ONCE(age->refused) && !waits_in_vain(age);
+	young |= !told && is_patient(age, table);
 	if (young && clear && withhold(age, gfn, part->end - part->first)) {
 		mshv_count_partition(region->partition, MSHV_STAT_AGE_WITHHELD, 1);
 		young = false;
@@ -579,7 +610,9 @@ void mshv_age_lend(struct mshv_partition *partition)
 	if (!READ_ONCE(age->wants_memory) || !mshv_age_answers(partition) ||
 	    xchg(&age->lending, true))
 		return;
-	if (time_after(jiffies, age->failed_at + MSHV_AGE_APART)) {
+	/* Who was before may have lent it meanwhile. */
+	if (READ_ONCE(age->wants_memory) &&
+	    time_after(jiffies, age->failed_at + MSHV_AGE_APART)) {
 		if (!mshv_deposit_spare(partition, MSHV_DEPOSIT_MIN, &status)) {
 			WRITE_ONCE(age->wants_memory, false);
 		} else {

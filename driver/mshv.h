@@ -160,6 +160,8 @@ struct mshv_invalidations {
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
  * @harvests: of the runs that pages are in, even and odd: low halves of the jiffies of the last
  *	and of the first GFN of the region that it was for, as several may have parts of a block
+ * @unknown: the hypervisor was asked for the page's age and did not tell
+ * @unknown_since: low half of the jiffies of when that was so first
  * @large_writable: of a block that is mapped large: and writable
  * @was_large: of a block that is mapped in small pages: Linux had it large, but bits are tracked
  *
@@ -167,8 +169,8 @@ struct mshv_invalidations {
  * @mapped and @writable are exact for blocks in state "small", and clear for others;
  * @large_writable is for blocks in state "large", @was_large for "small". They change
  * under map_lock: held for writing, or for reading with the lock of the block. The log's bits
- * change atomically under map_lock held for reading. @young, @fresh and @harvests change under
- * map_lock and the lock of the partition's struct mshv_age, or under map_lock held for writing.
+ * change atomically under map_lock held for reading. What is for age.c changes under map_lock and
+ * the lock of the partition's struct mshv_age, or under map_lock held for writing.
  */
 struct mshv_table {
 	DECLARE_BITMAP(mapped, MSHV_BLOCK_PAGES);
@@ -177,10 +179,12 @@ struct mshv_table {
 	DECLARE_BITMAP(dirty, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(young, MSHV_BLOCK_PAGES);
 	DECLARE_BITMAP(fresh, MSHV_BLOCK_PAGES);
+	DECLARE_BITMAP(unknown, MSHV_BLOCK_PAGES);
 	struct {
 		u32 when;
 		u32 region;
 	} harvests[2];
+	u32 unknown_since;
 	bool large_writable;
 	bool was_large;
 };
