@@ -248,7 +248,8 @@ struct mshv_age {
  * @finalized: FINALIZE succeeded: the hypervisor holds no mapping and no processor of it. Set once
  * @tracking: the VMM follows access bits (GPA_PAGE_ACCESS_TRACKING): log.c. Changes under @lock
  *	and @map_lock held for writing
- * @doubt: some region has work for mshv_pinned_verify()
+ * @doubts: counts pages of regions that mshv_pinned_verify() has to look at
+ * @doubts_over: value of @doubts when all had been looked at; it may be set to an older one
  * @notifier: tells of every change in the page tables of @mm
  * @hmm: for hmm_range_fault(), which wants an interval notifier to read the mm from and to compare
  *	a number in it. Never inserted: what is looked at is checked by struct mshv_look
@@ -297,7 +298,8 @@ struct mshv_partition {
 	atomic_t calls;
 	bool finalized;
 	bool tracking;
-	bool doubt;
+	atomic_t doubts;
+	int doubts_over;
 	struct mmu_notifier notifier;
 	struct mmu_interval_notifier hmm;
 	struct mshv_invalidations invalidations;

@@ -378,8 +378,8 @@ static void doubt(struct mshv_region *region, u64 gfn, u64 end)
 	region->doubts++;
 	region->doubt_gfn = region->doubt_end ? min(region->doubt_gfn, gfn) : gfn;
 	WRITE_ONCE(region->doubt_end, max(region->doubt_end, end));
-	/* Seen after the range: pairs with the lock that verify_region() takes to read it. */
-	WRITE_ONCE(region->partition->doubt, true);
+	/* Seen after the range: pairs with mshv_pinned_verify(). */
+	atomic_inc_return_release(&region->partition->doubts);
 }
 
 /**
@@ -505,8 +505,8 @@ static int verify_block(struct mshv_region *region, u64 gfn, u64 end)
 	return 0;
 }
 
-/* It is in doubt until that is over, whoever looks. */
-static void verify_region(struct mshv_region *region)
+/* It is in doubt until that is over, whoever looks. Returns 0, or -EAGAIN, -EINTR: it still is. */
+static int verify_region(struct mshv_region *region)
 {
 	struct mshv_partition *partition = region->partition;
 	unsigned int doubts;
@@ -525,12 +525,12 @@ static void verify_region(struct mshv_region *region)
 		cond_resched();
 	}
 	write_lock(&partition->map_lock);
-	if (!ret && doubts == region->doubts)
+	if (!ret && doubts != region->doubts)
+		ret = -EAGAIN;
+	if (!ret)
 		WRITE_ONCE(region->doubt_end, 0);
-	else
-		/* Linux is at it again. So are we, before the next dispatch. */
-		WRITE_ONCE(partition->doubt, true);
 	write_unlock(&partition->map_lock);
+	return ret;
 }
 
 static struct mshv_region *find_doubtful(struct mshv_partition *partition)
@@ -551,24 +551,29 @@ out:
  * mshv_pinned_verify() - look again at pinned pages that Linux has unmapped for a moment
  * @partition: child of the calling address space
  *
+ * While Linux is at it again, they are looked at before the next dispatch.
+ *
  * Context: process context, may sleep; before a processor is dispatched.
  */
 void mshv_pinned_verify(struct mshv_partition *partition)
 {
 	struct mshv_region *region;
+	int doubts, ret = 0;
 
-	if (likely(!READ_ONCE(partition->doubt)))
+	doubts = atomic_read(&partition->doubts);
+	if (likely(READ_ONCE(partition->doubts_over) == doubts))
 		return;
-	/* Before the list is looked through: pairs with the barrier of who enters it. */
-	smp_store_mb(partition->doubt, false);
-	while (!signal_pending(current) && !READ_ONCE(partition->doubt)) {
+	/* Before regions are looked for: pairs with doubt(), and with who enters a region. */
+	smp_mb();
+	while (!ret && !signal_pending(current)) {
 		region = find_doubtful(partition);
-		if (!region)
+		if (!region) {
+			WRITE_ONCE(partition->doubts_over, doubts);
 			return;
-		verify_region(region);
+		}
+		ret = verify_region(region);
 		mshv_region_put(region);
 	}
-	WRITE_ONCE(partition->doubt, true);
 }
 
 /*
@@ -717,10 +722,11 @@ void mshv_region_map_pins(struct mshv_region *region)
 {
 	u64 *room = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*room), GFP_KERNEL);
 	unsigned long block, blocks = mshv_region_blocks(region);
+	unsigned int tries;
 	u64 gfn;
 
-	/* What is only in doubt may be as it was. */
-	while (READ_ONCE(region->doubt_end) && !signal_pending(current))
+	/* What is only in doubt may be as it was; Linux may be at it for ever. */
+	for (tries = 0; READ_ONCE(region->doubt_end) && tries < MSHV_TRIES_AT_LAST; tries++)
 		verify_region(region);
 	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
 		gfn = find_kept(region, block);

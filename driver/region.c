@@ -132,7 +132,7 @@ static int enter_tree(struct mshv_region *region, bool replace)
 	 */
 	smp_mb();
 	if (READ_ONCE(region->doubt_end))
-		WRITE_ONCE(partition->doubt, true);
+		atomic_inc(&partition->doubts);
 	return 0;
 }
 
