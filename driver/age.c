@@ -191,7 +191,17 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 	if (whole && part->end - part->first == MSHV_BLOCK_PAGES)
 		date(region, table, !odd(region, gfn));
 	bitmap_set(table->fresh, part->first, part->end - part->first);
+	bitmap_clear(table->unknown, part->first, part->end - part->first);
 	return young;
+}
+
+/* The hypervisor was asked for them, and did not tell. */
+static void set_unknown(struct mshv_table *table, unsigned int first, unsigned int end)
+{
+	if (bitmap_empty(table->unknown, MSHV_BLOCK_PAGES))
+		table->unknown_since = jiffies;
+	bitmap_set(table->unknown, first, end - first);
+	bitmap_clear(table->fresh, first, end - first);
 }
 
 /*
@@ -267,8 +277,13 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 				     input, states);
 	for (at = gfn; at < gfn + done; at += part.end - part.first) {
 		part = part_of(region, at, gfn + done);
-		*young += collect(region, at, &part, states + (at - gfn),
-				  whole && done == end - gfn);
+		*young += collect(region, at, &part, states + (at - gfn), whole);
+	}
+	/* The rest of the last block shares its date, and is not of it. */
+	if (whole && at < end) {
+		part = part_of(region, at, end);
+		if (part.table)
+			set_unknown(part.table, part.first, part.end);
 	}
 	mshv_hypercall_end();
 
@@ -350,26 +365,25 @@ static bool harvest_around(struct mshv_region *region, u64 gfn, struct mshv_tabl
 {
 	const struct mshv_age *age = &region->partition->age;
 	unsigned int done, young;
-	u64 first, end;
+	u64 first, end, stop;
 
 	choose_run(region, gfn, &first, &end);
 	done = harvest(region, first, end, true, &young);
 	if (done == end - first)
 		prove(region, first, end, young);
-	if (gfn < first + done || age->refused)
-		return gfn < first + done;
+	stop = first + done;
+	if (gfn < stop)
+		return true;
+	if (age->refused || READ_ONCE(age->wants_memory))
+		return false;
 	/* It may be another page before this one that it does not tell of. */
-	first = gfn;
-	if (test_bit(mshv_region_block(region, gfn), region->large))
-		first = max(round_down(gfn, MSHV_BLOCK_PAGES), region->gfn);
+	first = max3(round_down(gfn, MSHV_BLOCK_PAGES), first, stop);
 	end = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
-	done = harvest(region, first, end, false, &young);
-	if (done == end - first) {
-		/* The date is of these, and what is before is not as fresh. */
-		date(region, table, odd(region, gfn));
-		bitmap_clear(table->fresh, 0, mshv_block_index(first));
+	if (!test_bit(mshv_region_block(region, gfn), region->large) && first < gfn) {
+		set_unknown(table, mshv_block_index(first), mshv_block_index(gfn));
+		first = gfn;
 	}
-	return gfn < first + done;
+	return first > stop && gfn < first + harvest(region, first, end, true, &young);
 }
 
 /* As harvest_around(), and remember it. */
@@ -377,9 +391,8 @@ static bool ask_hypervisor(struct mshv_region *region, u64 gfn, struct mshv_tabl
 {
 	bool told = harvest_around(region, gfn, table);
 
-	if (!told && bitmap_empty(table->unknown, MSHV_BLOCK_PAGES))
-		table->unknown_since = jiffies;
-	__assign_bit(mshv_block_index(gfn), table->unknown, !told);
+	if (!told)
+		set_unknown(table, mshv_block_index(gfn), mshv_block_index(gfn) + 1);
 	return told;
 }
 
@@ -407,7 +420,7 @@ static unsigned int find_unknown(struct mshv_region *region, u64 gfn, const stru
 		if (!large && !test_bit(i, table->mapped))
 			continue;
 		ms = test_bit(i, table->fresh) ? READ_ONCE(harvest_ms) : 0;
-		if (resting)
+		if (resting && !test_bit(i, table->unknown))
 			ms = max(ms, MSHV_AGE_REST);
 		if (!ms || !recent(region, table, gfn, ms))
 			break;
@@ -622,6 +635,7 @@ void mshv_age_lend(struct mshv_partition *partition)
 		/* It may have kept a part of what it refuses: there is an end to that, too. */
 		if (status != HVABI_STATUS_SUCCESS) {
 			spin_lock(&age->lock);
+			age->lendings++;
 			note_refusal(partition, status);
 			spin_unlock(&age->lock);
 		}
