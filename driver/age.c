@@ -321,7 +321,7 @@ static void prove(struct mshv_region *region, u64 gfn, u64 end, unsigned int you
 
 	if (age->proved || age->refused || young < MSHV_AGE_PROOF ||
 	    count_small(region, gfn, end) < MSHV_AGE_PROOF ||
-	    harvest(region, gfn, end, true, &again) < end - gfn)
+	    harvest(region, gfn, end, false, &again) < end - gfn)
 		return;
 	age->proved = again < young;
 	if (!age->proved && ++age->doubts >= MSHV_AGE_DOUBTS)
