@@ -93,34 +93,84 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 	}
 }
 
+/* One page, or one of a huge page's size, where pages stay that are pinned for long. */
+static bool find_place(int node, unsigned int order, struct list_head *places)
+{
+	gfp_t gfp = GFP_USER | __GFP_NOWARN | (order ? __GFP_COMP | __GFP_NOMEMALLOC :
+						       __GFP_RETRY_MAYFAIL);
+	struct page *page = alloc_pages_node(node, gfp, order);
+
+	if (page)
+		list_add(&page->lru, places);
+	return page;
+}
+
 /*
- * Pin some pages. Returns how many, or an errno; the list holds those and nothing else.
+ * Reclaims and compacts as if the pages had to move out of ZONE_MOVABLE, and gives back what that
+ * has found. Returns 0 or -ENOMEM.
+ */
+static int make_room(struct page **list, long pages)
+{
+	struct folio *folio, *before = NULL;
+	struct page *page, *next;
+	LIST_HEAD(places);
+	int ret = 0;
+	long i, n;
+
+	for (i = 0; i < pages && !ret; i++) {
+		folio = page_folio(list[i]);
+		if (folio == before || !is_zone_movable_page(list[i]) || folio_test_hugetlb(folio))
+			continue;
+		before = folio;
+		/* Linux splits a folio that finds no place as a whole. */
+		if (folio_order(folio) &&
+		    find_place(folio_nid(folio), folio_order(folio), &places))
+			continue;
+		for (n = folio_nr_pages(folio); n && !ret; n--)
+			if (!find_place(folio_nid(folio), 0, &places))
+				ret = -ENOMEM;
+	}
+	list_for_each_entry_safe(page, next, &places, lru)
+		put_page(page);
+	return ret;
+}
+
+/*
+ * Pin some pages, with @flags besides those that all have. Returns how many, or an errno; the list
+ * holds those and nothing else.
  *
  * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks
- * for a place to put them, and may have to compact for that. Compaction waits while a sixteenth of
- * a node's pages is off the lists, so some VMMs that pin huge pages at once would wait for each
- * other for ever. It lets those pass that must not enter a file system (too_many_isolated() in
- * mm/compaction.c). They do not call the OOM killer either, so what has to be found in memory is
- * found before, by a pin like any other.
+ * for a place to put them, and may compact for that. Compaction waits while much of what was on a
+ * node's lists is off them: a sixteenth; half for those that must not enter a file system
+ * (too_many_isolated() in mm/compaction.c). Whoever has huge pages off the lists where little was
+ * on them would wait for itself, and for the others who do the same. So Linux must not compact
+ * then, which it does not for those that must not wait for I/O, nor do they call the OOM killer;
+ * what has to be found in memory is found before, by a pin like any other, and by make_room().
  */
-static long pin_batch(struct mshv_region *region, u64 gfn, u64 pages, struct page **list)
+static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
+			 struct page **list)
 {
-	unsigned int flags = FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
 	struct mm_struct *mm = region->partition->mm;
 	unsigned int scope;
 	long got, done;
+	int ret;
 
+	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
 	scope = memalloc_pin_save();
 	got = mshv_compat_pin_remote(mm, address, pages, flags, list);
 	memalloc_pin_restore(scope);
 	if (got <= 0)
 		goto out;
+	ret = make_room(list, got);
 	unpin_user_pages(list, got);
-
-	scope = memalloc_nofs_save();
+	if (ret) {
+		got = ret;
+		goto out;
+	}
+	scope = memalloc_noio_save();
 	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
-	memalloc_nofs_restore(scope);
+	memalloc_noio_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
 	done = max(got, 0L);
@@ -189,7 +239,7 @@ static int pin(struct mshv_region *region, u64 *pinned)
 		ret = wait_for_quiet(region, gfn, pages);
 		if (ret)
 			return ret;
-		got = pin_batch(region, gfn, pages, list);
+		got = pin_for_long(region, gfn, pages, 0, list);
 		if (got <= 0)
 			return got ? got : -EFAULT;
 		cond_resched();
@@ -234,10 +284,7 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 		return ret;
 	got = check_rights(region, gfn, pages);
 	if (!got)
-		got = mshv_compat_pin_remote(partition->mm, address, pages,
-					     MSHV_COMPAT_FOLL_INTERRUPTIBLE | FOLL_LONGTERM |
-					     FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0),
-					     list);
+		got = pin_for_long(region, gfn, pages, MSHV_COMPAT_FOLL_INTERRUPTIBLE, list);
 	if (got < (long)pages)
 		ret = got < 0 ? got : signal_pending(current) ? -EINTR : -EFAULT;
 	write_lock(&partition->map_lock);

@@ -698,8 +698,8 @@ static pid_t begin_watch(void)
 			i = 0;
 		before = *shared;
 	}
-	printf("# nothing has happened for %u s: who waits is in the kernel log\n", stamper_patience);
-	fflush(stdout);
+	printf("# nothing has happened for %u s; the kernel log says more\n", stamper_patience);
+	probe_print_waits();
 	host_write("/proc/sysrq-trigger", "w");
 	host_write("/proc/sysrq-trigger", "l");
 	kill(0, SIGKILL);

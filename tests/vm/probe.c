@@ -375,6 +375,14 @@ int probe_unload_driver(void)
 	return syscall(SYS_delete_module, "mshv_movable", O_NONBLOCK) ? errno : 0;
 }
 
+void probe_print_waits(void)
+{
+	fflush(stdout);
+	if (system("for p in /proc/[0-9]*; do grep -q '^State:.D' $p/status 2>/dev/null || [ \"$(cat $p/cmdline)\" ] || continue;"
+		   " sed -n 's/^\\(Name\\|State\\|Pid\\):/# &/p' $p/status; sed 's/^/#   /' $p/stack; done 2>/dev/null"))
+		printf("# where processes wait is not known\n");
+}
+
 long probe_proc(const char *file, const char *key)
 {
 	char line[256];

@@ -109,6 +109,9 @@ int probe_load_driver(void);
 int probe_load_driver_with(const char *parameters);
 int probe_unload_driver(void);
 
+/* For a test that stands still: prints where in the kernel each process is, and each thread of the kernel that waits. */
+void probe_print_waits(void);
+
 /* A number from /proc/self/status or /proc/meminfo, in its unit (KiB), or -1. */
 long probe_proc(const char *file, const char *key);
 

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -762,6 +763,8 @@ static enum ktap_result not_allowed(void)
 /* Where pinned pages may stay, every second piece is taken: a huge page finds no place without compaction. */
 #define PIECE		(16 * PAGE)
 #define PIECES		1536
+/* Huge pages, more than find a place there. */
+#define LAST_ONES	24
 
 /* A VMM that pins huge pages, of new memory each time: so Linux has to move them where they can stay. */
 static void pin_in_a_crowd(void)
@@ -800,6 +803,80 @@ static enum ktap_result take_every_second_piece(void)
 	for (i = 0; i < PIECES; i += 2)
 		CHECK(!mshv_region_remove(probe.vm, GPA + i * PIECE, memory + i * PIECE, PIECE) &&
 		      !madvise(memory + i * PIECE, PIECE, MADV_DONTNEED), "%s", strerror(errno));
+	return PASS;
+}
+
+/* Pins huge pages that cannot stay where they are, more than find a place as they are; or what the VMM puts in their place. */
+static void pin_huge_pages(bool in_place)
+{
+	uint8_t *own = probe_memory(LAST_ONES * BLOCK, true);
+	uint64_t at, seen;
+	struct probe alone;
+
+	/* What is locked is on none of the lists that count. */
+	if (probe_open(&alone) || mlockall(MCL_CURRENT | MCL_FUTURE) || mlock(own, LAST_ONES * BLOCK))
+		_exit(1);
+	for (at = 0; at < LAST_ONES * BLOCK; at += BLOCK) {
+		if (mshv_region_add(alone.vm, GPA + at, own + at, BLOCK, MSHV_MEMORY_PINNED))
+			_exit(2);
+		if (in_place && madvise(own + at, BLOCK, 24 /* MADV_DONTNEED_LOCKED */))
+			_exit(3);
+		memset(own + at, 7, BLOCK);
+		if (probe_read(&alone, GPA + at, &seen) != PROBE_DONE || seen != 0x0707070707070707)
+			_exit(4);
+		/* Where they have moved to they are on the lists again. */
+		if (munlock(own + at, BLOCK) || mlock(own + at, BLOCK))
+			_exit(5);
+	}
+	_exit(0);
+}
+
+/* Whether a process that does so comes to an end, well. Its memory is of @node as long as there is some. */
+static bool comes_to_an_end(unsigned int node, bool in_place)
+{
+	unsigned long nodes = 1ul << node;
+	time_t deadline = time(NULL) + stamper_patience;
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (syscall(SYS_set_mempolicy, 1 /* MPOL_PREFERRED */, &nodes, 64ul))
+			_exit(6);
+		pin_huge_pages(in_place);
+	}
+	while (pid > 0 && waitpid(pid, &status, WNOHANG) != pid && time(NULL) < deadline)
+		usleep(20000);
+	if (pid > 0 && status == -1) {
+		probe_print_waits();
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (status)
+		ktap_note("node %u: ended with 0x%x", node, status);
+	return !status;
+}
+
+/*
+ * Linux moves a huge page for a pin: it takes it off its lists and looks for a place. Whoever compacts waits while much of what
+ * was on a node's lists is off them. Where little was, a process would wait for itself.
+ */
+static enum ktap_result little_on_the_lists(void)
+{
+	unsigned int node;
+	uint64_t i;
+
+	CHECK_PASS(take_every_second_piece());
+	/* What can be moved out of the way. */
+	for (i = 1; i < PIECES; i += 2)
+		CHECK(!mlock(memory + i * PIECE, PIECE) &&
+		      !mshv_region_remove(probe.vm, GPA + i * PIECE, memory + i * PIECE, PIECE),
+		      "%s", strerror(errno));
+	for (node = 0; node < 2; node++) {
+		CHECK(comes_to_an_end(node, false), "made pinned");
+		CHECK(comes_to_an_end(node, true), "pinned in another's place");
+	}
 	return PASS;
 }
 
@@ -856,6 +933,7 @@ static enum ktap_result crowd(void)
 int main(int argc, char **argv)
 {
 	static const struct ktap_test at_once[] = {
+		{ "pinned where little is on Linux's lists", little_on_the_lists },
 		{ "several VMMs pin at once", crowd },
 	};
 	static const struct ktap_test tests[] = {
