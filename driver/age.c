@@ -71,7 +71,10 @@
  */
 #define MSHV_AGE_PROOF		2048
 #define MSHV_AGE_DOUBTS		16
-/* Calls for a question about one page: it may be memory of the guest's at as many places. */
+/*
+ * How often the hypervisor is asked, by up to three calls, for a question about one page: it may be
+ * memory of the guest's at as many places.
+ */
 #define MSHV_AGE_CALLS		16
 /* Milliseconds before a run is harvested again for somebody who looks for pages to take. */
 #define MSHV_AGE_REST		10
@@ -192,16 +195,30 @@ static unsigned int collect(struct mshv_region *region, u64 gfn, const struct pa
 		date(region, table, !odd(region, gfn));
 	bitmap_set(table->fresh, part->first, part->end - part->first);
 	bitmap_clear(table->unknown, part->first, part->end - part->first);
+	if (table->untold > part->first && table->untold <= part->end)
+		table->untold = 0;
 	return young;
 }
 
-/* The hypervisor was asked for them, and did not tell. */
+/* What the hypervisor did not tell of. */
 static void set_unknown(struct mshv_table *table, unsigned int first, unsigned int end)
 {
-	if (bitmap_empty(table->unknown, MSHV_BLOCK_PAGES))
-		table->unknown_since = jiffies;
 	bitmap_set(table->unknown, first, end - first);
 	bitmap_clear(table->fresh, first, end - first);
+}
+
+/* Linux asked for this page, and the hypervisor did not tell. */
+static void set_untold(struct mshv_region *region, u64 gfn, struct mshv_table *table)
+{
+	unsigned int i = mshv_block_index(gfn);
+
+	set_unknown(table, i, i + 1);
+	/* The child may not have the one before any more. */
+	if (table->untold && (test_bit(table->untold - 1, table->mapped) ||
+			      test_bit(mshv_region_block(region, gfn), region->large)))
+		return;
+	table->untold = i + 1;
+	table->untold_since = jiffies;
 }
 
 /*
@@ -279,8 +296,8 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 		part = part_of(region, at, gfn + done);
 		*young += collect(region, at, &part, states + (at - gfn), whole);
 	}
-	/* The rest of the last block shares its date, and is not of it. */
-	if (whole && at < end) {
+	/* A block that is told in part has a date, which is not that of the rest. */
+	if (whole && done && at < end && mshv_block_index(at)) {
 		part = part_of(region, at, end);
 		if (part.table)
 			set_unknown(part.table, part.first, part.end);
@@ -360,30 +377,41 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
 		*end = round_down(*end, MSHV_BLOCK_PAGES);
 }
 
-/* See to it that the tables know of a page. Returns false if the hypervisor does not tell. */
-static bool harvest_around(struct mshv_region *region, u64 gfn, struct mshv_table *table)
+/*
+ * See to it that the tables know of a page. Returns false if the hypervisor does not tell. A call
+ * ends at a page that it does not tell of: what comes after that one is asked for without it.
+ */
+static bool harvest_around(struct mshv_region *region, u64 gfn, const struct mshv_table *table)
 {
 	const struct mshv_age *age = &region->partition->age;
-	unsigned int done, young;
+	u64 block = round_down(gfn, MSHV_BLOCK_PAGES);
 	u64 first, end, stop;
+	bool large, whole;
+	unsigned int young;
 
 	choose_run(region, gfn, &first, &end);
-	done = harvest(region, first, end, true, &young);
-	if (done == end - first)
-		prove(region, first, end, young);
-	stop = first + done;
-	if (gfn < stop)
-		return true;
-	if (age->refused || READ_ONCE(age->wants_memory))
-		return false;
-	/* It may be another page before this one that it does not tell of. */
-	first = max3(round_down(gfn, MSHV_BLOCK_PAGES), first, stop);
-	end = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
-	if (!test_bit(mshv_region_block(region, gfn), region->large) && first < gfn) {
-		set_unknown(table, mshv_block_index(first), mshv_block_index(gfn));
-		first = gfn;
+	large = test_bit(mshv_region_block(region, gfn), region->large);
+	/* Else the run was asked for a moment ago, and ended in this block, before the page. */
+	whole = !test_bit(mshv_block_index(gfn), table->unknown) ||
+		!recent(region, table, gfn, READ_ONCE(harvest_ms));
+	if (whole) {
+		stop = first + harvest(region, first, end, true, &young);
+		if (stop == end)
+			prove(region, first, end, young);
+		if (gfn <= stop || age->refused || READ_ONCE(age->wants_memory))
+			return gfn < stop;
+	} else {
+		stop = block + find_first_bit(table->unknown, MSHV_BLOCK_PAGES);
 	}
-	return first > stop && gfn < first + harvest(region, first, end, true, &young);
+	first = max(block, first);
+	end = min(end, block + MSHV_BLOCK_PAGES);
+	if (!large && stop >= first)
+		first = min(stop + 1, gfn);
+	stop = first + harvest(region, first, end, whole, &young);
+	if (gfn <= stop || large)
+		return gfn < stop;
+	/* And there is one more. */
+	return harvest(region, gfn, end, whole, &young);
 }
 
 /* As harvest_around(), and remember it. */
@@ -392,7 +420,7 @@ static bool ask_hypervisor(struct mshv_region *region, u64 gfn, struct mshv_tabl
 	bool told = harvest_around(region, gfn, table);
 
 	if (!told)
-		set_unknown(table, mshv_block_index(gfn), mshv_block_index(gfn) + 1);
+		set_untold(region, gfn, table);
 	return told;
 }
 
@@ -400,7 +428,7 @@ static bool ask_hypervisor(struct mshv_region *region, u64 gfn, struct mshv_tabl
 static bool is_patient(const struct mshv_age *age, const struct mshv_table *table)
 {
 	return !READ_ONCE(age->refused) && !waits_in_vain(age) &&
-	       (u32)jiffies - table->unknown_since <= MSHV_AGE_PATIENCE;
+	       (u32)jiffies - table->untold_since <= MSHV_AGE_PATIENCE;
 }
 
 /*
@@ -457,8 +485,10 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 {
 	struct mshv_age *age = &region->partition->age;
 	struct mshv_table *table = part->table;
-	bool young, told = true;
-	unsigned int i, runs;
+	/* A block may lie in two runs. */
+	unsigned int asks = 2, i;
+	struct part left = *part;
+	bool young, untold = false;
 
 	if (!table)
 		return false;
@@ -468,18 +498,24 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 	 * Who clears wants to hear later of what comes after, and of nothing that was before. Of
 	 * what there are no calls left for nothing is said.
 	 */
-	for (runs = 0; (!young || clear) && runs < 2 && told && *calls; runs++) {
-		i = find_unknown(region, gfn, part, clear);
+	while ((!young || clear) && asks-- && *calls) {
+		i = find_unknown(region, gfn + left.first - part->first, &left, clear);
 		if (i == part->end)
 			break;
 		--*calls;
-		told = ask_hypervisor(region, gfn + i - part->first, table);
+		left.first = i;
+		if (!ask_hypervisor(region, gfn + i - part->first, table)) {
+			/* That says nothing of those that come after. */
+			asks += untold ? 0 : 2;
+			untold = true;
+			left.first++;
+		}
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}
 	if (clear)
 		bitmap_clear(table->young, part->first, part->end - part->first);
 	bitmap_clear(table->fresh, part->first, part->end - part->first);
-	young |= !told && is_patient(age, table);
+	young |= untold && is_patient(age, table);
 	if (young && clear && withhold(age, gfn, part->end - part->first)) {
 		mshv_count_partition(region->partition, MSHV_STAT_AGE_WITHHELD, 1);
 		young = false;

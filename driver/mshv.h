@@ -160,8 +160,10 @@ struct mshv_invalidations {
  * @fresh: what @young says is of the last harvest, and Linux has not asked since
  * @harvests: of the runs that pages are in, even and odd: low halves of the jiffies of the last
  *	and of the first GFN of the region that it was for, as several may have parts of a block
- * @unknown: the hypervisor was asked for the page's age and did not tell
- * @unknown_since: low half of the jiffies of when that was so first
+ * @unknown: the date of the last harvest is not the page's: the hypervisor did not tell of it then
+ * @untold: one page for which Linux asked, and of which the hypervisor has not told since: its
+ *	number in the block, and 1; or 0
+ * @untold_since: low half of the jiffies of when it was asked for
  * @large_writable: of a block that is mapped large: and writable
  * @was_large: of a block that is mapped in small pages: Linux had it large, but bits are tracked
  *
@@ -184,7 +186,8 @@ struct mshv_table {
 		u32 when;
 		u32 region;
 	} harvests[2];
-	u32 unknown_since;
+	u32 untold_since;
+	u16 untold;
 	bool large_writable;
 	bool was_large;
 };

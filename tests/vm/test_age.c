@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -519,6 +520,67 @@ static enum ktap_result silent_pages(void)
 	return half_goes_and_comes();
 }
 
+/* Long enough for the driver not to wait for an answer any more. */
+static void lose_patience(void)
+{
+	usleep(8000000);
+}
+
+/* Linux has the guest's memory in huge pages, the hypervisor in small ones: the pages behind one that it does not tell of count. */
+static enum ktap_result silent_pages_of_huge_ones(void)
+{
+	const uint64_t blocks = SIZE / BLOCK;
+	uint64_t young;
+
+	CHECK_PASS(open_guest(SIZE, 0));
+	CHECK(!mshv_track_access(mshv_session_vm(session), true), "%s", mshv_error());
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	if (stat_of("pages-mapped-large"))
+		return ktap_skip("%llu pages are mapped large", (ull)stat_of("pages-mapped-large"));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_SILENT_PAGES));
+	CHECK_PASS(age());
+	lose_patience();
+	CHECK_PASS(age());
+	young = stat_of("age-young");
+	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	CHECK(young < blocks / 4, "nothing was used, %llu of %llu are young", (ull)young, (ull)blocks);
+	/* One page of each. */
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 100, PAGES - 100, BLOCK / PAGE, 1));
+	/* Runs rest for a moment. */
+	usleep(50000);
+	young = stat_of("age-young");
+	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	CHECK(young >= blocks, "%llu of %llu are young", (ull)young, (ull)blocks);
+	CHECK(!mshv_track_access(mshv_session_vm(session), false), "%s", mshv_error());
+	return PASS;
+}
+
+/* What Linux has not asked for, or the guest does not have, takes no patience away from what is there. */
+static enum ktap_result patience_is_of_what_was_asked_for(void)
+{
+	const uint64_t block = BLOCK / PAGE, first = block + 100;
+	uint64_t young;
+
+	CHECK_PASS(open_guest(SIZE, MSHV_MEMORY_SMALL));
+	/* Of the second block the guest has the end, so not the page that the hypervisor does not tell of. */
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, block, 1, 1));
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, first, 2 * block - first, 1, 1));
+	/* Nor what was mapped around. */
+	CHECK(!madvise(memory + block * PAGE, (first - block) * PAGE, MADV_DONTNEED), "%s", strerror(errno));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_SILENT_PAGES));
+	CHECK_PASS(age());
+	lose_patience();
+	CHECK_PASS(refuse(HVABI_STATUS_OPERATION_FAILED));
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_REFUSE_ALWAYS, HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES));
+	young = stat_of("age-young");
+	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	CHECK(young >= 2 * block - first, "%llu of %llu are young", (ull)young, (ull)(2 * block - first));
+	return PASS;
+}
+
 /* ---- under a limit ---- */
 
 struct pressure { uint64_t refaults, in, out, calls, intercepts; };
@@ -809,6 +871,8 @@ int main(int argc, char **argv)
 		{ "a hypervisor that always wants memory to tell", wants_no_end },
 		{ "a hypervisor that does not take the memory that it wants to tell", wants_and_refuses },
 		{ "a page that it does not tell of", silent_pages },
+		{ "a page that it does not tell of, of a huge one", silent_pages_of_huge_ones },
+		{ "patience is of what was asked for", patience_is_of_what_was_asked_for },
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "accessed bits that cannot be cleared, of some pages", accessed_bits_that_stay },
 		{ "80/20 under a limit", hot_fifth },
