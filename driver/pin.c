@@ -580,13 +580,15 @@ static int verify_region(struct mshv_region *region)
 	return ret;
 }
 
-static struct mshv_region *find_doubtful(struct mshv_partition *partition)
+/* The first region from a page on that is in doubt. */
+static struct mshv_region *find_doubtful(struct mshv_partition *partition, u64 gfn)
 {
 	struct mshv_region *region;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(region, &partition->region_list, link)
-		if (READ_ONCE(region->doubt_end) && refcount_inc_not_zero(&region->refs))
+		if (region->gfn >= gfn && READ_ONCE(region->doubt_end) &&
+		    refcount_inc_not_zero(&region->refs))
 			goto out;
 	region = NULL;
 out:
@@ -598,29 +600,31 @@ out:
  * mshv_pinned_verify() - look again at pinned pages that Linux has unmapped for a moment
  * @partition: child of the calling address space
  *
- * While Linux is at it again, they are looked at before the next dispatch.
+ * Where Linux is at it again, or the region is changing, they are looked at again before the next
+ * dispatch.
  *
  * Context: process context, may sleep; before a processor is dispatched.
  */
 void mshv_pinned_verify(struct mshv_partition *partition)
 {
 	struct mshv_region *region;
-	int doubts, ret = 0;
+	bool over = true;
+	u64 gfn = 0;
+	int doubts;
 
 	doubts = atomic_read(&partition->doubts);
 	if (likely(READ_ONCE(partition->doubts_over) == doubts))
 		return;
 	/* Before regions are looked for: pairs with doubt(), and with who enters a region. */
 	smp_mb();
-	while (!ret && !signal_pending(current)) {
-		region = find_doubtful(partition);
-		if (!region) {
-			WRITE_ONCE(partition->doubts_over, doubts);
-			return;
-		}
-		ret = verify_region(region);
+	while ((region = find_doubtful(partition, gfn))) {
+		if (signal_pending(current) || verify_region(region))
+			over = false;
+		gfn = region->gfn + 1;
 		mshv_region_put(region);
 	}
+	if (over)
+		WRITE_ONCE(partition->doubts_over, doubts);
 }
 
 /*
