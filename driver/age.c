@@ -33,8 +33,8 @@
  *	- A refusal means "young", and nothing else. A hypervisor that always refuses, or whose bits
  *	  cannot be cleared, would make every page young for ever, and nothing could be reclaimed:
  *	  then, and with ageing=off, Linux is told "old" and has its own page tables to judge by, as
- *	  if there were no question. fdinfo says so. It is the same for a page of which it has not
- *	  told anything for some seconds, whatever it tells of others; and, of what is not known,
+ *	  if there were no question. fdinfo says so. It is the same for a page that it was often
+ *	  asked for in vain, whatever it tells of others; and, of what is not known,
  *	  while memory that it wants for its answers is not lent: that is done when the guest is
  *	  dispatched, and one that is stopped is not.
  *	- Linux can always take something. A guest that uses all it has, faster than Linux looks,
@@ -61,8 +61,6 @@
 /* Refusals in a row, so many jiffies apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
 #define MSHV_AGE_APART		(HZ / 10)
-/* So long without an answer about a page, and it is old. */
-#define MSHV_AGE_PATIENCE	(MSHV_AGE_REFUSALS * MSHV_AGE_APART)
 /* How often memory is lent for questions, 64 KiB each time. */
 #define MSHV_AGE_LENDINGS	1024
 /*
@@ -207,18 +205,25 @@ static void set_unknown(struct mshv_table *table, unsigned int first, unsigned i
 	bitmap_clear(table->fresh, first, end - first);
 }
 
-/* Linux asked for this page, and the hypervisor did not tell. */
+/*
+ * Linux asked for this page, and the hypervisor did not tell. Counted as by note_refusal(), and of
+ * one page of the block as long as that is there: another's patience ends with it.
+ */
 static void set_untold(struct mshv_region *region, u64 gfn, struct mshv_table *table)
 {
 	unsigned int i = mshv_block_index(gfn);
 
 	set_unknown(table, i, i + 1);
-	/* The child may not have the one before any more. */
-	if (table->untold && (test_bit(table->untold - 1, table->mapped) ||
-			      test_bit(mshv_region_block(region, gfn), region->large)))
+	if (!table->untold || (!test_bit(table->untold - 1, table->mapped) &&
+			       !test_bit(mshv_region_block(region, gfn), region->large))) {
+		table->untold = i + 1;
+		table->untold_times = 0;
+	}
+	if (table->untold_times && (u32)jiffies - table->untold_at <= MSHV_AGE_APART)
 		return;
-	table->untold = i + 1;
-	table->untold_since = jiffies;
+	table->untold_at = jiffies;
+	if (table->untold_times < MSHV_AGE_REFUSALS)
+		table->untold_times++;
 }
 
 /*
@@ -381,7 +386,7 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
  * See to it that the tables know of a page. Returns false if the hypervisor does not tell. A call
  * ends at a page that it does not tell of: what comes after that one is asked for without it.
  */
-static bool harvest_around(struct mshv_region *region, u64 gfn, const struct mshv_table *table)
+static bool harvest_around(struct mshv_region *region, u64 gfn, struct mshv_table *table)
 {
 	const struct mshv_age *age = &region->partition->age;
 	u64 block = round_down(gfn, MSHV_BLOCK_PAGES);
@@ -405,12 +410,15 @@ static bool harvest_around(struct mshv_region *region, u64 gfn, const struct msh
 	}
 	first = max(block, first);
 	end = min(end, block + MSHV_BLOCK_PAGES);
-	if (!large && stop >= first)
+	if (!large && stop >= first) {
 		first = min(stop + 1, gfn);
+		set_unknown(table, mshv_block_index(stop), mshv_block_index(first));
+	}
 	stop = first + harvest(region, first, end, whole, &young);
 	if (gfn <= stop || large)
 		return gfn < stop;
-	/* And there is one more. */
+	/* And there is one more. What was not told so far does not get the date of the rest. */
+	set_unknown(table, mshv_block_index(stop), mshv_block_index(gfn));
 	return harvest(region, gfn, end, whole, &young);
 }
 
@@ -428,7 +436,7 @@ static bool ask_hypervisor(struct mshv_region *region, u64 gfn, struct mshv_tabl
 static bool is_patient(const struct mshv_age *age, const struct mshv_table *table)
 {
 	return !READ_ONCE(age->refused) && !waits_in_vain(age) &&
-	       (u32)jiffies - table->untold_since <= MSHV_AGE_PATIENCE;
+	       table->untold_times < MSHV_AGE_REFUSALS;
 }
 
 /*
@@ -485,10 +493,9 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 {
 	struct mshv_age *age = &region->partition->age;
 	struct mshv_table *table = part->table;
-	/* A block may lie in two runs. */
-	unsigned int asks = 2, i;
+	unsigned int told = 0, untold = 0, in_vain = 0, i;
 	struct part left = *part;
-	bool young, untold = false;
+	bool young;
 
 	if (!table)
 		return false;
@@ -496,18 +503,21 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 	young = find_next_bit(table->young, part->end, part->first) < part->end;
 	/*
 	 * Who clears wants to hear later of what comes after, and of nothing that was before. Of
-	 * what there are no calls left for nothing is said.
+	 * what there are no calls left for nothing is said. A block may lie in two runs.
 	 */
-	while ((!young || clear) && asks-- && *calls) {
+	while ((!young || clear) && told < 2 + untold && in_vain < 2 && *calls) {
 		i = find_unknown(region, gfn + left.first - part->first, &left, clear);
 		if (i == part->end)
 			break;
 		--*calls;
 		left.first = i;
-		if (!ask_hypervisor(region, gfn + i - part->first, table)) {
+		if (ask_hypervisor(region, gfn + i - part->first, table)) {
+			told++;
+			in_vain = 0;
+		} else {
 			/* That says nothing of those that come after. */
-			asks += untold ? 0 : 2;
-			untold = true;
+			untold++;
+			in_vain++;
 			left.first++;
 		}
 		young = find_next_bit(table->young, part->end, part->first) < part->end;

@@ -127,6 +127,7 @@ void mshv_tables_free(struct mshv_partition *partition, u64 gfn, u64 end)
 			bitmap_clear(table->dirty, mshv_block_index(from), to - from);
 			bitmap_clear(table->young, mshv_block_index(from), to - from);
 			bitmap_clear(table->unknown, mshv_block_index(from), to - from);
+			table->untold = 0;
 		}
 		cond_resched_rwlock_write(&partition->map_lock);
 	}

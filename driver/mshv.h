@@ -163,7 +163,8 @@ struct mshv_invalidations {
  * @unknown: the date of the last harvest is not the page's: the hypervisor did not tell of it then
  * @untold: one page for which Linux asked, and of which the hypervisor has not told since: its
  *	number in the block, and 1; or 0
- * @untold_since: low half of the jiffies of when it was asked for
+ * @untold_at: low half of the jiffies of when it was asked for and counted
+ * @untold_times: how often, each time some time after the one before
  * @large_writable: of a block that is mapped large: and writable
  * @was_large: of a block that is mapped in small pages: Linux had it large, but bits are tracked
  *
@@ -186,8 +187,9 @@ struct mshv_table {
 		u32 when;
 		u32 region;
 	} harvests[2];
-	u32 untold_since;
+	u32 untold_at;
 	u16 untold;
+	u8 untold_times;
 	bool large_writable;
 	bool was_large;
 };
