@@ -93,42 +93,83 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 	}
 }
 
-/* One page, or one of a huge page's size, where pages stay that are pinned for long. */
+/*
+ * What has to be found for pages that have to leave ZONE_MOVABLE: so many folios of each order, of
+ * single pages the most; and near which node. @hugetlb: there are some that Linux finds elsewhere.
+ */
+struct need {
+	unsigned long folios[MSHV_BLOCK_SHIFT + 1];
+	int node;
+	bool hugetlb;
+};
+
+static bool in_list(struct page **list, long pages, const struct folio *folio)
+{
+	while (pages--)
+		if (page_folio(list[pages]) == folio)
+			return true;
+	return false;
+}
+
+/* Pages that are pinned; once for each folio. */
+static void look_what_moves(struct page **list, long pages, struct need *need)
+{
+	struct folio *folio;
+	unsigned int order;
+	long i;
+
+	for (i = 0; i < pages; i++) {
+		folio = page_folio(list[i]);
+		if (folio_test_hugetlb(folio))
+			need->hugetlb = true;
+		else if (is_zone_movable_page(list[i]) &&
+			 !(folio_test_large(folio) && in_list(list, i, folio))) {
+			order = folio_order(folio);
+			need->node = folio_nid(folio);
+			if (order <= MSHV_BLOCK_SHIFT)
+				need->folios[order]++;
+		}
+	}
+}
+
+/* There is an end to it, and nobody is killed for it. */
 static bool find_place(int node, unsigned int order, struct list_head *places)
 {
-	gfp_t gfp = GFP_USER | __GFP_NOWARN | (order ? __GFP_COMP | __GFP_NOMEMALLOC :
-						       __GFP_RETRY_MAYFAIL);
-	struct page *page = alloc_pages_node(node, gfp, order);
+	gfp_t gfp = GFP_USER | __GFP_NOWARN;
+	struct page *page;
 
+	if (!order)
+		gfp |= __GFP_RETRY_MAYFAIL;
+	else if (order <= PAGE_ALLOC_COSTLY_ORDER)
+		gfp |= __GFP_COMP | __GFP_NORETRY;
+	else
+		gfp |= __GFP_COMP | __GFP_NOMEMALLOC;
+	page = alloc_pages_node(node, gfp, order);
 	if (page)
 		list_add(&page->lru, places);
 	return page;
 }
 
 /*
- * Reclaims and compacts as if the pages had to move out of ZONE_MOVABLE, and gives back what that
- * has found. Returns 0 or -ENOMEM.
+ * Reclaims and compacts as Linux would to move the pages, and gives back what that has found.
+ * Returns 0 or -ENOMEM.
  */
-static int make_room(struct page **list, long pages)
+static int make_room(struct need *need)
 {
-	struct folio *folio, *before = NULL;
 	struct page *page, *next;
 	LIST_HEAD(places);
-	int ret = 0;
-	long i, n;
+	int ret = 0, order;
 
-	for (i = 0; i < pages && !ret; i++) {
-		folio = page_folio(list[i]);
-		if (folio == before || !is_zone_movable_page(list[i]) || folio_test_hugetlb(folio))
-			continue;
-		before = folio;
-		/* Linux splits a folio that finds no place as a whole. */
-		if (folio_order(folio) &&
-		    find_place(folio_nid(folio), folio_order(folio), &places))
-			continue;
-		for (n = folio_nr_pages(folio); n && !ret; n--)
-			if (!find_place(folio_nid(folio), 0, &places))
+	for (order = MSHV_BLOCK_SHIFT; order >= 0; order--) {
+		for (; need->folios[order] && !ret; need->folios[order]--) {
+			if (find_place(need->node, order, &places))
+				continue;
+			/* Linux splits a folio that finds no place as a whole. */
+			if (order)
+				need->folios[0] += 1ul << order;
+			else
 				ret = -ENOMEM;
+		}
 	}
 	list_for_each_entry_safe(page, next, &places, lru)
 		put_page(page);
@@ -144,14 +185,17 @@ static int make_room(struct page **list, long pages)
  * node's lists is off them: a sixteenth; half for those that must not enter a file system
  * (too_many_isolated() in mm/compaction.c). Whoever has huge pages off the lists where little was
  * on them would wait for itself, and for the others who do the same. So Linux must not compact
- * then, which it does not for those that must not wait for I/O, nor do they call the OOM killer;
- * what has to be found in memory is found before, by a pin like any other, and by make_room().
+ * then, which it does not for those that must not wait for I/O. Nor do these call the OOM killer:
+ * without memory they wait until there is some, or SIGKILL. So that there is some is seen to
+ * before, by a pin like any other, and by make_room(), with nothing held. (Those of hugetlb are on
+ * no list that counts, and do need compaction.)
  */
 static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
 			 struct page **list)
 {
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
 	struct mm_struct *mm = region->partition->mm;
+	struct need need = { .node = NUMA_NO_NODE };
 	unsigned int scope;
 	long got, done;
 	int ret;
@@ -162,15 +206,17 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 	memalloc_pin_restore(scope);
 	if (got <= 0)
 		goto out;
-	ret = make_room(list, got);
+	look_what_moves(list, got, &need);
 	unpin_user_pages(list, got);
+	ret = make_room(&need);
 	if (ret) {
 		got = ret;
 		goto out;
 	}
-	scope = memalloc_noio_save();
+	scope = need.hugetlb ? 0 : memalloc_noio_save();
 	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
-	memalloc_noio_restore(scope);
+	if (!need.hugetlb)
+		memalloc_noio_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
 	done = max(got, 0L);
