@@ -74,6 +74,8 @@
  * memory of the guest's at as many places.
  */
 #define MSHV_AGE_CALLS		16
+/* Pages of a block in a row, asked for in vain, before a question leaves it at that. */
+#define MSHV_AGE_IN_VAIN	4
 /* Milliseconds before a run is harvested again for somebody who looks for pages to take. */
 #define MSHV_AGE_REST		10
 /* When all pages were young for two rounds, at least so many, one in so many is said to be old. */
@@ -206,19 +208,19 @@ static void set_unknown(struct mshv_table *table, unsigned int first, unsigned i
 }
 
 /*
- * Linux asked for this page, and the hypervisor did not tell. Counted as by note_refusal(), and of
- * one page of the block as long as that is there: another's patience ends with it.
+ * Linux asked for this page, and the hypervisor did not tell. Counted as by note_refusal(), until
+ * it tells of one such page of the block; when that one has gone, of the next.
  */
 static void set_untold(struct mshv_region *region, u64 gfn, struct mshv_table *table)
 {
 	unsigned int i = mshv_block_index(gfn);
 
 	set_unknown(table, i, i + 1);
-	if (!table->untold || (!test_bit(table->untold - 1, table->mapped) &&
-			       !test_bit(mshv_region_block(region, gfn), region->large))) {
-		table->untold = i + 1;
+	if (!table->untold)
 		table->untold_times = 0;
-	}
+	if (!table->untold || (!test_bit(table->untold - 1, table->mapped) &&
+			       !test_bit(mshv_region_block(region, gfn), region->large)))
+		table->untold = i + 1;
 	if (table->untold_times && (u32)jiffies - table->untold_at <= MSHV_AGE_APART)
 		return;
 	table->untold_at = jiffies;
@@ -503,9 +505,10 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 	young = find_next_bit(table->young, part->end, part->first) < part->end;
 	/*
 	 * Who clears wants to hear later of what comes after, and of nothing that was before. Of
-	 * what there are no calls left for nothing is said. A block may lie in two runs.
+	 * what there are no calls left for nothing is said. A block may lie in two runs, and
+	 * what is told may end anywhere.
 	 */
-	while ((!young || clear) && told < 2 + untold && in_vain < 2 && *calls) {
+	while ((!young || clear) && told < 3 + untold && in_vain < MSHV_AGE_IN_VAIN && *calls) {
 		i = find_unknown(region, gfn + left.first - part->first, &left, clear);
 		if (i == part->end)
 			break;
