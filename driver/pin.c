@@ -95,11 +95,13 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 
 /*
  * What has to be found for pages that have to leave ZONE_MOVABLE: so many folios of each order, of
- * single pages the most; and near which node. @hugetlb: there are some that Linux finds elsewhere.
+ * single pages the most; and near which node. @any: there are some. @hugetlb: and some that Linux
+ * finds elsewhere.
  */
 struct need {
 	unsigned long folios[MSHV_BLOCK_SHIFT + 1];
 	int node;
+	bool any;
 	bool hugetlb;
 };
 
@@ -126,6 +128,7 @@ static void look_what_moves(struct page **list, long pages, struct need *need)
 			 !(folio_test_large(folio) && in_list(list, i, folio))) {
 			order = folio_order(folio);
 			need->node = folio_nid(folio);
+			need->any = true;
 			if (order <= MSHV_BLOCK_SHIFT)
 				need->folios[order]++;
 		}
@@ -198,6 +201,7 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 	struct need need = { .node = NUMA_NO_NODE };
 	unsigned int scope;
 	long got, done;
+	bool noio;
 	int ret;
 
 	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
@@ -213,9 +217,10 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 		got = ret;
 		goto out;
 	}
-	scope = need.hugetlb ? 0 : memalloc_noio_save();
+	noio = need.any || !need.hugetlb;
+	scope = noio ? memalloc_noio_save() : 0;
 	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
-	if (!need.hugetlb)
+	if (noio)
 		memalloc_noio_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
