@@ -95,14 +95,13 @@ static void unpin(struct mshv_region *region, struct page **list, u64 pages)
 
 /*
  * What has to be found for pages that have to leave ZONE_MOVABLE: so many folios of each order, of
- * single pages the most; and near which node. @any: there are some. @hugetlb: and some that Linux
- * finds elsewhere.
+ * single pages the most; and near which node. @any: there are some. Those of hugetlb are found
+ * elsewhere.
  */
 struct need {
 	unsigned long folios[MSHV_BLOCK_SHIFT + 1];
 	int node;
 	bool any;
-	bool hugetlb;
 };
 
 static bool in_list(struct page **list, long pages, const struct folio *folio)
@@ -122,16 +121,14 @@ static void look_what_moves(struct page **list, long pages, struct need *need)
 
 	for (i = 0; i < pages; i++) {
 		folio = page_folio(list[i]);
-		if (folio_test_hugetlb(folio))
-			need->hugetlb = true;
-		else if (is_zone_movable_page(list[i]) &&
-			 !(folio_test_large(folio) && in_list(list, i, folio))) {
-			order = folio_order(folio);
-			need->node = folio_nid(folio);
-			need->any = true;
-			if (order <= MSHV_BLOCK_SHIFT)
-				need->folios[order]++;
-		}
+		if (!is_zone_movable_page(list[i]) || folio_test_hugetlb(folio) ||
+		    (folio_test_large(folio) && in_list(list, i, folio)))
+			continue;
+		need->any = true;
+		need->node = folio_nid(folio);
+		order = folio_order(folio);
+		if (order <= MSHV_BLOCK_SHIFT)
+			need->folios[order]++;
 	}
 }
 
@@ -190,8 +187,8 @@ static int make_room(struct need *need)
  * on them would wait for itself, and for the others who do the same. So Linux must not compact
  * then, which it does not for those that must not wait for I/O. Nor do these call the OOM killer:
  * without memory they wait until there is some, or SIGKILL. So that there is some is seen to
- * before, by a pin like any other, and by make_room(), with nothing held. (Those of hugetlb are on
- * no list that counts, and do need compaction.)
+ * before, by a pin like any other, and by make_room(), with nothing held. Pages of hugetlb are on
+ * no list that counts, and do need compaction.
  */
 static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
 			 struct page **list)
@@ -201,7 +198,6 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 	struct need need = { .node = NUMA_NO_NODE };
 	unsigned int scope;
 	long got, done;
-	bool noio;
 	int ret;
 
 	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
@@ -217,10 +213,9 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 		got = ret;
 		goto out;
 	}
-	noio = need.any || !need.hugetlb;
-	scope = noio ? memalloc_noio_save() : 0;
+	scope = need.any ? memalloc_noio_save() : 0;
 	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
-	if (noio)
+	if (need.any)
 		memalloc_noio_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
