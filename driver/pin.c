@@ -187,8 +187,10 @@ static int make_room(struct need *need)
  * on them would wait for itself, and for the others who do the same. So Linux must not compact
  * then, which it does not for those that must not wait for I/O. Nor do these call the OOM killer:
  * without memory they wait until there is some, or SIGKILL. So that there is some is seen to
- * before, by a pin like any other, and by make_room(), with nothing held. Pages of hugetlb are on
- * no list that counts, and do need compaction.
+ * before, by a pin like any other, and by make_room(), with nothing held. Where nothing is seen to
+ * have to move, something may all the same: pages of CMA, those that have come to ZONE_MOVABLE
+ * since, and those of hugetlb, which are on no list that counts and need compaction. There the
+ * half has to do.
  */
 static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
 			 struct page **list)
@@ -213,10 +215,12 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 		got = ret;
 		goto out;
 	}
-	scope = need.any ? memalloc_noio_save() : 0;
+	scope = need.any ? memalloc_noio_save() : memalloc_nofs_save();
 	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
 	if (need.any)
 		memalloc_noio_restore(scope);
+	else
+		memalloc_nofs_restore(scope);
 out:
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
 	done = max(got, 0L);
