@@ -61,6 +61,7 @@
 /* Refusals in a row, so many jiffies apart, that are taken for all that will come. */
 #define MSHV_AGE_REFUSALS	64
 #define MSHV_AGE_APART		(HZ / 10)
+#define MSHV_AGE_LONG_AGO	(10 * HZ)
 /* How often memory is lent for questions, 64 KiB each time. */
 #define MSHV_AGE_LENDINGS	1024
 /*
@@ -219,8 +220,12 @@ static void set_untold(struct mshv_region *region, u64 gfn, struct mshv_table *t
 	if (!table->untold)
 		table->untold_times = 0;
 	if (!table->untold || (!test_bit(table->untold - 1, table->mapped) &&
-			       !test_bit(mshv_region_block(region, gfn), region->large)))
+			       !test_bit(mshv_region_block(region, gfn), region->large))) {
+		/* Nobody inherits what was counted of another some time ago. */
+		if ((u32)jiffies - table->untold_at > MSHV_AGE_LONG_AGO)
+			table->untold_times = 0;
 		table->untold = i + 1;
+	}
 	if (table->untold_times && (u32)jiffies - table->untold_at <= MSHV_AGE_APART)
 		return;
 	table->untold_at = jiffies;
@@ -303,11 +308,16 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 		part = part_of(region, at, gfn + done);
 		*young += collect(region, at, &part, states + (at - gfn), whole);
 	}
-	/* A block that is told in part has a date, which is not that of the rest. */
-	if (whole && done && at < end && mshv_block_index(at)) {
+	/*
+	 * The block in which it ends has a date, which is not that of what it did not tell there:
+	 * that is asked for without the run.
+	 */
+	if (whole && at < end) {
 		part = part_of(region, at, end);
-		if (part.table)
+		if (part.table) {
+			date(region, part.table, odd(region, at));
 			set_unknown(part.table, part.first, part.end);
+		}
 	}
 	mshv_hypercall_end();
 
@@ -518,10 +528,10 @@ static bool ask_part(struct mshv_region *region, u64 gfn, const struct part *par
 			told++;
 			in_vain = 0;
 		} else {
-			/* That says nothing of those that come after. */
+			/* That says nothing of those that come after, if they are other leaves. */
 			untold++;
 			in_vain++;
-			left.first++;
+			left.first = test_bit(part->block, region->large) ? part->end : i + 1;
 		}
 		young = find_next_bit(table->young, part->end, part->first) < part->end;
 	}

@@ -21,7 +21,14 @@ static const u64 foreign[] = { 0, 0x1000, 0xfffffffffffull };
 /* Pages that have no access states. */
 static bool is_silent(u64 gfn)
 {
-	return gfn % 512 == 7;
+	switch (option(HVABI_OPTION_LIE)) {
+	case HVABI_LIE_SILENT_PAGES:
+		return gfn % 512 == 7;
+	case HVABI_LIE_SILENT_ROWS:
+		return gfn % 512 < 3;
+	default:
+		return false;
+	}
 }
 
 void lie_before(struct hypercall *c)
@@ -32,11 +39,9 @@ void lie_before(struct hypercall *c)
 		return;
 	if (option(HVABI_OPTION_LIE) == HVABI_LIE_ACCESSED_STAYS)
 		in->flags &= ~(u64)HVABI_GPA_ACCESS_CLEAR_ACCESSED;
-	if (option(HVABI_OPTION_LIE) == HVABI_LIE_SILENT_PAGES) {
-		for (u16 i = c->done; i < c->limit; i++)
-			if (is_silent(in->hv_gpa_page_number + i))
-				c->limit = i;
-	}
+	for (u16 i = c->done; i < c->limit; i++)
+		if (is_silent(in->hv_gpa_page_number + i))
+			c->limit = i;
 }
 
 bool lie_instead(struct hypercall *c, u16 *status)
@@ -100,6 +105,7 @@ u16 lie_about(struct hypercall *c, u16 start, u16 *status)
 			memset((u8 *)c->out + start, 0xff, (size_t)(c->done - start));
 		break;
 	case HVABI_LIE_SILENT_PAGES:
+	case HVABI_LIE_SILENT_ROWS:
 		if (c->code == HVABI_CALL_GET_GPA_PAGES_ACCESS_STATES && c->done < c->reps &&
 		    *status == HVABI_STATUS_SUCCESS &&
 		    is_silent(states->hv_gpa_page_number + c->done))

@@ -252,6 +252,7 @@ enum hvabi_lie {
 	HVABI_LIE_GARBAGE_STATES,	/* access states with all bits set */
 	HVABI_LIE_ACCESSED_STAYS,	/* true ones, but accessed bits are not cleared */
 	HVABI_LIE_SILENT_PAGES,		/* none for a page with GFN % 512 == 7 */
+	HVABI_LIE_SILENT_ROWS,		/* ... with GFN % 512 < 3 */
 	HVABI_LIE_MAX
 };
 

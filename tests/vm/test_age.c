@@ -561,6 +561,48 @@ static enum ktap_result silent_pages_of_huge_ones(void)
 	return PASS;
 }
 
+/* The first pages of each block have no state, the rest counts. @small: all of the leaves are. */
+static enum ktap_result silent_rows_of(bool small)
+{
+	const uint64_t blocks = SIZE / BLOCK;
+	uint64_t young, calls, large;
+
+	CHECK_PASS(open_guest(SIZE, 0));
+	/* A slow pass makes as many calls as a quick one. */
+	host_write(PARAMETERS "harvest_ms", "300000");
+	CHECK(!mshv_track_access(mshv_session_vm(session), small), "%s", mshv_error());
+	large = stat_of("pages-mapped-large");
+	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
+	large = stat_of("pages-mapped-large") - large;
+	CHECK(small ? !large : large >= PAGES, "%llu pages", (ull)large);
+	CHECK_PASS(age());
+	CHECK_PASS(does(GUEST_COMMAND_CHECK, 100, PAGES - 100, BLOCK / PAGE, 1));
+	/* Runs rest for a moment. */
+	usleep(50000);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_SILENT_ROWS));
+	young = stat_of("age-young");
+	calls = stat_of("age-calls");
+	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	calls = stat_of("age-calls") - calls;
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, 0));
+	ktap_note("%llu of %llu are young after %llu calls", (ull)young, (ull)blocks, (ull)calls);
+	CHECK(young >= blocks, "%llu", (ull)young);
+	/* The run and the block; then, for each page of the row, from behind the first one and from there. */
+	CHECK(calls <= (small ? 7 : 2) * (blocks + 2), "%llu calls", (ull)calls);
+	return PASS;
+}
+
+static enum ktap_result silent_rows(void)
+{
+	return silent_rows_of(true);
+}
+
+static enum ktap_result silent_large_pages(void)
+{
+	return silent_rows_of(false);
+}
+
 /* What Linux has not asked for, or the guest does not have, takes no patience away from what is there. */
 static enum ktap_result patience_is_of_what_was_asked_for(void)
 {
@@ -875,6 +917,8 @@ int main(int argc, char **argv)
 		{ "a hypervisor that does not take the memory that it wants to tell", wants_and_refuses },
 		{ "a page that it does not tell of", silent_pages },
 		{ "a page that it does not tell of, of a huge one", silent_pages_of_huge_ones },
+		{ "a row of pages that it does not tell of", silent_rows },
+		{ "large pages that it does not tell of", silent_large_pages },
 		{ "patience is of what was asked for", patience_is_of_what_was_asked_for },
 		{ "bits that cannot be cleared", bits_that_stay },
 		{ "accessed bits that cannot be cleared, of some pages", accessed_bits_that_stay },
