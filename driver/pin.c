@@ -176,6 +176,36 @@ static int make_room(struct need *need)
 	return ret;
 }
 
+static long pin_for_now(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
+			struct page **list)
+{
+	unsigned int scope = memalloc_pin_save();
+	long got = mshv_compat_pin_remote(region->partition->mm, mshv_gfn_to_hva(region, gfn),
+					  pages, flags, list);
+
+	memalloc_pin_restore(scope);
+	return got;
+}
+
+/*
+ * What is there of a private mapping becomes the VMM's own: who pins for long what nobody may
+ * write gets copies. Where that fails the pin will, and says why.
+ */
+static void unshare(struct mshv_region *region, u64 gfn, u64 pages)
+{
+	struct mm_struct *mm = region->partition->mm;
+	unsigned int scope = memalloc_pin_save();
+	bool unlocked;
+	u64 end;
+
+	for (end = gfn + pages; gfn < end && !mmap_read_lock_killable(mm); gfn++) {
+		fixup_user_fault(mm, mshv_gfn_to_hva(region, gfn),
+				 FAULT_FLAG_REMOTE | FAULT_FLAG_UNSHARE, &unlocked);
+		mmap_read_unlock(mm);
+	}
+	memalloc_pin_restore(scope);
+}
+
 /*
  * Pin some pages, with @flags besides those that all have. Returns how many, or an errno; the list
  * holds those and nothing else.
@@ -186,8 +216,9 @@ static int make_room(struct need *need)
  * (too_many_isolated() in mm/compaction.c). Whoever has huge pages off the lists where little was
  * on them would wait for itself, and for the others who do the same. So Linux must not compact
  * then, which it does not for those that must not wait for I/O. Nor do these call the OOM killer:
- * without memory they wait until there is some, or SIGKILL. So that there is some is seen to
- * before, by a pin like any other, and by make_room(), with nothing held. Where nothing is seen to
+ * without memory they wait until there is some, or SIGKILL; and at a cgroup's limit what has to
+ * be swapped is not. So that there is some is seen to before, by a pin like any other, by copying
+ * what would be copied, and by make_room(), with nothing held. Where nothing is seen to
  * have to move, something may all the same: pages of CMA, those that have come to ZONE_MOVABLE
  * since, and those of hugetlb, which are on no list that counts and need compaction. There the
  * half has to do.
@@ -203,9 +234,12 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 	int ret;
 
 	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
-	scope = memalloc_pin_save();
-	got = mshv_compat_pin_remote(mm, address, pages, flags, list);
-	memalloc_pin_restore(scope);
+	got = pin_for_now(region, gfn, pages, flags, list);
+	if (got > 0 && !region->writable) {
+		unpin_user_pages(list, got);
+		unshare(region, gfn, got);
+		got = pin_for_now(region, gfn, got, flags, list);
+	}
 	if (got <= 0)
 		goto out;
 	look_what_moves(list, got, &need);

@@ -25,6 +25,7 @@
 #include <hvabi/hypercall.h>
 #include <hvabi/partition.h>
 
+#include "group.h"
 #include "ktap.h"
 #include "probe.h"
 #include "stamper.h"
@@ -38,6 +39,8 @@ static struct stamper guest;
 static struct probe probe;
 static uint8_t *memory;		/* the probe's region */
 
+#define GROUP		"/sys/fs/cgroup/pin"
+#define ROM_SIZE	(24 * BLOCK)
 #define TRACE		"/sys/kernel/tracing/"
 #define PIN_EVENT	TRACE "events/mshv/pin"
 
@@ -930,9 +933,63 @@ static enum ktap_result crowd(void)
 	return PASS;
 }
 
+/* A VMM at its cgroup's limit, whose other memory has to go to swap, has a ROM: the pages of @file, which nobody may write. */
+static _Noreturn void pin_a_rom(int file)
+{
+	const uint64_t all = 2 * ROM_SIZE;
+	uint8_t *rom, *rest = probe_memory(all, false);
+	struct probe alone;
+	char text[32];
+
+	if (group_enter(GROUP) || probe_open(&alone))
+		_exit(1);
+	rom = mmap(NULL, ROM_SIZE, PROT_READ, MAP_PRIVATE, file, 0);
+	if (rom == MAP_FAILED)
+		_exit(2);
+	memset(rest, 1, all);
+	/* What else the process has been charged for is little. */
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(all + 8 * BLOCK));
+	if (host_write(GROUP "/memory.max", text))
+		_exit(3);
+	if (mshv_region_add(alone.vm, GPA, rom, ROM_SIZE, MSHV_MEMORY_PINNED | MSHV_MEMORY_READ_ONLY))
+		_exit(4);
+	_exit(0);
+}
+
+/*
+ * To pin what nobody may write Linux copies the pages of a private mapping. That may need other memory to be swapped out, which
+ * must be allowed then.
+ */
+static enum ktap_result rom_at_a_limit(void)
+{
+	uint64_t out = host_stat("/proc/vmstat", "pswpout");
+	int file = memfd_create("rom", 0), status;
+	uint8_t *all;
+	pid_t pid;
+
+	CHECK(file >= 0 && !ftruncate(file, ROM_SIZE), "%s", strerror(errno));
+	all = mmap(NULL, ROM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	CHECK(all != MAP_FAILED, "%s", strerror(errno));
+	memset(all, 0x5a, ROM_SIZE);
+	CHECK_PASS(group_need(GROUP));
+	group_leave();
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		pin_a_rom(file);
+	CHECK(waitpid(pid, &status, 0) == pid && !status, "0x%x", status);
+	out = host_stat("/proc/vmstat", "pswpout") - out;
+	CHECK(out >= (ROM_SIZE - 8 * BLOCK) / PAGE, "%" PRIu64 " pages swapped out", out);
+	munmap(all, ROM_SIZE);
+	close(file);
+	rmdir(GROUP);
+	return PASS;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ktap_test at_once[] = {
+		{ "what nobody may write, at a cgroup's limit", rom_at_a_limit },
 		{ "pinned where little is on Linux's lists", little_on_the_lists },
 		{ "several VMMs pin at once", crowd },
 	};
