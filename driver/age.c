@@ -316,6 +316,8 @@ static unsigned int harvest(struct mshv_region *region, u64 gfn, u64 end, bool w
 		part = part_of(region, at, end);
 		if (part.table) {
 			date(region, part.table, odd(region, at));
+			if (test_bit(part.block, region->large))
+				date(region, part.table, !odd(region, at));
 			set_unknown(part.table, part.first, part.end);
 		}
 	}

@@ -39,6 +39,9 @@ void lie_before(struct hypercall *c)
 		return;
 	if (option(HVABI_OPTION_LIE) == HVABI_LIE_ACCESSED_STAYS)
 		in->flags &= ~(u64)HVABI_GPA_ACCESS_CLEAR_ACCESSED;
+	if (option(HVABI_OPTION_LIE) != HVABI_LIE_SILENT_PAGES &&
+	    option(HVABI_OPTION_LIE) != HVABI_LIE_SILENT_ROWS)
+		return;
 	for (u16 i = c->done; i < c->limit; i++)
 		if (is_silent(in->hv_gpa_page_number + i))
 			c->limit = i;

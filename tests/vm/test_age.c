@@ -561,7 +561,10 @@ static enum ktap_result silent_pages_of_huge_ones(void)
 	return PASS;
 }
 
-/* The first pages of each block have no state, the rest counts. @small: all of the leaves are. */
+/*
+ * The first pages of each block have no state. @small: all of the leaves are, and the rest counts. Else nothing is known of them,
+ * and they are young for a while.
+ */
 static enum ktap_result silent_rows_of(bool small)
 {
 	const uint64_t blocks = SIZE / BLOCK;
@@ -575,11 +578,16 @@ static enum ktap_result silent_rows_of(bool small)
 	CHECK_PASS(does(GUEST_COMMAND_STAMP, 0, PAGES, 1, 1));
 	large = stat_of("pages-mapped-large") - large;
 	CHECK(small ? !large : large >= PAGES, "%llu pages", (ull)large);
+	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_SILENT_ROWS));
+	if (small)
+		CHECK_PASS(lose_patience());
+	young = stat_of("age-young");
 	CHECK_PASS(age());
+	young = stat_of("age-young") - young;
+	CHECK(small ? young < blocks / 4 : young >= blocks, "before: %llu", (ull)young);
 	CHECK_PASS(does(GUEST_COMMAND_CHECK, 100, PAGES - 100, BLOCK / PAGE, 1));
 	/* Runs rest for a moment. */
 	usleep(50000);
-	CHECK(!mshv_hypervisor_option(HVABI_OPTION_LIE, HVABI_LIE_SILENT_ROWS));
 	young = stat_of("age-young");
 	calls = stat_of("age-calls");
 	CHECK_PASS(age());
