@@ -30,6 +30,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/errno.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
@@ -187,23 +188,44 @@ static long pin_for_now(struct mshv_region *region, u64 gfn, u64 pages, unsigned
 	return got;
 }
 
-/*
- * What is there of a private mapping becomes the VMM's own: who pins for long what nobody may
- * write gets copies. Where that fails the pin will, and says why.
- */
-static void unshare(struct mshv_region *region, u64 gfn, u64 pages)
+/* How many pages follow in the mapping of a page, and whether who writes to them gets copies. */
+static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool *copies)
 {
+	unsigned long address = mshv_gfn_to_hva(region, gfn);
 	struct mm_struct *mm = region->partition->mm;
-	unsigned int scope = memalloc_pin_save();
-	bool unlocked;
-	u64 end;
+	struct vm_area_struct *vma;
 
-	for (end = gfn + pages; gfn < end && !mmap_read_lock_killable(mm); gfn++) {
-		fixup_user_fault(mm, mshv_gfn_to_hva(region, gfn),
-				 FAULT_FLAG_REMOTE | FAULT_FLAG_UNSHARE, &unlocked);
-		mmap_read_unlock(mm);
+	if (mmap_read_lock_killable(mm))
+		return 0;
+	vma = vma_lookup(mm, address);
+	pages = vma ? min_t(u64, pages, (vma->vm_end - address) >> PAGE_SHIFT) : 0;
+	/* GUP does not force those of hugetlb. */
+	*copies = vma && is_cow_mapping(vma->vm_flags) && !is_vm_hugetlb_page(vma);
+	mmap_read_unlock(mm);
+	return pages;
+}
+
+/*
+ * Who pins for long what nobody may write gets copies of a private mapping's pages, which become
+ * the VMM's own: do that now, as ptrace would. Where it fails the pin will, and says why.
+ */
+static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
+		    struct page **list)
+{
+	u64 end = gfn + pages;
+	bool copies;
+	long got;
+
+	for (; gfn < end; gfn += got) {
+		got = look_at_mapping(region, gfn, end - gfn, &copies);
+		if (got > 0 && copies) {
+			got = pin_for_now(region, gfn, got, flags | FOLL_WRITE | FOLL_FORCE, list);
+			if (got > 0)
+				unpin_user_pages(list, got);
+		}
+		if (got <= 0)
+			break;
 	}
-	memalloc_pin_restore(scope);
 }
 
 /*
@@ -234,12 +256,9 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigne
 	int ret;
 
 	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
+	if (!region->writable)
+		unshare(region, gfn, pages, flags, list);
 	got = pin_for_now(region, gfn, pages, flags, list);
-	if (got > 0 && !region->writable) {
-		unpin_user_pages(list, got);
-		unshare(region, gfn, got);
-		got = pin_for_now(region, gfn, got, flags, list);
-	}
 	if (got <= 0)
 		goto out;
 	look_what_moves(list, got, &need);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -820,8 +821,11 @@ static void pin_huge_pages(bool in_place)
 	if (probe_open(&alone) || mlockall(MCL_CURRENT | MCL_FUTURE) || mlock(own, LAST_ONES * BLOCK))
 		_exit(1);
 	for (at = 0; at < LAST_ONES * BLOCK; at += BLOCK) {
-		if (mshv_region_add(alone.vm, GPA + at, own + at, BLOCK, MSHV_MEMORY_PINNED))
+		if (mshv_region_add(alone.vm, GPA + at, own + at, BLOCK, MSHV_MEMORY_PINNED)) {
+			printf("# huge page %u: %s\n", (unsigned int)(at / BLOCK), mshv_error());
+			fflush(stdout);
 			_exit(2);
+		}
 		if (in_place && madvise(own + at, BLOCK, 24 /* MADV_DONTNEED_LOCKED */))
 			_exit(3);
 		memset(own + at, 7, BLOCK);
@@ -834,13 +838,28 @@ static void pin_huge_pages(bool in_place)
 	_exit(0);
 }
 
+/* Waits for a process as long as it may take. What it waits for is said, and it is killed, if it does not end. */
+static int status_of(pid_t pid)
+{
+	time_t deadline = time(NULL) + stamper_patience;
+	int status = -1;
+
+	while (pid > 0 && waitpid(pid, &status, WNOHANG) != pid && time(NULL) < deadline)
+		usleep(20000);
+	if (pid > 0 && status == -1) {
+		probe_print_waits();
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return status;
+}
+
 /* Whether a process that does so comes to an end, well. Its memory is of @node as long as there is some. */
 static bool comes_to_an_end(unsigned int node, bool in_place)
 {
 	unsigned long nodes = 1ul << node;
-	time_t deadline = time(NULL) + stamper_patience;
-	int status = -1;
 	pid_t pid;
+	int status;
 
 	fflush(stdout);
 	pid = fork();
@@ -849,13 +868,7 @@ static bool comes_to_an_end(unsigned int node, bool in_place)
 			_exit(6);
 		pin_huge_pages(in_place);
 	}
-	while (pid > 0 && waitpid(pid, &status, WNOHANG) != pid && time(NULL) < deadline)
-		usleep(20000);
-	if (pid > 0 && status == -1) {
-		probe_print_waits();
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	status = status_of(pid);
 	if (status)
 		ktap_note("node %u: ended with 0x%x", node, status);
 	return !status;
@@ -933,6 +946,50 @@ static enum ktap_result crowd(void)
 	return PASS;
 }
 
+/* Linux has the file in huge pages, and maps them as such. */
+static _Noreturn void pin_huge_pages_of(int file)
+{
+	uint8_t *all = probe_memory(3 * BLOCK, false);
+	struct probe alone;
+	uint64_t seen;
+
+	if (probe_open(&alone) ||
+	    mmap(all, 2 * BLOCK, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) == MAP_FAILED)
+		_exit(1);
+	if (mshv_region_add(alone.vm, GPA, all, 2 * BLOCK, MSHV_MEMORY_PINNED | MSHV_MEMORY_READ_ONLY))
+		_exit(2);
+	if (probe_read(&alone, GPA + BLOCK, &seen) != PROBE_DONE || seen != 0x5a5a5a5a5a5a5a5a || all[BLOCK] != 0x5a)
+		_exit(3);
+	_exit(0);
+}
+
+static enum ktap_result huge_pages_of_a_file(void)
+{
+	uint64_t huge = host_stat("/proc/meminfo", "ShmemHugePages");
+	int file, status;
+	uint8_t *all;
+	pid_t pid;
+
+	mkdir("/tmp/huge", 0755);
+	CHECK(!mount("none", "/tmp/huge", "tmpfs", 0, "huge=always"), "%s", strerror(errno));
+	file = open("/tmp/huge/rom", O_RDWR | O_CREAT, 0644);
+	CHECK(file >= 0 && !ftruncate(file, 2 * BLOCK), "%s", strerror(errno));
+	all = mmap(NULL, 2 * BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	CHECK(all != MAP_FAILED, "%s", strerror(errno));
+	memset(all, 0x5a, 2 * BLOCK);
+	CHECK(host_stat("/proc/meminfo", "ShmemHugePages") > huge, "no huge pages");
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		pin_huge_pages_of(file);
+	status = status_of(pid);
+	munmap(all, 2 * BLOCK);
+	close(file);
+	umount("/tmp/huge");
+	CHECK(!status, "0x%x", status);
+	return PASS;
+}
+
 /* A VMM at its cgroup's limit, whose other memory has to go to swap, has a ROM: the pages of @file, which nobody may write. */
 static _Noreturn void pin_a_rom(int file)
 {
@@ -977,7 +1034,8 @@ static enum ktap_result rom_at_a_limit(void)
 	pid = fork();
 	if (!pid)
 		pin_a_rom(file);
-	CHECK(waitpid(pid, &status, 0) == pid && !status, "0x%x", status);
+	status = status_of(pid);
+	CHECK(!status, "0x%x", status);
 	out = host_stat("/proc/vmstat", "pswpout") - out;
 	CHECK(out >= (ROM_SIZE - 8 * BLOCK) / PAGE, "%" PRIu64 " pages swapped out", out);
 	munmap(all, ROM_SIZE);
@@ -1011,6 +1069,7 @@ int main(int argc, char **argv)
 		{ "a poisoned page", poisoned },
 		{ "a poisoned page of a huge one", poisoned_huge },
 		{ "a region of 8 TiB beyond the limit", huge_region },
+		{ "huge pages of a file that nobody may write", huge_pages_of_a_file },
 		{ "a fatal signal ends it", fatal_signal },
 	};
 
