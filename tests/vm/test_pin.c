@@ -822,7 +822,8 @@ static void pin_huge_pages(bool in_place)
 		_exit(1);
 	for (at = 0; at < LAST_ONES * BLOCK; at += BLOCK) {
 		if (mshv_region_add(alone.vm, GPA + at, own + at, BLOCK, MSHV_MEMORY_PINNED)) {
-			printf("# huge page %u: %s\n", (unsigned int)(at / BLOCK), mshv_error());
+			printf("# huge page %u: %s; %" PRIu64 " pages could not be moved\n", (unsigned int)(at / BLOCK),
+			       mshv_error(), host_stat("/proc/vmstat", "pgmigrate_fail"));
 			fflush(stdout);
 			_exit(2);
 		}
