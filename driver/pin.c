@@ -42,6 +42,9 @@
 #include "mshv.h"
 #include "trace.h"
 
+/* The longest pause between two tries to move a page that somebody else holds. */
+#define MSHV_PIN_PATIENCE_MS	256
+
 /* Only the notifier looks at this while a region becomes pinned, and only for @lost. */
 static struct mshv_pins *pins_make(struct mshv_region *region, unsigned long block)
 {
@@ -229,8 +232,7 @@ static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int
 }
 
 /*
- * Pin some pages, with @flags besides those that all have. Returns how many, or an errno; the list
- * holds those and nothing else.
+ * One try of pin_for_long(). Returns -EAGAIN if there is a place for all, and not all would move.
  *
  * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks
  * for a place to put them, and may compact for that. Compaction waits while much of what was on a
@@ -240,41 +242,71 @@ static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int
  * then, which it does not for those that must not wait for I/O. Nor do these call the OOM killer:
  * without memory they wait until there is some, or SIGKILL; and at a cgroup's limit what has to
  * be swapped is not. So that there is some is seen to before, by a pin like any other, by copying
- * what would be copied, and by make_room(), with nothing held. Where nothing is seen to
- * have to move, something may all the same: pages of CMA, those that have come to ZONE_MOVABLE
- * since, and those of hugetlb, which are on no list that counts and need compaction. There the
- * half has to do.
+ * what would be copied, and by make_room(), with nothing held. Where nothing is seen to have to
+ * move, something may all the same: pages of CMA, those that have come to ZONE_MOVABLE since, and
+ * those of hugetlb, which are on no list that counts and need compaction. There the half has to
+ * do.
  */
-static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
-			 struct page **list)
+static long try_pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, unsigned int flags,
+			     struct page **list)
 {
-	unsigned long address = mshv_gfn_to_hva(region, gfn);
-	struct mm_struct *mm = region->partition->mm;
 	struct need need = { .node = NUMA_NO_NODE };
 	unsigned int scope;
-	long got, done;
+	long got;
 	int ret;
 
-	flags |= FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0);
 	if (!region->writable)
 		unshare(region, gfn, pages, flags, list);
 	got = pin_for_now(region, gfn, pages, flags, list);
 	if (got <= 0)
-		goto out;
+		return got;
 	look_what_moves(list, got, &need);
 	unpin_user_pages(list, got);
 	ret = make_room(&need);
-	if (ret) {
-		got = ret;
-		goto out;
-	}
+	if (ret)
+		return ret;
 	scope = need.any ? memalloc_noio_save() : memalloc_nofs_save();
-	got = mshv_compat_pin_remote(mm, address, got, flags | FOLL_LONGTERM, list);
+	got = mshv_compat_pin_remote(region->partition->mm, mshv_gfn_to_hva(region, gfn), got,
+				     flags | FOLL_LONGTERM, list);
 	if (need.any)
 		memalloc_noio_restore(scope);
 	else
 		memalloc_nofs_restore(scope);
-out:
+	return got == -ENOMEM && need.any ? -EAGAIN : got;
+}
+
+/* Sleeps. Returns 0 or -EINTR; if not @interruptible, for signals that kill. */
+static int pause_for(unsigned int ms, bool interruptible)
+{
+	if (interruptible)
+		schedule_timeout_interruptible(msecs_to_jiffies(ms));
+	else
+		schedule_timeout_killable(msecs_to_jiffies(ms));
+	return (interruptible ? signal_pending(current) : fatal_signal_pending(current)) ?
+		-EINTR : 0;
+}
+
+/*
+ * Pin some pages. Returns how many, or an errno; the list holds those and nothing else.
+ *
+ * A page that somebody else holds cannot be moved, and Linux calls that ENOMEM: compaction or a
+ * reader may have it for a moment. So it is tried again, for half a second.
+ */
+static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, bool interruptible,
+			 struct page **list)
+{
+	unsigned int flags = FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0) |
+			     (interruptible ? MSHV_COMPAT_FOLL_INTERRUPTIBLE : 0);
+	long got = -EAGAIN, done;
+	unsigned int ms;
+
+	for (ms = 1; got == -EAGAIN && ms <= MSHV_PIN_PATIENCE_MS; ms *= 2) {
+		got = try_pin_for_long(region, gfn, pages, flags, list);
+		if (got == -EAGAIN && pause_for(ms, interruptible))
+			got = -EINTR;
+	}
+	if (got == -EAGAIN)
+		got = -ENOMEM;
 	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
 	done = max(got, 0L);
 	memset(list + done, 0, (pages - done) * sizeof(*list));
@@ -342,7 +374,7 @@ static int pin(struct mshv_region *region, u64 *pinned)
 		ret = wait_for_quiet(region, gfn, pages);
 		if (ret)
 			return ret;
-		got = pin_for_long(region, gfn, pages, 0, list);
+		got = pin_for_long(region, gfn, pages, false, list);
 		if (got <= 0)
 			return got ? got : -EFAULT;
 		cond_resched();
@@ -387,7 +419,7 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 		return ret;
 	got = check_rights(region, gfn, pages);
 	if (!got)
-		got = pin_for_long(region, gfn, pages, MSHV_COMPAT_FOLL_INTERRUPTIBLE, list);
+		got = pin_for_long(region, gfn, pages, true, list);
 	if (got < (long)pages)
 		ret = got < 0 ? got : signal_pending(current) ? -EINTR : -EFAULT;
 	write_lock(&partition->map_lock);

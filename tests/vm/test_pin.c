@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ static struct stamper guest;
 static struct probe probe;
 static uint8_t *memory;		/* the probe's region */
 
+#define HELD		3u	/* pages of a region, by others */
 #define GROUP		"/sys/fs/cgroup/pin"
 #define ROM_SIZE	(24 * BLOCK)
 #define TRACE		"/sys/kernel/tracing/"
@@ -1045,9 +1047,55 @@ static enum ktap_result rom_at_a_limit(void)
 	return PASS;
 }
 
+/* Lets go of the pages in a pipe as soon as Linux has failed to move some. */
+static void *let_go(void *pipe)
+{
+	static uint8_t page[PAGE];
+	uint64_t failed = host_stat("/proc/vmstat", "pgmigrate_fail");
+	time_t deadline = time(NULL) + stamper_patience;
+	unsigned int i;
+
+	while (host_stat("/proc/vmstat", "pgmigrate_fail") == failed && time(NULL) < deadline)
+		usleep(1000);
+	for (i = 0; i < HELD; i++)
+		if (read(*(int *)pipe, page, PAGE) != (ssize_t)PAGE)
+			return pipe;
+	return NULL;
+}
+
+/* A page in use elsewhere for a moment cannot move for as long: that is no want of memory. */
+static enum ktap_result held_for_a_moment(void)
+{
+	uint64_t failed = host_stat("/proc/vmstat", "pgmigrate_fail");
+	pthread_t thread;
+	void *result;
+	int ends[2];
+	bool pinned;
+
+	memory = probe_memory(BLOCK, false);
+	CHECK(!probe_open(&probe), "%s", mshv_error());
+	probe_keep(&probe, memory, BLOCK);
+	memset(memory, 0x5a, BLOCK);
+	CHECK(!pipe(ends), "%s", strerror(errno));
+	for (uint64_t i = 0; i < HELD; i++) {
+		struct iovec iov = { .iov_base = memory + 7 * i * PAGE, .iov_len = PAGE };
+
+		CHECK(vmsplice(ends[1], &iov, 1, 0) == (ssize_t)PAGE, "%s", strerror(errno));
+	}
+	CHECK(!pthread_create(&thread, NULL, let_go, &ends[0]));
+	pinned = !mshv_region_add(probe.vm, GPA, memory, BLOCK, MSHV_MEMORY_PINNED);
+	CHECK(!pthread_join(thread, &result) && !result);
+	close(ends[0]);
+	close(ends[1]);
+	CHECK(pinned, "%s", mshv_error());
+	CHECK(host_stat("/proc/vmstat", "pgmigrate_fail") > failed, "nothing had to move: no ZONE_MOVABLE?");
+	return PASS;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ktap_test at_once[] = {
+		{ "pages that are held for a moment", held_for_a_moment },
 		{ "what nobody may write, at a cgroup's limit", rom_at_a_limit },
 		{ "pinned where little is on Linux's lists", little_on_the_lists },
 		{ "several VMMs pin at once", crowd },
