@@ -37,6 +37,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 
 #include "compat.h"
 #include "mshv.h"
@@ -202,8 +203,12 @@ static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool 
 		return 0;
 	vma = vma_lookup(mm, address);
 	pages = vma ? min_t(u64, pages, (vma->vm_end - address) >> PAGE_SHIFT) : 0;
-	/* GUP does not force those of hugetlb. */
-	*copies = vma && is_cow_mapping(vma->vm_flags) && !is_vm_hugetlb_page(vma);
+	/*
+	 * GUP does not force those of hugetlb. And nobody waits for a page that userfaultfd shall
+	 * tell of when it is written to, as nobody writes: what the pin copies there it copies.
+	 */
+	*copies = vma && is_cow_mapping(vma->vm_flags) && !is_vm_hugetlb_page(vma) &&
+		  !userfaultfd_wp(vma);
 	mmap_read_unlock(mm);
 	return pages;
 }
@@ -232,7 +237,7 @@ static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int
 }
 
 /*
- * One try of pin_for_long(). Returns -EAGAIN if there is a place for all, and not all would move.
+ * One try of pin_for_long(). Returns -EAGAIN if there was memory, and not all pages would move.
  *
  * To pin for long Linux moves pages out of ZONE_MOVABLE: it takes them off its lists, then looks
  * for a place to put them, and may compact for that. Compaction waits while much of what was on a
@@ -272,7 +277,7 @@ static long try_pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, uns
 		memalloc_noio_restore(scope);
 	else
 		memalloc_nofs_restore(scope);
-	return got == -ENOMEM && need.any ? -EAGAIN : got;
+	return got == -ENOMEM ? -EAGAIN : got;
 }
 
 /* Sleeps. Returns 0 or -EINTR; if not @interruptible, for signals that kill. */
@@ -297,13 +302,14 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, bool in
 {
 	unsigned int flags = FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0) |
 			     (interruptible ? MSHV_COMPAT_FOLL_INTERRUPTIBLE : 0);
-	long got = -EAGAIN, done;
 	unsigned int ms;
+	long got, done;
 
+	got = try_pin_for_long(region, gfn, pages, flags, list);
 	for (ms = 1; got == -EAGAIN && ms <= MSHV_PIN_PATIENCE_MS; ms *= 2) {
-		got = try_pin_for_long(region, gfn, pages, flags, list);
-		if (got == -EAGAIN && pause_for(ms, interruptible))
-			got = -EINTR;
+		got = pause_for(ms, interruptible);
+		if (!got)
+			got = try_pin_for_long(region, gfn, pages, flags, list);
 	}
 	if (got == -EAGAIN)
 		got = -ENOMEM;
