@@ -207,8 +207,8 @@ static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool 
 	 * GUP does not force those of hugetlb. And nobody waits for a page that userfaultfd shall
 	 * tell of when it is written to, as nobody writes: what the pin copies there it copies.
 	 */
-	*copies = vma && is_cow_mapping(vma->vm_flags) && !is_vm_hugetlb_page(vma) &&
-		  !userfaultfd_wp(vma);
+	*copies = vma && (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE &&
+		  !is_vm_hugetlb_page(vma) && !userfaultfd_wp(vma);
 	mmap_read_unlock(mm);
 	return pages;
 }
