@@ -192,6 +192,13 @@ static long pin_for_now(struct mshv_region *region, u64 gfn, u64 pages, unsigned
 	return got;
 }
 
+/* The notifier may look at the list, and these pages may be anybody's from now on. */
+static void unpin_again(struct page **list, long pages)
+{
+	unpin_user_pages(list, pages);
+	memset(list, 0, pages * sizeof(*list));
+}
+
 /* How many pages follow in the mapping of a page, and whether who writes to them gets copies. */
 static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool *copies)
 {
@@ -229,7 +236,7 @@ static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int
 		if (got > 0 && copies) {
 			got = pin_for_now(region, gfn, got, flags | FOLL_WRITE | FOLL_FORCE, list);
 			if (got > 0)
-				unpin_user_pages(list, got);
+				unpin_again(list, got);
 		}
 		if (got <= 0)
 			break;
@@ -266,7 +273,7 @@ static long try_pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, uns
 	if (got <= 0)
 		return got;
 	look_what_moves(list, got, &need);
-	unpin_user_pages(list, got);
+	unpin_again(list, got);
 	ret = make_room(&need);
 	if (ret)
 		return ret;
