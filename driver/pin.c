@@ -43,8 +43,8 @@
 #include "mshv.h"
 #include "trace.h"
 
-/* The longest pause between two tries to move a page that somebody else holds. */
-#define MSHV_PIN_PATIENCE_MS	256
+/* How long one pin may wait, all in all, for pages that somebody else holds. */
+#define MSHV_PIN_PATIENCE_MS	512
 
 /* Only the notifier looks at this while a region becomes pinned, and only for @lost. */
 static struct mshv_pins *pins_make(struct mshv_region *region, unsigned long block)
@@ -211,11 +211,12 @@ static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool 
 	vma = vma_lookup(mm, address);
 	pages = vma ? min_t(u64, pages, (vma->vm_end - address) >> PAGE_SHIFT) : 0;
 	/*
-	 * GUP does not force those of hugetlb. And nobody waits for a page that userfaultfd shall
-	 * tell of when it is written to, as nobody writes: what the pin copies there it copies.
+	 * GUP does not force those of hugetlb, and will not pin those of fsdax for long. And nobody
+	 * waits for a page that userfaultfd shall tell of when it is written to, as nobody writes:
+	 * what the pin copies there it copies.
 	 */
 	*copies = vma && (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE &&
-		  !is_vm_hugetlb_page(vma) && !userfaultfd_wp(vma);
+		  !is_vm_hugetlb_page(vma) && !vma_is_fsdax(vma) && !userfaultfd_wp(vma);
 	mmap_read_unlock(mm);
 	return pages;
 }
@@ -302,18 +303,22 @@ static int pause_for(unsigned int ms, bool interruptible)
  * Pin some pages. Returns how many, or an errno; the list holds those and nothing else.
  *
  * A page that somebody else holds cannot be moved, and Linux calls that ENOMEM: compaction or a
- * reader may have it for a moment. So it is tried again, for half a second.
+ * reader may have it for a moment. So it is tried again, as long as there is @patience (in ms;
+ * what is used of it is taken off: whoever holds one page after the other does not keep a pin of
+ * many, and partition->lock, for ever).
  */
 static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, bool interruptible,
-			 struct page **list)
+			 unsigned int *patience, struct page **list)
 {
 	unsigned int flags = FOLL_HWPOISON | (region->writable ? FOLL_WRITE : 0) |
 			     (interruptible ? MSHV_COMPAT_FOLL_INTERRUPTIBLE : 0);
-	unsigned int ms;
+	unsigned int ms = 1;
 	long got, done;
 
 	got = try_pin_for_long(region, gfn, pages, flags, list);
-	for (ms = 1; got == -EAGAIN && ms <= MSHV_PIN_PATIENCE_MS; ms *= 2) {
+	for (; got == -EAGAIN && *patience; ms *= 2) {
+		ms = min(ms, *patience);
+		*patience -= ms;
 		got = pause_for(ms, interruptible);
 		if (!got)
 			got = try_pin_for_long(region, gfn, pages, flags, list);
@@ -366,6 +371,7 @@ static int wait_for_quiet(struct mshv_region *region, u64 gfn, u64 pages)
 static int pin(struct mshv_region *region, u64 *pinned)
 {
 	u64 gfn = region->gfn, end = mshv_region_end(region), pages;
+	unsigned int patience = MSHV_PIN_PATIENCE_MS;
 	struct page **list = NULL;
 	long got;
 	int ret;
@@ -387,7 +393,7 @@ static int pin(struct mshv_region *region, u64 *pinned)
 		ret = wait_for_quiet(region, gfn, pages);
 		if (ret)
 			return ret;
-		got = pin_for_long(region, gfn, pages, false, list);
+		got = pin_for_long(region, gfn, pages, false, &patience, list);
 		if (got <= 0)
 			return got ? got : -EFAULT;
 		cond_resched();
@@ -420,7 +426,7 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 {
 	struct mshv_partition *partition = region->partition;
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
-	unsigned int i, first = mshv_block_index(gfn);
+	unsigned int i, first = mshv_block_index(gfn), patience = MSHV_PIN_PATIENCE_MS;
 	struct mshv_zapped zapped = { };
 	struct mshv_pins *pins;
 	struct mshv_look look;
@@ -432,7 +438,7 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 		return ret;
 	got = check_rights(region, gfn, pages);
 	if (!got)
-		got = pin_for_long(region, gfn, pages, true, list);
+		got = pin_for_long(region, gfn, pages, true, &patience, list);
 	if (got < (long)pages)
 		ret = got < 0 ? got : signal_pending(current) ? -EINTR : -EFAULT;
 	write_lock(&partition->map_lock);
@@ -868,8 +874,9 @@ static void drop_pins(struct mshv_region *region, u64 pinned)
  * Context: the region's address space is the caller's; partition->lock is held; the guest may run.
  *
  * Return: 0; -ENOMEM memory or RLIMIT_MEMLOCK; -EFAULT nothing to pin at an address; -EACCES a
- * mapping that lacks a right of the region's; -EHWPOISON; -EINTR; -EINVAL memory that an isolated
- * partition cannot have; or the errno of the hypervisor. If not 0 the region is movable.
+ * mapping that lacks a right of the region's; -EHWPOISON; -EOPNOTSUPP memory that Linux does not
+ * pin for long (fsdax); -EINTR; -EINVAL memory that an isolated partition cannot have; or the errno
+ * of the hypervisor. If not 0 the region is movable.
  */
 int mshv_region_pin(struct mshv_region *region)
 {
