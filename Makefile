@@ -175,7 +175,7 @@ guest: build
 
 check: fetch build
 	$(Q)shellcheck -x $(scripts)
-	$(Q)shellcheck -s dash rig/init tests/packages/stage docs/pictures/in-parent.sh tests/vm/gcov.sh
+	$(Q)shellcheck -s dash rig/init rig/guest-verify tests/packages/stage docs/pictures/in-parent.sh tests/vm/gcov.sh
 	$(Q)mandoc -Tlint -Wwarning $$(grep -L '^\.so ' docs/man/*.[0-9])
 	$(Q)tests/docs/links
 	+$(Q)set -e; for p in $(parts); do \

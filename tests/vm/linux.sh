@@ -94,7 +94,7 @@ mshv stat | grep -q "no partitions" || good=1
 grep -qF "guest: sleeping" $out || good=1
 report $good "killed while it is blocked"
 
-guest -m 256M -- 'stress-ng --vm 1 --vm-bytes 60% --verify -t 12 --oomable -q'
+guest -m 256M -- 'verify --vm 1 --vm-bytes 60% -t 12 --oomable'
 said $? "guest: ended with 0"
 report $? "memory verified, undisturbed"
 
@@ -129,7 +129,7 @@ verified() {
 }
 # The guest verifies its memory again and again, until enough of it has gone and come back, and once more.
 for cpus in 1 2; do
-	guest_in_background -m 256M -c $cpus -- "while stress-ng --vm 1 --vm-bytes 60% --verify -t 4 --oomable -q; do echo guest: verified; done"
+	guest_in_background -m 256M -c $cpus -- "while verify --vm 1 --vm-bytes 60% -t 4 --oomable; do echo guest: verified; done"
 	await $out "guest: up"
 	swapped=$(stat pswpout)
 	migrated=$(stat pgmigrate_success)

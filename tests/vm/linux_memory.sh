@@ -15,7 +15,7 @@ refused() { # CODE TEXT OPTION...
 
 ksm() { cat "/sys/kernel/mm/ksm/$1"; }
 
-verify='stress-ng -q --vm 1 --vm-bytes 50% --verify -t 4'
+verify='verify --vm 1 --vm-bytes 50% -t 4'
 
 echo "KTAP version 1"
 echo "1..10"
@@ -49,11 +49,16 @@ good=$?
 echo 0 >/proc/sys/vm/nr_hugepages
 report $good "huge pages of the pool"
 
-run_linux $out 'echo guest: here; sleep 4' --node 1 &
+# They do nothing until they are told to.
+mkfifo /tmp/go-first /tmp/go
+exec 8<>/tmp/go-first 9<>/tmp/go
+hears=/tmp/go
+run_linux $out 'echo guest: here; read go' --node 1 &
 await $out "guest: here"
 # The mapping of the guest's memory is the one that is bound.
 pages=$(sed -n 's/.* bind:1 .*anon=\([0-9]*\).*/\1/p' "/proc/$(pidof mshv)/numa_maps" | head -n 1)
 elsewhere=$(sed -n '/ bind:1 /s/.*N0=\([0-9]*\).*/\1/p' "/proc/$(pidof mshv)/numa_maps" | head -n 1)
+echo >&9
 wait
 echo "# ${pages:-0} pages, ${elsewhere:-0} of them not on node 1"
 [ "${pages:-0}" -gt 1000 ] && [ "${elsewhere:-0}" -eq 0 ] && grep -qF "guest: ended with 0" $out
@@ -63,9 +68,6 @@ report $? "memory from one node"
 echo 20000 >/sys/kernel/mm/ksm/pages_to_scan
 echo 50 >/sys/kernel/mm/ksm/sleep_millisecs
 echo 1 >/sys/kernel/mm/ksm/run
-# They do nothing until they are told to.
-mkfifo /tmp/go-first /tmp/go
-exec 8<>/tmp/go-first 9<>/tmp/go
 hears=/tmp/go-first
 run_linux /tmp/first "echo guest: here; read go; $verify" --merge --small-pages &
 hears=/tmp/go

@@ -19,7 +19,7 @@ round=1
 while [ $round -le 3 ]; do
 	ipis=$(counter ipi)
 	blocked=$(counter blocked)
-	run_linux $out 'stress-ng -q --switch 2 --fork 1 --futex 1 --nanosleep 1 --vm 1 --vm-bytes 30% --verify -t 5' -c 2
+	run_linux $out 'verify --switch 2 --fork 1 --futex 1 --nanosleep 1 --vm 1 --vm-bytes 30% -t 5' -c 2
 	code=$?
 	ipis=$(($(counter ipi) - ipis))
 	blocked=$(($(counter blocked) - blocked))
