@@ -69,7 +69,7 @@ for disabled in 0 2; do
 	echo "$pid" >$group/cgroup.procs
 	tell 'for i in 1 2 3 4; do echo 3 >/proc/sys/vm/drop_caches; echo guest: again $(md5sum </dev/vda); done; echo guest: over'
 	rounds=0
-	until heard over || [ $rounds -gt 300 ]; do
+	until heard over || [ ! -d "/proc/$pid" ]; do
 		echo 64M >$group/memory.reclaim
 		rounds=$((rounds + 1))
 		sleep 0.1

@@ -43,3 +43,14 @@ until_true() { # SECONDS COMMAND...
 figure() { # WORD
 	sed -n "s/^guest: $1 \\([0-9]*\\)$cr$cr*\$/\\1/p" $out | tail -n 1
 }
+
+# A number that mshv list knows of the only guest there is.
+# A guest that has not answered within the two seconds that `list` waits is asked again; -1: it never does.
+number() { # NAME
+	local tries=0 found=
+	while [ -z "$found" ] && [ $tries -lt 20 ]; do
+		found=$(mshv list --json | sed -n "s/^ *\"$1\": \\([0-9]*\\),*$/\\1/p")
+		tries=$((tries + 1))
+	done
+	echo "${found:--1}"
+}

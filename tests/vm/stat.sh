@@ -21,12 +21,17 @@ is "without a guest there is nothing" says /tmp/stat "no partitions"
 mshv run -m 512M -s stamp >/tmp/run.out 2>&1 &
 guest=$!
 # Until it has touched some of its memory.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in $(seq 120); do
 	sleep 1
 	mshv stat >/tmp/stat
 	[ "$(value pages-mapped-small)" -gt 4096 ] 2>/dev/null && break
 done
 kill -STOP $guest
+# A fault that has begun is served to its end first.
+for _ in $(seq 600); do
+	grep -q "^State:.[^T]" /proc/$guest/task/*/status || break
+	sleep 0.1
+done
 mshv stat >/tmp/stat
 mshv regions >/tmp/regions
 mshv stat --json >/tmp/stat.json
