@@ -502,7 +502,7 @@ static enum ktap_result wait_interrupted(void)
 	probe.interruptible = true;
 	waits = false;
 	CHECK(!pthread_create(&thread, NULL, read_missing, &value));
-	CHECK(poll(&poll_uffd, 1, 10000) == 1);
+	CHECK(poll(&poll_uffd, 1, 60000) == 1);
 	waits = true;
 	for (i = 0; i < 100 && alive; i++) {
 		pthread_kill(thread, SIGUSR1);
@@ -541,7 +541,7 @@ static enum ktap_result wait_overtaken(void)
 		poll_uffd.fd = uffd;
 		waits = false;
 		CHECK(!pthread_create(&thread, NULL, read_missing, &value));
-		CHECK(poll(&poll_uffd, 1, 10000) == 1);
+		CHECK(poll(&poll_uffd, 1, 60000) == 1);
 		CHECK(!(removed ? mshv_region_remove(probe.vm, GPA, memory, BLOCK) :
 				  mshv_region_replace(probe.vm, GPA, other, BLOCK, 0)), "%s", mshv_error());
 		CHECK(mmap(memory, BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory);

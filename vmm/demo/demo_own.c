@@ -70,7 +70,7 @@ static bool about_slowness(const char *text)
 {
 	static const char *const starts[] = {
 		"hrtimer: interrupt took", "clocksource:", "INFO: NMI handler",
-		"perf: interrupt took", "sched: RT throttling",
+		"perf: interrupt took", "sched: RT throttling", "sched: DL replenish lagged", "NOHZ tick-stop error",
 	};
 	size_t i;
 
