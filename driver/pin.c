@@ -43,7 +43,10 @@
 #include "mshv.h"
 #include "trace.h"
 
-/* How long one pin may wait, all in all, for pages that somebody else holds. */
+/*
+ * For how long pin() pauses, all in all, for pages that somebody else holds; so does repin(), each
+ * time. A pause is a jiffy at least, and what happens between them does not count.
+ */
 #define MSHV_PIN_PATIENCE_MS	512
 
 /* Only the notifier looks at this while a region becomes pinned, and only for @lost. */
@@ -304,8 +307,8 @@ static int pause_for(unsigned int ms, bool interruptible)
  *
  * A page that somebody else holds cannot be moved, and Linux calls that ENOMEM: compaction or a
  * reader may have it for a moment. So it is tried again, as long as there is @patience (in ms;
- * what is used of it is taken off: whoever holds one page after the other does not keep a pin of
- * many, and partition->lock, for ever).
+ * what is used of it is taken off: whoever holds one page after the other does not keep pin(), in
+ * which only SIGKILL is heard, and partition->lock, for minutes).
  */
 static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, bool interruptible,
 			 unsigned int *patience, struct page **list)
