@@ -49,7 +49,7 @@
  */
 #define MSHV_PIN_PATIENCE_MS	512
 
-/* Only the notifier looks at this while a region becomes pinned, and only for @lost. */
+/* While a region becomes pinned only the notifier looks at this, and not at the list. */
 static struct mshv_pins *pins_make(struct mshv_region *region, unsigned long block)
 {
 	struct mshv_pins *pins = kzalloc(sizeof(*pins), GFP_KERNEL_ACCOUNT);
@@ -195,13 +195,6 @@ static long pin_for_now(struct mshv_region *region, u64 gfn, u64 pages, unsigned
 	return got;
 }
 
-/* The notifier may look at the list, and these pages may be anybody's from now on. */
-static void unpin_again(struct page **list, long pages)
-{
-	unpin_user_pages(list, pages);
-	memset(list, 0, pages * sizeof(*list));
-}
-
 /* How many pages follow in the mapping of a page, and whether who writes to them gets copies. */
 static u64 look_at_mapping(struct mshv_region *region, u64 gfn, u64 pages, bool *copies)
 {
@@ -240,7 +233,7 @@ static void unshare(struct mshv_region *region, u64 gfn, u64 pages, unsigned int
 		if (got > 0 && copies) {
 			got = pin_for_now(region, gfn, got, flags | FOLL_WRITE | FOLL_FORCE, list);
 			if (got > 0)
-				unpin_again(list, got);
+				unpin_user_pages(list, got);
 		}
 		if (got <= 0)
 			break;
@@ -277,7 +270,7 @@ static long try_pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, uns
 	if (got <= 0)
 		return got;
 	look_what_moves(list, got, &need);
-	unpin_again(list, got);
+	unpin_user_pages(list, got);
 	ret = make_room(&need);
 	if (ret)
 		return ret;
@@ -328,7 +321,7 @@ static long pin_for_long(struct mshv_region *region, u64 gfn, u64 pages, bool in
 	}
 	if (got == -EAGAIN)
 		got = -ENOMEM;
-	/* What GUP pinned and gave up again, here or before, it leaves in the list. */
+	/* What GUP pinned and gave up again it leaves in the list. */
 	done = max(got, 0L);
 	memset(list + done, 0, (pages - done) * sizeof(*list));
 	return got;
@@ -557,13 +550,14 @@ int mshv_pinned_fault(struct mshv_region *region, u64 gfn, u64 *sources, u16 *st
 
 /*
  * Linux has unmapped one folio that it holds locked and that is not poisoned: it will map it again.
+ * What the list says counts once the region is pinned: before that, pages in it may be anybody's.
  */
 static bool only_tried(struct mshv_region *region, u64 gfn, u64 end, enum mmu_notifier_event event)
 {
 	struct mshv_pins *pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
 	struct page *first, *last;
 
-	if (event != MMU_NOTIFY_CLEAR || !pins ||
+	if (region->state == MSHV_REGION_MOVABLE || event != MMU_NOTIFY_CLEAR || !pins ||
 	    mshv_region_block(region, gfn) != mshv_region_block(region, end - 1))
 		return false;
 	first = pins->pages[mshv_block_index(gfn)];
