@@ -49,7 +49,7 @@
  */
 #define MSHV_PIN_PATIENCE_MS	512
 
-/* While a region becomes pinned only the notifier looks at this, and not at the list. */
+/* Until all of a region is in the lists only the notifier looks at this, and not at the list. */
 static struct mshv_pins *pins_make(struct mshv_region *region, unsigned long block)
 {
 	struct mshv_pins *pins = kzalloc(sizeof(*pins), GFP_KERNEL_ACCOUNT);
@@ -348,8 +348,9 @@ static int check_rights(struct mshv_region *region, u64 gfn, u64 pages)
 }
 
 /*
- * Linux may be taking pages away that it has told of already: when nothing was pinned yet, so
- * nothing was noted. What it tells of from now on finds the list, and is noted in it.
+ * Linux may be taking pages away that it has told of already, when the region was not what it is
+ * now: nothing was noted in the list, or it goes on to take what is mapped. What it tells of from
+ * now on finds the region as it is.
  */
 static int wait_for_quiet(struct mshv_region *region, u64 gfn, u64 pages)
 {
@@ -781,13 +782,22 @@ void mshv_pinned_verify(struct mshv_partition *partition)
 /*
  * What is pinned of the block of a page, and that page also if it was lost. The region is pinned,
  * and stays so: partition->lock is held. @room: 512 entries.
+ *
+ * A change that began before the region was pinned takes away whatever is mapped until it is over,
+ * and would leave a hole: a device does not fault.
  */
 static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
 {
+	unsigned long block = mshv_region_block(region, gfn);
+	u64 first = max(mshv_block_gfn(region, block), region->gfn);
+	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
+	ret = wait_for_quiet(region, first, end - first);
+	if (ret)
+		return ret;
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
