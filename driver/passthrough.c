@@ -189,7 +189,10 @@ static void not_answered(const struct mshv_root_hvcall *args, struct mshv_partit
 				  output);
 }
 
-/* A translation for which Linux has taken a table of the guest's. */
+/*
+ * A translation for which Linux has taken a table of the guest's. VMMs know no EINTR of this call:
+ * behind a signal's handler it begins again.
+ */
 static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *partition,
 			  void *input, void *output)
 {
@@ -204,7 +207,7 @@ static int call_translate(struct mshv_root_hvcall *args, struct mshv_partition *
 		if (!ret)
 			ret = mshv_walk_failed(partition, input, output, &tries);
 	} while (ret > 0);
-	return ret;
+	return ret == -EINTR ? -ERESTARTNOINTR : ret;
 }
 
 /* Some calls change, or ask for, what the driver keeps as well. */
@@ -238,8 +241,8 @@ static int call_for(struct mshv_root_hvcall *args, struct mshv_partition *partit
  * @vp: it is a processor's descriptor, which does not restrict the call to that processor
  * @arg: argument
  *
- * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR; -EOWNERDEAD: the
- * partition was killed; or the errno of the status.
+ * Return: 0; -EINVAL bad argument or call not allowed here; -EFAULT; -EINTR: a fatal signal;
+ * -ERESTARTNOINTR: another one; -EOWNERDEAD: the partition was killed; or the errno of the status.
  */
 long mshv_ioctl_hvcall(struct mshv_partition *partition, bool vp,
 		       struct mshv_root_hvcall __user *arg)
