@@ -24,7 +24,7 @@
  * Laws:
  *	- Nobody waits for an invalidation of pages that he does not look at, and nobody looks again
  *	  because of one. The first MSHV_INVALIDATIONS at a time are known one by one; those beyond
- *	  count as one range. A signal ends waiting.
+ *	  count as one range. A signal ends waiting; where no look follows, a fatal one.
  *	- Noting never fails and never waits.
  */
 #include <linux/bitops.h>
@@ -40,17 +40,34 @@ static bool overlap(unsigned long start, unsigned long end, unsigned long other_
 	return start < other_end && other_start < end;
 }
 
+/* Whether Linux is changing something there. inv->lock is held. */
+static bool is_busy(struct mshv_invalidations *inv, unsigned long start, unsigned long end)
+{
+	bool busy = inv->more && overlap(start, end, inv->more_start, inv->more_end);
+	unsigned int i;
+
+	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
+		busy |= overlap(start, end, inv->running[i].start, inv->running[i].end);
+	return busy;
+}
+
+static bool is_quiet(struct mshv_invalidations *inv, unsigned long start, unsigned long end)
+{
+	bool busy;
+
+	spin_lock(&inv->lock);
+	busy = is_busy(inv, start, end);
+	spin_unlock(&inv->lock);
+	return !busy;
+}
+
 /* Begin a look, unless Linux is changing something there. */
 static bool look_try(struct mshv_invalidations *inv, struct mshv_look *look)
 {
-	bool busy = false;
-	unsigned int i;
+	bool busy;
 
 	spin_lock(&inv->lock);
-	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
-		busy |= overlap(look->start, look->end, inv->running[i].start, inv->running[i].end);
-	if (inv->more)
-		busy |= overlap(look->start, look->end, inv->more_start, inv->more_end);
+	busy = is_busy(inv, look->start, look->end);
 	if (!busy) {
 		look->stale = false;
 		list_add(&look->node, &inv->looks);
@@ -97,6 +114,23 @@ int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, un
 	if (mshv_look_try(partition, look, start, end))
 		return 0;
 	return wait_event_interruptible(inv->wait, look_try(inv, look)) ? -EINTR : 0;
+}
+
+/**
+ * mshv_look_wait() - wait until what Linux is changing in a range is over
+ * @partition: child
+ * @start: first address of the VMM
+ * @end: address after the last one
+ *
+ * Context: may sleep; no mmap_lock: who changes the range may hold it.
+ *
+ * Return: 0, or -EINTR: a fatal signal.
+ */
+int mshv_look_wait(struct mshv_partition *partition, unsigned long start, unsigned long end)
+{
+	struct mshv_invalidations *inv = &partition->invalidations;
+
+	return wait_event_killable(inv->wait, is_quiet(inv, start, end)) ? -EINTR : 0;
 }
 
 void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look)

@@ -680,6 +680,7 @@ int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, un
 		    unsigned long end);
 bool mshv_look_try(struct mshv_partition *partition, struct mshv_look *look, unsigned long start,
 		   unsigned long end);
+int mshv_look_wait(struct mshv_partition *partition, unsigned long start, unsigned long end);
 void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look);
 
 /* invalidate.c */

@@ -355,13 +355,8 @@ static int check_rights(struct mshv_region *region, u64 gfn, u64 pages)
 static int wait_for_quiet(struct mshv_region *region, u64 gfn, u64 pages)
 {
 	unsigned long address = mshv_gfn_to_hva(region, gfn);
-	struct mshv_look look;
-	int ret;
 
-	ret = mshv_look_begin(region->partition, &look, address, address + (pages << PAGE_SHIFT));
-	if (!ret)
-		mshv_look_end(region->partition, &look);
-	return ret;
+	return mshv_look_wait(region->partition, address, address + (pages << PAGE_SHIFT));
 }
 
 /* All pages of a region. What is pinned when it fails is in the list. */
@@ -782,22 +777,13 @@ void mshv_pinned_verify(struct mshv_partition *partition)
 /*
  * What is pinned of the block of a page, and that page also if it was lost. The region is pinned,
  * and stays so: partition->lock is held. @room: 512 entries.
- *
- * A change that began before the region was pinned takes away whatever is mapped until it is over,
- * and would leave a hole: a device does not fault.
  */
 static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
 {
-	unsigned long block = mshv_region_block(region, gfn);
-	u64 first = max(mshv_block_gfn(region, block), region->gfn);
-	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
 	unsigned int tries = 0;
 	u16 status;
 	int ret;
 
-	ret = wait_for_quiet(region, first, end - first);
-	if (ret)
-		return ret;
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -818,12 +804,46 @@ static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
 	return ret;
 }
 
+/*
+ * A change that began before the region was pinned takes away whatever is mapped until it is over,
+ * and would leave holes: a device does not fault. So that comes before anything is mapped or looked
+ * for that was lost. Returns 0, or -EINTR: a fatal signal.
+ */
+static int settle(struct mshv_region *region)
+{
+	u64 gfn, next, end = mshv_region_end(region);
+	int ret = 0;
+
+	for (gfn = region->gfn; gfn < end && !ret; gfn = next) {
+		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
+		ret = wait_for_quiet(region, gfn, next - gfn);
+		cond_resched();
+	}
+	return ret;
+}
+
+static bool is_lost(struct mshv_region *region, unsigned long block)
+{
+	struct mshv_pins *pins;
+	bool lost;
+
+	read_lock(&region->partition->map_lock);
+	pins = xa_load(&region->pinned, block);
+	lost = !bitmap_empty(pins->lost, MSHV_BLOCK_PAGES);
+	read_unlock(&region->partition->map_lock);
+	return lost;
+}
+
 /* All of a region that has just become pinned. Otherwise as map_block(). */
 static int map_all(struct mshv_region *region, u64 *room)
 {
 	unsigned long block = 0, blocks = mshv_region_blocks(region);
+	unsigned int tries = 0;
 	int ret;
 
+	ret = settle(region);
+	if (ret)
+		return ret;
 	while (block < blocks) {
 		ret = repin_lost(region, block, (struct page **)room);
 		cond_resched();
@@ -834,6 +854,10 @@ static int map_all(struct mshv_region *region, u64 *room)
 					room);
 		if (ret)
 			return ret == -EAGAIN ? -EINTR : ret;
+		/* Linux may have been at a page between the two; or be at it for ever. */
+		if (is_lost(region, block) && ++tries < MSHV_TRIES_AT_LAST)
+			continue;
+		tries = 0;
 		block++;
 	}
 	return 0;
@@ -938,6 +962,8 @@ void mshv_region_map_pins(struct mshv_region *region)
 	unsigned int tries;
 	u64 gfn;
 
+	if (settle(region))
+		goto out;
 	/* What is only in doubt may be as it was; Linux may be at it for ever. */
 	for (tries = 0; READ_ONCE(region->doubt_end) && tries < MSHV_TRIES_AT_LAST; tries++)
 		verify_region(region);
@@ -946,6 +972,7 @@ void mshv_region_map_pins(struct mshv_region *region)
 		if (gfn < mshv_region_end(region))
 			map_block(region, gfn, room);
 	}
+out:
 	kfree(room);
 }
 
