@@ -40,23 +40,27 @@ static bool overlap(unsigned long start, unsigned long end, unsigned long other_
 	return start < other_end && other_start < end;
 }
 
-/* Whether Linux is changing something there. inv->lock is held. */
-static bool is_busy(struct mshv_invalidations *inv, unsigned long start, unsigned long end)
+/* Whether Linux is changing something there, begun by @number. inv->lock is held. */
+static bool is_busy(struct mshv_invalidations *inv, unsigned long start, unsigned long end,
+		    u64 number)
 {
-	bool busy = inv->more && overlap(start, end, inv->more_start, inv->more_end);
+	bool busy = inv->more && inv->more_number <= number &&
+		    overlap(start, end, inv->more_start, inv->more_end);
 	unsigned int i;
 
 	for_each_set_bit(i, inv->used, MSHV_INVALIDATIONS)
-		busy |= overlap(start, end, inv->running[i].start, inv->running[i].end);
+		busy |= inv->running[i].number <= number &&
+			overlap(start, end, inv->running[i].start, inv->running[i].end);
 	return busy;
 }
 
-static bool is_quiet(struct mshv_invalidations *inv, unsigned long start, unsigned long end)
+static bool is_over(struct mshv_invalidations *inv, unsigned long start, unsigned long end,
+		    u64 number)
 {
 	bool busy;
 
 	spin_lock(&inv->lock);
-	busy = is_busy(inv, start, end);
+	busy = is_busy(inv, start, end, number);
 	spin_unlock(&inv->lock);
 	return !busy;
 }
@@ -67,7 +71,7 @@ static bool look_try(struct mshv_invalidations *inv, struct mshv_look *look)
 	bool busy;
 
 	spin_lock(&inv->lock);
-	busy = is_busy(inv, look->start, look->end);
+	busy = is_busy(inv, look->start, look->end, inv->begun);
 	if (!busy) {
 		look->stale = false;
 		list_add(&look->node, &inv->looks);
@@ -117,10 +121,12 @@ int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, un
 }
 
 /**
- * mshv_look_wait() - wait until what Linux is changing in a range is over
+ * mshv_look_wait() - wait until what Linux is changing in a range by now is over
  * @partition: child
  * @start: first address of the VMM
  * @end: address after the last one
+ *
+ * What begins later is not waited for; beyond MSHV_INVALIDATIONS at a time it may be.
  *
  * Context: may sleep; no mmap_lock: who changes the range may hold it.
  *
@@ -129,8 +135,12 @@ int mshv_look_begin(struct mshv_partition *partition, struct mshv_look *look, un
 int mshv_look_wait(struct mshv_partition *partition, unsigned long start, unsigned long end)
 {
 	struct mshv_invalidations *inv = &partition->invalidations;
+	u64 number;
 
-	return wait_event_killable(inv->wait, is_quiet(inv, start, end)) ? -EINTR : 0;
+	spin_lock(&inv->lock);
+	number = inv->begun;
+	spin_unlock(&inv->lock);
+	return wait_event_killable(inv->wait, is_over(inv, start, end, number)) ? -EINTR : 0;
 }
 
 void mshv_look_end(struct mshv_partition *partition, struct mshv_look *look)
@@ -153,16 +163,19 @@ void mshv_look_note_start(struct mshv_invalidations *inv, const struct mmu_notif
 	unsigned int i;
 
 	spin_lock(&inv->lock);
+	inv->begun++;
 	i = find_first_zero_bit(inv->used, MSHV_INVALIDATIONS);
 	if (i < MSHV_INVALIDATIONS) {
 		__set_bit(i, inv->used);
 		inv->running[i].range = range;
+		inv->running[i].number = inv->begun;
 		inv->running[i].start = range->start;
 		inv->running[i].end = range->end;
 	} else if (inv->more++) {
 		inv->more_start = min(inv->more_start, range->start);
 		inv->more_end = max(inv->more_end, range->end);
 	} else {
+		inv->more_number = inv->begun;
 		inv->more_start = range->start;
 		inv->more_end = range->end;
 	}

@@ -127,9 +127,11 @@ struct mshv_look {
 /**
  * struct mshv_invalidations - what Linux is changing in the VMM's page tables, and who is looking
  * @lock: protects all of it. Spinning, innermost
+ * @begun: how many have begun: the number of the youngest
  * @used: which of @running are
  * @running: invalidations in progress, by the notifier's argument: the same for start and end
  * @more: how many are in progress beside those
+ * @more_number: the oldest's number since there were none of these
  * @more_start: one range that covers all of these, until there are none
  * @more_end: likewise
  * @looks: struct mshv_look of everybody who looks
@@ -137,13 +139,16 @@ struct mshv_look {
  */
 struct mshv_invalidations {
 	spinlock_t lock;
+	u64 begun;
 	DECLARE_BITMAP(used, MSHV_INVALIDATIONS);
 	struct {
 		const struct mmu_notifier_range *range;
+		u64 number;
 		unsigned long start;
 		unsigned long end;
 	} running[MSHV_INVALIDATIONS];
 	unsigned int more;
+	u64 more_number;
 	unsigned long more_start;
 	unsigned long more_end;
 	struct list_head looks;

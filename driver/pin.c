@@ -349,8 +349,9 @@ static int check_rights(struct mshv_region *region, u64 gfn, u64 pages)
 
 /*
  * Linux may be taking pages away that it has told of already, when the region was not what it is
- * now: nothing was noted in the list, or it goes on to take what is mapped. What it tells of from
- * now on finds the region as it is.
+ * now: nothing was noted in the list, or it goes on to take what is mapped, and a device does not
+ * fault. What it tells of from now on finds the region as it is. Returns 0, or -EINTR: a fatal
+ * signal.
  */
 static int wait_for_quiet(struct mshv_region *region, u64 gfn, u64 pages)
 {
@@ -444,9 +445,12 @@ static int repin(struct mshv_region *region, u64 gfn, unsigned int pages, struct
 				mshv_zap(region, gfn + i, gfn + i + 1, false, &zapped);
 		}
 		bitmap_clear(pins->lost, first, pages);
-	} else if (ret != -EAGAIN && ret != -EINTR) {
-		/* There is nothing any more that the VMM could see. */
-		mshv_zap(region, gfn, gfn + pages, false, &zapped);
+	} else if (ret != -EAGAIN && ret != -EINTR && region->state == MSHV_REGION_PINNED) {
+		/* There is nothing any more that the VMM could see. Others have their pages. */
+		pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+		for (i = 0; i < pages; i++)
+			if (test_bit(first + i, pins->lost))
+				mshv_zap(region, gfn + i, gfn + i + 1, false, &zapped);
 	}
 	write_unlock(&partition->map_lock);
 	mshv_look_end(partition, &look);
@@ -481,8 +485,10 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
 	u64 source;
 	u16 status;
 
-	if (mshv_block_whole(region, block) && block_contiguous(pins) &&
-	    (!READ_ONCE(region->partition->tracking) || test_bit(block, region->large))) {
+	/* A large leaf stays so while Linux only tries one of its pages: all of it is pinned. */
+	if (mshv_block_whole(region, block) &&
+	    (test_bit(block, region->large) ||
+	     (block_contiguous(pins) && !READ_ONCE(region->partition->tracking)))) {
 		source = page_to_pfn(pins->pages[0]);
 		return mshv_map_blocks(region, gfn, &source, 1, flags, &done);
 	}
@@ -804,32 +810,18 @@ static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
 	return ret;
 }
 
-/*
- * A change that began before the region was pinned takes away whatever is mapped until it is over,
- * and would leave holes: a device does not fault. So that comes before anything is mapped or looked
- * for that was lost. Returns 0, or -EINTR: a fatal signal.
- */
-static int settle(struct mshv_region *region)
-{
-	u64 gfn, next, end = mshv_region_end(region);
-	int ret = 0;
-
-	for (gfn = region->gfn; gfn < end && !ret; gfn = next) {
-		next = min(end, round_down(gfn, MSHV_BLOCK_PAGES) + MSHV_BLOCK_PAGES);
-		ret = wait_for_quiet(region, gfn, next - gfn);
-		cond_resched();
-	}
-	return ret;
-}
-
-static bool is_lost(struct mshv_region *region, unsigned long block)
+/* @doubtful: only such pages of a block as may be there all the same. */
+static bool is_lost(struct mshv_region *region, unsigned long block, bool doubtful)
 {
 	struct mshv_pins *pins;
 	bool lost;
 
 	read_lock(&region->partition->map_lock);
 	pins = xa_load(&region->pinned, block);
-	lost = !bitmap_empty(pins->lost, MSHV_BLOCK_PAGES);
+	if (doubtful)
+		lost = bitmap_intersects(pins->lost, pins->doubt, MSHV_BLOCK_PAGES);
+	else
+		lost = !bitmap_empty(pins->lost, MSHV_BLOCK_PAGES);
 	read_unlock(&region->partition->map_lock);
 	return lost;
 }
@@ -839,23 +831,24 @@ static int map_all(struct mshv_region *region, u64 *room)
 {
 	unsigned long block = 0, blocks = mshv_region_blocks(region);
 	unsigned int tries = 0;
+	u64 gfn, end;
 	int ret;
 
-	ret = settle(region);
-	if (ret)
-		return ret;
 	while (block < blocks) {
-		ret = repin_lost(region, block, (struct page **)room);
+		gfn = max(mshv_block_gfn(region, block), region->gfn);
+		end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+		ret = wait_for_quiet(region, gfn, end - gfn);
+		if (!ret)
+			ret = repin_lost(region, block, (struct page **)room);
 		cond_resched();
 		if (ret == -EAGAIN && !signal_pending(current))
 			continue;
 		if (!ret)
-			ret = map_block(region, max(mshv_block_gfn(region, block), region->gfn),
-					room);
+			ret = map_block(region, gfn, room);
 		if (ret)
 			return ret == -EAGAIN ? -EINTR : ret;
 		/* Linux may have been at a page between the two; or be at it for ever. */
-		if (is_lost(region, block) && ++tries < MSHV_TRIES_AT_LAST)
+		if (is_lost(region, block, false) && ++tries < MSHV_TRIES_AT_LAST)
 			continue;
 		tries = 0;
 		block++;
@@ -863,19 +856,35 @@ static int map_all(struct mshv_region *region, u64 *room)
 	return 0;
 }
 
-/* A page of a block that is not lost, or the region's end. */
-static u64 find_kept(struct mshv_region *region, unsigned long block)
+/* A page of a range of one block that is not lost, or @end. */
+static u64 find_kept(struct mshv_region *region, u64 gfn, u64 end)
 {
-	u64 base = mshv_block_gfn(region, block), end = mshv_region_end(region);
-	u64 first = max(base, region->gfn);
+	u64 base = round_down(gfn, MSHV_BLOCK_PAGES);
 	struct mshv_pins *pins;
 
-	end = min(end, base + MSHV_BLOCK_PAGES);
 	read_lock(&region->partition->map_lock);
-	pins = xa_load(&region->pinned, block);
-	first = base + find_next_zero_bit(pins->lost, end - base, first - base);
+	pins = xa_load(&region->pinned, mshv_region_block(region, gfn));
+	gfn = base + find_next_zero_bit(pins->lost, end - base, gfn - base);
 	read_unlock(&region->partition->map_lock);
-	return first < end ? first : mshv_region_end(region);
+	return gfn;
+}
+
+/* What a pinned region has of one block, if it was zapped. Not what the VMM has given up. */
+static void map_kept(struct mshv_region *region, unsigned long block, u64 *room)
+{
+	u64 gfn = max(mshv_block_gfn(region, block), region->gfn);
+	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region)), kept;
+	unsigned int tries = 0;
+	int ret;
+
+	/* What is only in doubt may be as it was; Linux may be at it for ever. */
+	do {
+		if (wait_for_quiet(region, gfn, end - gfn))
+			return;
+		verify_block(region, gfn, end);
+		kept = find_kept(region, gfn, end);
+		ret = kept < end ? map_block(region, kept, room) : 0;
+	} while ((ret || is_lost(region, block, true)) && ++tries < MSHV_TRIES_AT_LAST);
 }
 
 /* Give up the list of pages. The child does not reach them. Cannot fail. */
@@ -959,20 +968,9 @@ void mshv_region_map_pins(struct mshv_region *region)
 {
 	u64 *room = kmalloc_array(MSHV_BLOCK_PAGES, sizeof(*room), GFP_KERNEL);
 	unsigned long block, blocks = mshv_region_blocks(region);
-	unsigned int tries;
-	u64 gfn;
 
-	if (settle(region))
-		goto out;
-	/* What is only in doubt may be as it was; Linux may be at it for ever. */
-	for (tries = 0; READ_ONCE(region->doubt_end) && tries < MSHV_TRIES_AT_LAST; tries++)
-		verify_region(region);
-	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++) {
-		gfn = find_kept(region, block);
-		if (gfn < mshv_region_end(region))
-			map_block(region, gfn, room);
-	}
-out:
+	for (block = 0; room && block < blocks && !fatal_signal_pending(current); block++)
+		map_kept(region, block, room);
 	kfree(room);
 }
 

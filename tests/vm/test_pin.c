@@ -622,6 +622,32 @@ static enum ktap_result only_tried(void)
 	return PASS;
 }
 
+/* ... a huge one as a whole, also when it is asked for before anybody has looked whether it is still there. */
+static enum ktap_result only_tried_huge(void)
+{
+	struct host_move move;
+	uint64_t busy = 0;
+
+	CHECK_PASS(set_up(true));
+	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
+	GUEST_WRITES(GPA, 1);
+	for (unsigned int round = 0; round < 4; round++) {
+		uint64_t taken = probe_counter(&probe, HVABI_COUNT_NO_ACCESS_4K) +
+				 probe_counter(&probe, HVABI_COUNT_NO_ACCESS_2M);
+		uint64_t gpa = GPA, size = SIZE;
+
+		CHECK(!host_move(memory, PAGE, round % 2, &move));
+		busy += move.busy + move.failed;
+		CHECK(!mshv_prefault(probe.vm, &gpa, &size, 0), "%s", mshv_error());
+		taken = probe_counter(&probe, HVABI_COUNT_NO_ACCESS_4K) +
+			probe_counter(&probe, HVABI_COUNT_NO_ACCESS_2M) - taken;
+		CHECK(!taken, "the guest lost %" PRIu64 " maps", taken);
+		GUEST_WRITES(GPA + round * PAGE, round);
+	}
+	CHECK(busy, "nothing was tried");
+	return PASS;
+}
+
 /* ... and what a balloon has given up between them stays with Linux. */
 static enum ktap_result tried_around_a_hole(void)
 {
@@ -1120,6 +1146,7 @@ int main(int argc, char **argv)
 		{ "what is not allowed", not_allowed },
 		{ "what the VMM discards", discarded },
 		{ "pages that Linux tries to move stay mapped", only_tried },
+		{ "huge pages that Linux tries to move stay mapped", only_tried_huge },
 		{ "what a balloon has given up stays so when Linux tries to move the rest", tried_around_a_hole },
 		{ "what the VMM discards while it is pinned", discarded_meanwhile },
 		{ "a poisoned page", poisoned },
