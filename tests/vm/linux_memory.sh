@@ -67,13 +67,14 @@ report $? "memory from one node"
 # Two of one image: what is equal in both is there once, and neither sees of it.
 echo 20000 >/sys/kernel/mm/ksm/pages_to_scan
 echo 50 >/sys/kernel/mm/ksm/sleep_millisecs
-echo 1 >/sys/kernel/mm/ksm/run
 hears=/tmp/go-first
 run_linux /tmp/first "echo guest: here; read go; $verify" --merge --small-pages &
 hears=/tmp/go
 run_linux $out "echo guest: here; read go; $verify" --merge --small-pages &
 await /tmp/first "guest: here"
 await $out "guest: here"
+# Not while they boot: it would take their processor.
+echo 1 >/sys/kernel/mm/ksm/run
 tries=0 before=-1
 # A slow parent merges in steps with pauses: what stands still is not the end.
 until { [ "$before" -gt 5000 ] && [ "$(ksm pages_sharing)" -eq "$before" ]; } || [ $tries -gt 180 ]; do
