@@ -379,7 +379,7 @@ static void choose_run(struct mshv_region *region, u64 gfn, u64 *first, u64 *end
 
 	if (test_bit(block, region->large)) {
 		block -= block % MSHV_AGE_BLOCKS;
-		*first = max(mshv_block_gfn(region, block), region->gfn);
+		*first = mshv_part_first(region, block);
 		*end = min(mshv_block_gfn(region, block + MSHV_AGE_BLOCKS),
 			   mshv_region_end(region));
 		return;

@@ -172,8 +172,8 @@ static int begin_look(struct fault *fault)
 {
 	struct mshv_region *region = fault->region;
 	unsigned long block = mshv_region_block(region, fault->gfn);
-	u64 first = max(mshv_block_gfn(region, block), region->gfn);
-	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+	u64 first = mshv_part_first(region, block);
+	u64 end = mshv_part_end(region, block);
 
 	for (; fault->extent < EXTENT_PAGE; fault->extent++) {
 		u64 to = max(end,

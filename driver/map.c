@@ -47,17 +47,6 @@ void mshv_tables_exit(void)
 	kmem_cache_destroy(table_cache);
 }
 
-/* The pages of a block that lie in the region: from the first to before the end. */
-static u64 part_first(const struct mshv_region *region, unsigned long block)
-{
-	return max(mshv_block_gfn(region, block), region->gfn);
-}
-
-static u64 part_end(const struct mshv_region *region, unsigned long block)
-{
-	return min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
-}
-
 /**
  * mshv_table() - the record of a block's 4 KiB leaves
  * @partition: child
@@ -220,7 +209,7 @@ bool mshv_mapped(struct mshv_region *region, u64 gfn, bool write)
 u64 mshv_mapped_end(struct mshv_region *region, u64 gfn, bool write)
 {
 	unsigned long block = mshv_region_block(region, gfn);
-	u64 base = round_down(gfn, MSHV_BLOCK_PAGES), end = part_end(region, block);
+	u64 base = round_down(gfn, MSHV_BLOCK_PAGES), end = mshv_part_end(region, block);
 	struct mshv_table *table;
 
 	if (!test_bit(block, region->mapped))
@@ -576,7 +565,7 @@ static void zap_pages(struct mshv_region *region, unsigned long block, u64 gfn, 
 			return;
 	}
 	forget_pages(partition, gfn, end - gfn);
-	if (!any_mapped(region, part_first(region, block), part_end(region, block)))
+	if (!any_mapped(region, mshv_part_first(region, block), mshv_part_end(region, block)))
 		clear_bit(block, region->mapped);
 }
 
@@ -639,7 +628,7 @@ u64 mshv_zap_step(struct mshv_region *region, u64 gfn, u64 end, struct mshv_zapp
 		zap_blocks(region, block, blocks, zapped);
 		return mshv_block_gfn(region, block + blocks);
 	}
-	stop = min(end, part_end(region, block));
+	stop = min(end, mshv_part_end(region, block));
 	if (find_mapped(region, gfn, stop, &first_mapped, &last_mapped))
 		zap_pages(region, block, first_mapped, last_mapped + 1, zapped);
 	return stop;
@@ -674,7 +663,7 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 {
 	unsigned long last = mshv_region_blocks(region);
 	struct mshv_partition *partition = region->partition;
-	u64 gfn = part_first(region, block);
+	u64 gfn = mshv_part_first(region, block);
 	unsigned long end = block + 1;
 	unsigned int reps, done, tries = 0;
 	bool again = false;
@@ -688,7 +677,7 @@ static unsigned long unmap_step(struct mshv_region *region, unsigned long block)
 			end++;
 		reps = end - block;
 	} else {
-		reps = part_end(region, block) - gfn;
+		reps = mshv_part_end(region, block) - gfn;
 		/* Pages that were never mapped must not be unmapped: make them all known. */
 		mshv_gpa_blank(partition, gfn, false, reps, &done);
 		if (done < reps)

@@ -538,6 +538,17 @@ static inline u64 mshv_block_gfn(const struct mshv_region *region, unsigned long
 	return ((region->gfn >> MSHV_BLOCK_SHIFT) + block) << MSHV_BLOCK_SHIFT;
 }
 
+/* The pages of a block that lie in the region: from the first to before the end. */
+static inline u64 mshv_part_first(const struct mshv_region *region, unsigned long block)
+{
+	return max(mshv_block_gfn(region, block), region->gfn);
+}
+
+static inline u64 mshv_part_end(const struct mshv_region *region, unsigned long block)
+{
+	return min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+}
+
 /* Number of a page in its block. */
 static inline unsigned int mshv_block_index(u64 gfn)
 {

@@ -478,8 +478,8 @@ static u16 map_pinned(struct mshv_region *region, const struct mshv_pins *pins, 
 		      u64 *sources)
 {
 	unsigned long block = mshv_region_block(region, asked);
-	u64 gfn = max(mshv_block_gfn(region, block), region->gfn);
-	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+	u64 gfn = mshv_part_first(region, block);
+	u64 end = mshv_part_end(region, block);
 	u32 flags = region->writable ? HVABI_MAP_GPA_WRITABLE : 0;
 	unsigned int pages, done;
 	u64 source;
@@ -835,8 +835,8 @@ static int map_all(struct mshv_region *region, u64 *room)
 	int ret;
 
 	while (block < blocks) {
-		gfn = max(mshv_block_gfn(region, block), region->gfn);
-		end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region));
+		gfn = mshv_part_first(region, block);
+		end = mshv_part_end(region, block);
 		ret = wait_for_quiet(region, gfn, end - gfn);
 		if (!ret)
 			ret = repin_lost(region, block, (struct page **)room);
@@ -872,8 +872,8 @@ static u64 find_kept(struct mshv_region *region, u64 gfn, u64 end)
 /* What a pinned region has of one block, if it was zapped. Not what the VMM has given up. */
 static void map_kept(struct mshv_region *region, unsigned long block, u64 *room)
 {
-	u64 gfn = max(mshv_block_gfn(region, block), region->gfn);
-	u64 end = min(mshv_block_gfn(region, block + 1), mshv_region_end(region)), kept;
+	u64 gfn = mshv_part_first(region, block);
+	u64 end = mshv_part_end(region, block), kept;
 	unsigned int tries = 0;
 	int ret;
 

@@ -280,6 +280,11 @@ uint64_t probe_counter(struct probe *probe, unsigned int counter)
 	return counters[counter];
 }
 
+uint64_t probe_maps_taken(struct probe *probe)
+{
+	return probe_counter(probe, HVABI_COUNT_NO_ACCESS_4K) + probe_counter(probe, HVABI_COUNT_NO_ACCESS_2M);
+}
+
 int64_t probe_counted(unsigned int counter)
 {
 	static uint64_t counters[HVABI_COUNT_MAX];

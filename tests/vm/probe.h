@@ -81,6 +81,9 @@ enum probe_outcome probe_write(struct probe *probe, uint64_t gpa, uint64_t value
 /* Map calls, NO_ACCESS included, and everything else: a counter of the hypervisor for this guest. */
 uint64_t probe_counter(struct probe *probe, unsigned int counter);
 
+/* How many maps were taken away from it, of either size. */
+uint64_t probe_maps_taken(struct probe *probe);
+
 /* The same for all guests that there were: of all processors. */
 int64_t probe_counted(unsigned int counter);
 

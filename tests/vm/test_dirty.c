@@ -169,12 +169,6 @@ static const struct {
 
 #define CHANGES		(sizeof(changes) / sizeof(changes[0]))
 
-static uint64_t taken(void)
-{
-	return probe_counter(&probe, HVABI_COUNT_NO_ACCESS_4K) +
-	       probe_counter(&probe, HVABI_COUNT_NO_ACCESS_2M);
-}
-
 static enum ktap_result survives(void)
 {
 	uint64_t before;
@@ -188,10 +182,10 @@ static enum ktap_result survives(void)
 		CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
 		CHECK(!count_bits(), "cleared, and still there");
 		CHECK_PASS(write_some(1000 * i));
-		before = taken();
+		before = probe_maps_taken(&probe);
 		changes[i].done();
 		/* Or nothing would have been at risk. */
-		CHECK(taken() > before, "%s took nothing away", changes[i].what);
+		CHECK(probe_maps_taken(&probe) > before, "%s took nothing away", changes[i].what);
 		CHECK_PASS(read_bits(MSHV_DIRTY, MSHV_ACCESS_KEEP));
 		/* Pinned, all of the region is mapped so that it can be written: nobody can say what was. */
 		CHECK_PASS(all_written(changes[i].what, changes[i].done == pin ? PAGES : 0));

@@ -632,15 +632,12 @@ static enum ktap_result only_tried_huge(void)
 	CHECK(!change(MSHV_MEMORY_PINNED), "%s", mshv_error());
 	GUEST_WRITES(GPA, 1);
 	for (unsigned int round = 0; round < 4; round++) {
-		uint64_t taken = probe_counter(&probe, HVABI_COUNT_NO_ACCESS_4K) +
-				 probe_counter(&probe, HVABI_COUNT_NO_ACCESS_2M);
-		uint64_t gpa = GPA, size = SIZE;
+		uint64_t taken = probe_maps_taken(&probe), gpa = GPA, size = SIZE;
 
 		CHECK(!host_move(memory, PAGE, round % 2, &move));
 		busy += move.busy + move.failed;
 		CHECK(!mshv_prefault(probe.vm, &gpa, &size, 0), "%s", mshv_error());
-		taken = probe_counter(&probe, HVABI_COUNT_NO_ACCESS_4K) +
-			probe_counter(&probe, HVABI_COUNT_NO_ACCESS_2M) - taken;
+		taken = probe_maps_taken(&probe) - taken;
 		CHECK(!taken, "the guest lost %" PRIu64 " maps", taken);
 		GUEST_WRITES(GPA + round * PAGE, round);
 	}
