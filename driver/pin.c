@@ -810,20 +810,29 @@ static int map_block(struct mshv_region *region, u64 gfn, u64 *room)
 	return ret;
 }
 
-/* @doubtful: only such pages of a block as may be there all the same. */
-static bool is_lost(struct mshv_region *region, unsigned long block, bool doubtful)
+/*
+ * Whether the child lacks pages that the region has of a block. @given_up: also such as Linux has
+ * taken away from the VMM. The region is pinned, and stays so: partition->lock is held.
+ */
+static bool misses(struct mshv_region *region, unsigned long block, bool given_up)
 {
-	struct mshv_pins *pins;
-	bool lost;
+	u64 first = mshv_part_first(region, block), end = mshv_part_end(region, block), gfn;
+	const struct mshv_pins *pins;
+	bool missing = false;
+	unsigned int i;
 
 	read_lock(&region->partition->map_lock);
 	pins = xa_load(&region->pinned, block);
-	if (doubtful)
-		lost = bitmap_intersects(pins->lost, pins->doubt, MSHV_BLOCK_PAGES);
-	else
-		lost = !bitmap_empty(pins->lost, MSHV_BLOCK_PAGES);
+	mshv_block_lock(region, first);
+	gfn = mshv_mapped_end(region, first, region->writable);
+	for (; gfn < end && !missing; gfn++) {
+		i = mshv_block_index(gfn);
+		missing = !mshv_mapped(region, gfn, region->writable) &&
+			  (given_up || !test_bit(i, pins->lost) || test_bit(i, pins->doubt));
+	}
+	mshv_block_unlock(region, first);
 	read_unlock(&region->partition->map_lock);
-	return lost;
+	return missing;
 }
 
 /* All of a region that has just become pinned. Otherwise as map_block(). */
@@ -848,7 +857,7 @@ static int map_all(struct mshv_region *region, u64 *room)
 		if (ret)
 			return ret == -EAGAIN ? -EINTR : ret;
 		/* Linux may have been at a page between the two; or be at it for ever. */
-		if (is_lost(region, block, false) && ++tries < MSHV_TRIES_AT_LAST)
+		if (misses(region, block, true) && ++tries < MSHV_TRIES_AT_LAST)
 			continue;
 		tries = 0;
 		block++;
@@ -884,7 +893,7 @@ static void map_kept(struct mshv_region *region, unsigned long block, u64 *room)
 		verify_block(region, gfn, end);
 		kept = find_kept(region, gfn, end);
 		ret = kept < end ? map_block(region, kept, room) : 0;
-	} while ((ret || is_lost(region, block, true)) && ++tries < MSHV_TRIES_AT_LAST);
+	} while ((ret || misses(region, block, false)) && ++tries < MSHV_TRIES_AT_LAST);
 }
 
 /* Give up the list of pages. The child does not reach them. Cannot fail. */
