@@ -1625,7 +1625,7 @@ static bool test_shorthands(void)
 
 /* ---- ping-pong ---- */
 
-#define ROUNDS	10000u
+#define ROUNDS	4000u
 
 static volatile unsigned int ball[GUEST_VPS_MAX];
 

@@ -207,7 +207,7 @@ fn together(_: &mut Guest) -> Outcome {
         .map(|number| {
             thread::spawn(move || -> Outcome {
                 let mut guest = open()?;
-                for round in 0..4 {
+                for round in 0..2 {
                     let seed = number << 32 | round;
                     guest.stamp(seed)?;
                     for _ in 0..3 {
