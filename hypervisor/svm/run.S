@@ -59,6 +59,14 @@ svm_run:
 2:	cli
 	vmsave	%rax
 
+	/*
+	 * The emulated #VMEXIT can overwrite the note that the local APIC has an interrupt, and only something that is new to the
+	 * APIC makes it look again: until then the parent would sleep (docs/emulation.md).  Its priority is such, written as it is.
+	 * (The lower half of TPR is lost, which decides about nothing.)
+	 */
+	mov	%cr8, %rax
+	mov	%rax, %cr8
+
 	xchg	%rsi, (%rsp)
 	mov	%rcx, RCX(%rsi)
 	mov	%rdx, RDX(%rsi)
