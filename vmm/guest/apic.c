@@ -1328,7 +1328,7 @@ static bool test_synthetic_registers(void)
 /* ---- what the VMM asserts ---- */
 
 /* Multiples of ASSERTIONS_WATCHED. A nap of the VMM's that nothing ended was one of some thousand (docs/emulation.md). */
-#define ASSERTIONS	96u
+#define ASSERTIONS	200u
 #define ASSERTIONS_MANY	2000u
 #define ASSERTIONS_WATCHED	8u
 
